@@ -1,0 +1,330 @@
+"""Every setting, read once from the environment. A bad value stops the start with a sentence that names the variable.
+
+``LOYALTY_ENV`` says where we run: ``production`` (the default, strict), ``demo`` or ``test``.
+"""
+
+import base64
+import binascii
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+
+
+def refuse(variable: str, sentence: str) -> ImproperlyConfigured:
+    """The error that stops the start: always names the variable to set."""
+    return ImproperlyConfigured(f"{variable}: {sentence}")
+
+
+def boolean(variable: str, *, default: bool) -> bool:
+    """A yes-or-no variable; anything but the usual words stops the start."""
+    raw = env.str(variable, "").strip().lower()
+    if not raw:
+        return default
+    if raw in {"1", "true", "yes", "on"}:
+        return True
+    if raw in {"0", "false", "no", "off"}:
+        return False
+    raise refuse(variable, f"{raw!r} is neither true nor false. Write true or false.")
+
+
+def whole_number(variable: str, *, default: int, lowest: int, highest: int) -> int:
+    """A whole number between two bounds, both allowed."""
+    raw = env.str(variable, "").strip()
+    if not raw:
+        return default
+    try:
+        value = int(raw)
+    except ValueError as error:
+        raise refuse(variable, f"{raw!r} is not a whole number.") from error
+    if not lowest <= value <= highest:
+        raise refuse(variable, f"{value} is not between {lowest} and {highest}.")
+    return value
+
+
+ENVIRONMENT = env.str("LOYALTY_ENV", "production").strip().lower()
+if ENVIRONMENT not in {"production", "demo", "test"}:
+    raise refuse("LOYALTY_ENV", f"{ENVIRONMENT!r} is unknown. Write production, demo or test.")
+PRODUCTION = ENVIRONMENT == "production"
+
+DEBUG = boolean("DEBUG", default=False)
+if PRODUCTION and DEBUG:
+    raise refuse("DEBUG", "it must be off in production. Remove it, or set LOYALTY_ENV=demo on your own machine.")
+
+SECRET_KEY = env.str("SECRET_KEY", "")
+if not SECRET_KEY:
+    if PRODUCTION:
+        raise refuse("SECRET_KEY", "it is missing. Set it to at least 50 random characters and keep it secret.")
+    SECRET_KEY = "not-secret-for-demo-and-tests-only-0123456789-abcdefghijklmnop"  # noqa: S105 (never in production)
+if PRODUCTION and len(SECRET_KEY) < 50:
+    raise refuse("SECRET_KEY", "it is shorter than 50 characters. Use a longer random value.")
+
+CREDENTIALS_KEYS = env.list("CREDENTIALS_KEYS", default=[])
+if not CREDENTIALS_KEYS:
+    if PRODUCTION:
+        raise refuse(
+            "CREDENTIALS_KEYS",
+            "it is missing. Shop credentials are encrypted with it: set one Fernet key, or several separated by "
+            "commas with the newest first.",
+        )
+    CREDENTIALS_KEYS = [base64.urlsafe_b64encode(b"demo-and-test-credentials-key-32").decode()]
+for _key in CREDENTIALS_KEYS:
+    try:
+        _decoded = base64.urlsafe_b64decode(_key.encode())
+    except (binascii.Error, ValueError) as error:
+        raise refuse(
+            "CREDENTIALS_KEYS", "a key is not url-safe base64. Make one with Fernet.generate_key()."
+        ) from error
+    if len(_decoded) != 32:
+        raise refuse("CREDENTIALS_KEYS", "a key does not hold 32 bytes. Make one with Fernet.generate_key().")
+
+PUBLIC_URL = env.str("PUBLIC_URL", "" if PRODUCTION else "http://127.0.0.1:8000").rstrip("/")
+_public = urlsplit(PUBLIC_URL)
+if _public.scheme not in {"http", "https"} or not _public.hostname:
+    raise refuse("PUBLIC_URL", "it is missing or not an address such as https://rewards.example.com.")
+if PRODUCTION and _public.scheme != "https":
+    raise refuse("PUBLIC_URL", "it must start with https:// in production.")
+
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[_public.hostname] if PRODUCTION else ["*"])
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+INSTALLED_APPS = [
+    "loyalty.accounts",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.staticfiles",
+    "csp",
+    "pgtrigger",
+    "django_filters",
+    "rest_framework",
+    "drf_spectacular",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "loyalty.merchant",
+    "loyalty.events",
+    "platforms",
+    "loyalty.customers",
+    "loyalty.points",
+    "rewards",
+    "loyalty.program",
+    "loyalty.messages",
+    "loyalty.hooks",
+    "loyalty.api",
+    "loyalty.cockpit",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+ROOT_URLCONF = "loyalty.urls"
+WSGI_APPLICATION = "loyalty.wsgi.application"
+APPEND_SLASH = True
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Database: PostgreSQL only.
+DATABASE_URL = env.str("DATABASE_URL", "")
+if not DATABASE_URL:
+    raise refuse(
+        "DATABASE_URL",
+        "it is missing. Set it to postgres://user:password@host:5432/name, or run `make demo`, which starts a "
+        "PostgreSQL of its own.",
+    )
+try:
+    _database = env.db_url("DATABASE_URL")
+except (ImproperlyConfigured, ValueError) as error:
+    raise refuse("DATABASE_URL", "it is not an address such as postgres://user:password@host:5432/name.") from error
+if _database["ENGINE"] != "django.db.backends.postgresql":
+    raise refuse("DATABASE_URL", "only PostgreSQL (15 or newer) is supported.")
+_database["CONN_MAX_AGE"] = whole_number("DATABASE_CONN_MAX_AGE", default=600, lowest=0, highest=86_400)
+_database["CONN_HEALTH_CHECKS"] = True
+_database.setdefault("OPTIONS", {})["server_side_binding"] = True
+DATABASES = {"default": _database}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Broker: Redis or Valkey (RabbitMQ by CELERY_BROKER_URL). A doorbell only.
+REDIS_URL = env.str("REDIS_URL", "")
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "") or REDIS_URL
+if not CELERY_BROKER_URL:
+    raise refuse("REDIS_URL", "it is missing (CELERY_BROKER_URL would do as well). Set it to redis://host:6379/0.")
+if CELERY_BROKER_URL.startswith(("unix://", "redis+socket://")):
+    CELERY_BROKER_URL = CELERY_BROKER_URL.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
+elif urlsplit(CELERY_BROKER_URL).scheme not in {"redis", "rediss", "amqp", "amqps"}:
+    raise refuse("REDIS_URL" if REDIS_URL else "CELERY_BROKER_URL", "it must start with redis:// or amqp://.")
+
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_TIME_LIMIT = 120
+CELERY_TASK_SOFT_TIME_LIMIT = 90
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TIMEZONE = "UTC"
+if CELERY_BROKER_URL.startswith("redis"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "visibility_timeout": 300,
+        "unacked_restore_interval": 15,
+        "unacked_restore_throttle": 1,
+        "socket_connect_timeout": 2,
+        "socket_timeout": 30,
+    }
+else:
+    CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
+    CELERY_WORKER_DETECT_QUORUM_QUEUES = True
+# The sweeps: each takes a bounded batch, may run twice or late, and expires so that beats never pile up.
+CELERY_BEAT_SCHEDULE = {
+    "sweep-issuing": {"task": "rewards.sweep_issuing", "schedule": 5.0, "options": {"expires": 5}},
+    "sweep-cancellations": {"task": "rewards.sweep_cancellations", "schedule": 10.0, "options": {"expires": 10}},
+    "sweep-webhooks": {"task": "hooks.sweep_webhooks", "schedule": 5.0, "options": {"expires": 5}},
+    "poll-orders": {"task": "hooks.poll_orders", "schedule": 30.0, "options": {"expires": 30}},
+    "settle-points": {"task": "points.settle_due", "schedule": 60.0, "options": {"expires": 60}},
+}
+
+# Signing in.
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_BY_CODE_ENABLED = True
+ACCOUNT_LOGIN_BY_CODE_TIMEOUT = 600
+ACCOUNT_LOGIN_BY_CODE_MAX_ATTEMPTS = 5
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_SESSION_REMEMBER = True
+STAFF_SECOND_FACTOR = boolean("STAFF_SECOND_FACTOR", default=PRODUCTION)
+
+# Words and time. Instants are UTC in the database; pages use the programme's zone.
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("pl", "Polski"), ("ja", "日本語")]
+LOCALE_PATHS = [BASE_DIR / "templates" / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# Files.
+STATIC_URL = "static/"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
+STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = not PRODUCTION
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+
+# Mail: to the console unless EMAIL_URL says otherwise.
+vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"rewards@{_public.hostname}")
+
+# Security headers. No inline script or style anywhere: the policy has no exception.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:", "https:"],
+        "object-src": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+if PRODUCTION:
+    SECURE_SSL_REDIRECT = boolean("SECURE_SSL_REDIRECT", default=True)
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if boolean("BEHIND_PROXY", default=False) else None
+    SECURE_HSTS_SECONDS = whole_number("SECURE_HSTS_SECONDS", default=31_536_000, lowest=0, highest=63_072_000)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    SECURE_REDIRECT_EXEMPT = [r"^health/"]
+
+# API.
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Loyalty Desk API",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+# Shops: how long a customer waits for a code, and whether a shop may stand on a private address.
+REDEEM_DEADLINE_SECONDS = whole_number("REDEEM_DEADLINE_SECONDS", default=10, lowest=1, highest=60)
+ALLOW_PRIVATE_SHOP_ADDRESSES = boolean("ALLOW_PRIVATE_SHOP_ADDRESSES", default=not PRODUCTION)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO").upper()},
+    "loggers": {"httpx2": {"level": "WARNING"}, "httpcore2": {"level": "WARNING"}},
+}
+if LOGGING["root"]["level"] not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:  # type: ignore[index]
+    raise refuse("LOG_LEVEL", "write DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+
+# auth.W004: e-mail is unique by a constraint that ignores case, which the check does not see.
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]
