@@ -1,0 +1,23 @@
+"""Why a ledger row exists: a type and an id, without a foreign key, so that any layer above can be a cause."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CauseType(StrEnum):
+    REDEEMED_REWARD = "redeemed_reward"
+    ORDER = "order"
+    ADJUSTMENT = "adjustment"
+    LOT = "lot"
+    TRANSACTION = "transaction"
+    API = "api"
+    IMPORT = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    type: CauseType
+    id: int
+
+    def __str__(self) -> str:
+        return f"{self.type}:{self.id}"
