@@ -1,0 +1,64 @@
+"""The programme: one installation is one merchant with one programme, so this table holds one row."""
+
+from zoneinfo import ZoneInfo, available_timezones
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+
+class ExpiryMode(models.TextChoices):
+    NEVER = "never", "Points never expire"
+    DAYS = "days", "Days after earning"
+    MONTH_END = "month_end", "End of the month"
+    YEAR_END = "year_end", "End of the year"
+
+
+class ReturnPolicy(models.TextChoices):
+    """What becomes of returned points whose lot expired meanwhile."""
+
+    GRACE = "grace", "Give them some days of grace"
+    STRICT = "strict", "They expire at once"
+    ORIGINAL = "original", "Give them the life they had left when they were spent"
+
+
+def validate_time_zone(name: str) -> None:
+    if name not in available_timezones():
+        raise ValidationError(f"{name!r} is no time zone. Write a name such as Europe/Warsaw.")
+
+
+class Programme(models.Model):
+    """Settings of the merchant's loyalty programme. Changes concern what happens from now on."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    name = models.CharField(max_length=100, default="Rewards")
+    support_email = models.EmailField(blank=True, help_text="Where customers write when something is wrong.")
+    time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
+    currency = models.CharField(max_length=3, default="USD", help_text="Three letters, such as EUR.")
+    language = models.CharField(max_length=10, default="en", help_text="Language of texts without a translation.")
+    points_label_one = models.CharField(max_length=30, default="point")
+    points_label_other = models.CharField(max_length=30, default="points")
+
+    points_per_unit = models.PositiveIntegerField(default=1, help_text="Points earned per whole unit of currency.")
+    expiry_mode = models.CharField(max_length=10, choices=ExpiryMode, default=ExpiryMode.NEVER)
+    expiry_days = models.PositiveIntegerField(default=365, help_text="For “days after earning”.")
+    pending_days = models.PositiveIntegerField(default=0, help_text="Days before earned points can be spent.")
+    return_policy = models.CharField(max_length=10, choices=ReturnPolicy, default=ReturnPolicy.GRACE)
+    grace_days = models.PositiveIntegerField(default=30)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = "programme"
+        verbose_name_plural = "programme"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(id=1), name="programme_is_one_row"),
+            models.CheckConstraint(condition=models.Q(currency__regex="^[A-Z]{3}$"), name="programme_currency_code"),
+            models.CheckConstraint(condition=models.Q(expiry_days__gte=1), name="programme_expiry_days_positive"),
+            models.CheckConstraint(condition=models.Q(grace_days__gte=1), name="programme_grace_days_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)

@@ -1,0 +1,254 @@
+"""What every platform can be asked, and the frozen words in which it answers.
+
+Adapters take and return the dataclasses below and never see a database row. An adapter says what happened
+(`Outcome`); only the domain decides to retry, to look a code up, or to fail.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from loyalty.common.errors import DomainError
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Outcome(StrEnum):
+    """What became of one call to a platform."""
+
+    OK = "ok"  # the platform did it, or answered the question
+    REJECTED = "rejected"  # the platform refused; nothing was done; the same call would be refused again
+    THROTTLED = "throttled"  # the platform asks us to wait; nothing was done
+    NOT_SENT = "not_sent"  # the request never reached the platform; nothing was done
+    UNKNOWN = "unknown"  # sent, and no usable answer came: it may or may not have been done
+
+
+class Refusal(StrEnum):
+    """Why a platform rejected a call, in words the domain acts on."""
+
+    DUPLICATE_CODE = "duplicate_code"
+    NOT_FOUND = "not_found"
+    UNAUTHORIZED = "unauthorized"  # wrong, revoked or insufficient credentials
+    UNSUPPORTED = "unsupported"  # this platform cannot make such a reward
+    INVALID = "invalid"  # the platform understood and said no
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What the platform answered, fit to be kept as evidence: no secret, no personal data."""
+
+    status: int | None = None  # HTTP status, when there was one
+    request_id: str = ""  # the platform's own id of the exchange, when it gives one
+    excerpt: str = ""  # at most 500 characters of the answer, redacted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(Generic[T_co]):
+    """The outcome of one call. `value` is set when, and only when, the outcome is OK."""
+
+    outcome: Outcome
+    value: T_co | None = None
+    refusal: Refusal | None = None  # set when rejected
+    reason: str = ""  # one sentence for staff: what the shop said, and what to do
+    retry_after: float | None = None  # seconds, when throttled
+    observed: Observed = field(default_factory=Observed)
+
+    @property
+    def ok(self) -> bool:
+        return self.outcome is Outcome.OK
+
+
+class DiscountKind(StrEnum):
+    PERCENTAGE = "percentage"
+    FIXED_AMOUNT = "fixed_amount"
+    FREE_DELIVERY = "free_delivery"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeSpec:
+    """One single-use code to make. Money is in major units of `currency`."""
+
+    code: str  # upper case, [A-Z0-9-], at most 20 characters
+    kind: DiscountKind
+    title: str  # what the shop's staff read, e.g. "10% off (Loyalty Desk)"
+    reference: str  # our own name for it, e.g. "rr-1042"; how we recognise a code as ours
+    currency: str
+    percent: Decimal | None = None
+    amount: Decimal | None = None
+    minimum_order: Decimal | None = None
+    starts_at: datetime | None = None
+    expires_at: datetime | None = None
+    customer_email: str | None = None  # bind to one customer where the platform can
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformCode:
+    """A code as the shop has it now."""
+
+    code: str
+    remote_id: str
+    alive: bool  # True when a checkout would still take it
+    reference: str = ""  # ours, when the shop stores it
+    uses: int | None = None  # completed orders that carry it; None when the platform keeps no count
+    percent: Decimal | None = None
+    amount: Decimal | None = None
+    minimum_order: Decimal | None = None
+    expires_at: datetime | None = None
+
+
+class OrderStatus(StrEnum):
+    PLACED = "placed"  # not completed: unpaid, or waiting
+    COMPLETED = "completed"  # a use counts from here
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedCode:
+    """A code that really took effect on an order: typed but ineffective codes are never listed."""
+
+    code: str
+    remote_id: str = ""
+    discount: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShopRefund:
+    external_id: str
+    amount: Decimal
+    refunded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShopOrder:
+    """An order as the shop tells it, whole: every delivery of it carries its full present state."""
+
+    external_id: str
+    number: str  # what people call it
+    status: OrderStatus
+    placed_at: datetime
+    updated_at: datetime  # the shop's clock; an older one than we stored is ignored
+    total: Decimal
+    currency: str
+    customer_email: str = ""
+    customer_external_id: str = ""
+    codes: tuple[AppliedCode, ...] = ()
+    refunds: tuple[ShopRefund, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPage:
+    """One page of orders changed since a cursor, oldest change first. Pages may overlap: orders repeat, none is missed."""
+
+    orders: tuple[ShopOrder, ...]
+    cursor: str  # opaque; give it back next time
+    more: bool  # True when another page is ready now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookMessage:
+    """One verified webhook. `order` is None when the platform only says which order changed."""
+
+    event_id: str  # unique per event where the platform has one, else a digest
+    topic: str
+    occurred_at: datetime
+    order_external_id: str = ""
+    order: ShopOrder | None = None
+
+
+class WebhookRejected(DomainError):
+    """The webhook is not what it claims to be. `code` is one of: bad_signature, too_old, malformed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShopInfo:
+    """What "test connection" shows: enough for staff to see that it is the right shop."""
+
+    name: str
+    currency: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What this platform can and cannot do; the contract tests hold each adapter to its flags."""
+
+    calls_out: bool = True  # False: no shop behind it, nothing to wait for
+    kinds: frozenset[DiscountKind] = frozenset(DiscountKind)
+    minimum_order: bool = True
+    expiry: bool = True
+    binds_customer: bool = False
+    refuses_duplicates: bool = True  # False: the shop would make a second code of the same name
+    returns_use_on_cancel: bool = False  # cancelling an order makes its code usable again
+    webhooks: bool = True
+    registers_webhooks: bool = False  # ensure_webhooks works; otherwise a person sets them up
+    code_max_length: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialField:
+    """One secret or setting the connection form asks for."""
+
+    name: str
+    label: str
+    help_text: str = ""
+    secret: bool = True
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What an adapter needs to reach one shop. `timeout` bounds one call as a whole, in seconds."""
+
+    base_url: str
+    credentials: Mapping[str, str]
+    webhook_secrets: tuple[str, ...]  # current first, then the previous one while it is being rotated
+    currency: str
+    allow_private_addresses: bool = False
+    timeout: float = 20.0
+
+
+class Adapter(Protocol):
+    """One shop. Methods never raise for what the shop does: they answer. They hold no state between calls."""
+
+    key: ClassVar[str]
+    label: ClassVar[str]
+    capabilities: ClassVar[Capabilities]
+    credential_fields: ClassVar[tuple[CredentialField, ...]]
+
+    def __init__(self, access: Access) -> None: ...
+
+    def create_code(self, spec: CodeSpec) -> Answer[PlatformCode]:
+        """Make the code. A refusal DUPLICATE_CODE means somebody (perhaps we) made it before: look it up."""
+        ...
+
+    def find_code(self, code: str) -> Answer[PlatformCode | None]:
+        """Look a code up by its text, any case. OK with None is proof that the shop has no such code."""
+        ...
+
+    def disable_code(self, code: str, remote_id: str) -> Answer[PlatformCode | None]:
+        """Make the code unusable. OK with None when the shop no longer has it. Calling it twice is harmless."""
+        ...
+
+    def read_order(self, external_id: str) -> Answer[ShopOrder | None]:
+        """One order, whole. OK with None when the shop has no such order."""
+        ...
+
+    def orders_since(self, cursor: str) -> Answer[OrderPage]:
+        """Orders changed since the cursor; the empty cursor means from the beginning."""
+        ...
+
+    def parse_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> WebhookMessage:
+        """Verify and read one webhook. `headers` are lower-cased. Raises WebhookRejected."""
+        ...
+
+    def test_connection(self) -> Answer[ShopInfo]:
+        """Ask the shop who it is; each misconfiguration gets its own sentence."""
+        ...
+
+    def ensure_webhooks(self, url: str) -> Answer[None]:
+        """Register our address with the shop where `capabilities.registers_webhooks`."""
+        ...

@@ -1,0 +1,38 @@
+"""Merchants' access to the shops we work through."""
+
+import uuid
+
+from django.db import models
+
+
+class Platform(models.TextChoices):
+    """The store software we have an adapter for; `platforms.registry` maps each to its adapter."""
+
+    SANDBOX = "sandbox", "Sandbox shop"
+    VENDURE = "vendure", "Vendure"
+
+
+class StoreConnection(models.Model):
+    """One merchant's access to one shop. Credentials are encrypted and are never shown again."""
+
+    name = models.CharField(max_length=100)
+    platform = models.CharField(max_length=20, choices=Platform)
+    base_url = models.URLField("shop address", max_length=300)
+    currency = models.CharField(max_length=3, default="USD")
+    enabled = models.BooleanField(default=True)
+    credentials = models.TextField(blank=True, editable=False)  # sealed by platforms.credentials
+    webhook_key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)  # in the address the shop calls
+    orders_cursor = models.CharField(max_length=200, blank=True, editable=False)
+    polled_at = models.DateTimeField(null=True, editable=False)
+    poll_error = models.CharField(max_length=300, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = "shop"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(currency__regex="^[A-Z]{3}$"), name="connection_currency_code"),
+            models.UniqueConstraint(fields=["name"], name="connection_name_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

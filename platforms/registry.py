@@ -1,0 +1,39 @@
+"""Platform key → adapter. The only file that names an adapter."""
+
+from django.conf import settings
+
+from platforms import credentials
+from platforms.adapter import Access, Adapter
+from platforms.models import Platform, StoreConnection
+from platforms.own_codes import OwnCodesAdapter
+from platforms.sandbox.adapter import SandboxAdapter
+from platforms.vendure.adapter import VendureAdapter
+
+ADAPTERS: dict[str, type[Adapter]] = {
+    Platform.SANDBOX: SandboxAdapter,
+    Platform.VENDURE: VendureAdapter,
+}
+
+WEBHOOK_SECRET_FIELDS = ("webhook_secret", "previous_webhook_secret")
+
+
+def adapter_class(platform: str) -> type[Adapter]:
+    return ADAPTERS[platform]
+
+
+def adapter_for(connection: StoreConnection | None, *, timeout: float = 20.0) -> Adapter:
+    """The adapter that talks to this shop; none means codes that no shop knows. Raises CredentialsUnreadable."""
+    if connection is None:
+        return OwnCodesAdapter(Access(base_url="", credentials={}, webhook_secrets=(), currency=""))
+    opened = credentials.unseal(connection.credentials)
+    secrets = tuple(opened[name] for name in WEBHOOK_SECRET_FIELDS if opened.get(name))
+    return ADAPTERS[connection.platform](
+        Access(
+            base_url=connection.base_url,
+            credentials={name: value for name, value in opened.items() if name not in WEBHOOK_SECRET_FIELDS},
+            webhook_secrets=secrets,
+            currency=connection.currency,
+            allow_private_addresses=settings.ALLOW_PRIVATE_SHOP_ADDRESSES,
+            timeout=timeout,
+        )
+    )
