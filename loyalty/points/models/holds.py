@@ -1,0 +1,97 @@
+"""Points set aside while a shop is asked, or by an integrator."""
+
+import pgtrigger
+from django.db import models
+from django.db.models import Q
+
+from loyalty.customers.models import Customer
+from loyalty.points.models.lots import PointsLot
+from loyalty.points.models.transactions import PointsTransaction
+
+
+class HoldState(models.TextChoices):
+    OPEN = "open", "Held"
+    CAPTURED = "captured", "Spent"
+    RELEASED = "released", "Released"
+
+
+class PointsHold(models.Model):
+    """The lots are charged and the balance falls, but no transaction is written until the hold is captured."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="points_holds", db_index=False)
+    points = models.PositiveIntegerField()
+    state = models.CharField(max_length=10, choices=HoldState, default=HoldState.OPEN)
+    cause_type = models.CharField(max_length=20)
+    cause_id = models.BigIntegerField()
+    actor_kind = models.CharField(max_length=20)
+    actor_id = models.BigIntegerField(null=True)
+    transaction = models.OneToOneField(  # the debit it became
+        PointsTransaction, null=True, on_delete=models.PROTECT, related_name="hold"
+    )
+    created_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "hold"
+        constraints = [
+            models.CheckConstraint(condition=Q(points__gt=0), name="hold_positive"),
+            models.CheckConstraint(
+                condition=(
+                    Q(state="open", transaction__isnull=True, closed_at__isnull=True)
+                    | Q(state="captured", transaction__isnull=False, closed_at__isnull=False)
+                    | Q(state="released", transaction__isnull=True, closed_at__isnull=False)
+                ),
+                name="hold_state_fits",
+            ),
+            models.UniqueConstraint(
+                fields=["cause_type", "cause_id"], condition=Q(state="open"), name="hold_open_once_per_cause"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["customer", "id"], name="hold_customer"),
+            models.Index(fields=["cause_type", "cause_id"], name="hold_cause"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.points} points, {self.get_state_display().lower()}"
+
+
+class PointsHoldCharge(models.Model):
+    """How much of a lot a hold set aside."""
+
+    hold = models.ForeignKey(PointsHold, on_delete=models.PROTECT, related_name="charges")
+    lot = models.ForeignKey(PointsLot, on_delete=models.PROTECT, related_name="hold_charges")
+    points = models.PositiveIntegerField()
+
+    class Meta:
+        verbose_name = "charge of a hold"
+        constraints = [
+            models.CheckConstraint(condition=Q(points__gt=0), name="hold_charge_positive"),
+            models.UniqueConstraint(fields=["hold", "lot"], name="hold_charge_once_per_lot"),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="hold_charge_insert_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.points} points of lot {self.lot_id}"
+
+
+class PointsHoldRelease(models.Model):
+    """Into which lot a released charge went: its own, or one that stands in for it when it expired meanwhile."""
+
+    charge = models.OneToOneField(PointsHoldCharge, on_delete=models.PROTECT, related_name="release")
+    lot = models.ForeignKey(PointsLot, on_delete=models.PROTECT, related_name="hold_releases")
+    points = models.PositiveIntegerField()
+
+    class Meta:
+        verbose_name = "release of a hold"
+        constraints = [
+            models.CheckConstraint(condition=Q(points__gt=0), name="hold_release_positive"),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="hold_release_insert_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.points} points to lot {self.lot_id}"
