@@ -1,0 +1,46 @@
+"""Webhooks as they came: stored raw before anything is done with them."""
+
+from django.db import models
+from django.db.models import Q
+
+from platforms.models import StoreConnection
+
+
+class InboxState(models.TextChoices):
+    RECEIVED = "received", "Waiting"
+    PROCESSED = "processed", "Processed"
+    FAILED = "failed", "Failed"
+
+
+class InboundWebhook(models.Model):
+    """One verified delivery. `body` may hold personal data: it is emptied after its retention time."""
+
+    connection = models.ForeignKey(StoreConnection, on_delete=models.PROTECT, db_index=False)
+    event_id = models.CharField(max_length=120)
+    topic = models.CharField(max_length=80)
+    body = models.BinaryField()
+    headers = models.JSONField(default=dict)
+    state = models.CharField(max_length=10, choices=InboxState, default=InboxState.RECEIVED)
+    received_at = models.DateTimeField()
+    processed_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    result = models.CharField(max_length=300, blank=True)  # what became of it, for staff
+
+    class Meta:
+        verbose_name = "webhook in"
+        verbose_name_plural = "webhooks in"
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "event_id"], name="inbox_event_once"),
+            models.CheckConstraint(
+                condition=Q(state="received", due_at__isnull=False) | (~Q(state="received") & Q(due_at__isnull=True)),
+                name="inbox_waiting_has_due_time",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], name="inbox_due", condition=Q(state="received")),
+            models.Index(fields=["received_at", "id"], name="inbox_received"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.topic} {self.event_id}"

@@ -1,0 +1,85 @@
+"""What customers do in shops: orders, the codes they carried, what was refunded."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from loyalty.customers.models import Customer
+from platforms.models import StoreConnection
+
+
+class OrderStatus(models.TextChoices):
+    PLACED = "placed", "Placed"
+    COMPLETED = "completed", "Completed"
+    CANCELLED = "cancelled", "Canceled"
+
+
+class Order(models.Model):
+    """An order as its shop last told it. `changed_at` is the shop's clock: older news never overwrites newer."""
+
+    connection = models.ForeignKey(StoreConnection, null=True, on_delete=models.PROTECT, db_index=False)
+    external_id = models.CharField(max_length=120)
+    number = models.CharField(max_length=60, blank=True)
+    customer = models.ForeignKey(Customer, null=True, on_delete=models.PROTECT, related_name="orders", db_index=False)
+    status = models.CharField(max_length=10, choices=OrderStatus)
+    total = models.DecimalField(max_digits=12, decimal_places=2)
+    refunded = models.DecimalField(max_digits=12, decimal_places=2, default=0)
+    currency = models.CharField(max_length=3)
+    placed_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection", "external_id"], nulls_distinct=False, name="order_unique_in_connection"
+            ),
+            models.CheckConstraint(condition=Q(total__gte=0), name="order_total_not_negative"),
+            models.CheckConstraint(
+                condition=Q(refunded__gte=0) & Q(refunded__lte=F("total")), name="order_refunded_in_range"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["customer", "placed_at", "id"], name="order_customer"),
+            models.Index(fields=["placed_at", "id"], name="order_placed"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number or self.external_id
+
+
+class OrderCode(models.Model):
+    """A code that took effect on an order, ours or not."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="codes")
+    canonical = models.CharField(max_length=60)
+    remote_id = models.CharField(max_length=120, blank=True)
+    discount = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+
+    class Meta:
+        verbose_name = "code on an order"
+        constraints = [
+            models.UniqueConstraint(fields=["order", "canonical"], name="order_code_once"),
+        ]
+        indexes = [models.Index(fields=["canonical"], name="order_code")]
+
+    def __str__(self) -> str:
+        return self.canonical
+
+
+class OrderRefund(models.Model):
+    """Money the shop gave back on an order."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="refunds")
+    external_id = models.CharField(max_length=120)
+    amount = models.DecimalField(max_digits=12, decimal_places=2)
+    refunded_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "refund"
+        constraints = [
+            models.UniqueConstraint(fields=["order", "external_id"], name="order_refund_once"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="order_refund_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount}"

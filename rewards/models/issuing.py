@@ -1,0 +1,59 @@
+"""Work to be done at a shop, and what came of each try."""
+
+import pgtrigger
+from django.db import models
+from django.db.models import Q
+
+from rewards.models.redeemed_reward import RedeemedReward
+
+
+class IssueWork(models.Model):
+    """The queue of record: one row while a redeemed reward waits to be generated, deleted when it is decided.
+
+    Whoever works on it sets `claim` and `claimed_until`; a claim that ran out may be taken over.
+    """
+
+    redeemed_reward = models.OneToOneField(
+        RedeemedReward, primary_key=True, on_delete=models.CASCADE, related_name="issue_work"
+    )
+    due_at = models.DateTimeField()
+    claim = models.UUIDField(null=True)
+    claimed_until = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)  # calls that made or may have made something
+    in_doubt_since = models.DateTimeField(
+        null=True
+    )  # a call was sent and its result is unknown: look up before sending
+
+    class Meta:
+        verbose_name = "waiting for the shop"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(claim__isnull=True, claimed_until__isnull=True)
+                | Q(claim__isnull=False, claimed_until__isnull=False),
+                name="issue_claim_has_end",
+            ),
+        ]
+        indexes = [models.Index(fields=["due_at"], name="issue_work_due")]
+
+    def __str__(self) -> str:
+        return f"Issue redeemed reward {self.redeemed_reward_id}"
+
+
+class IssueAttempt(models.Model):
+    """One question put to the shop while generating, and its outcome. Insert-only."""
+
+    redeemed_reward = models.ForeignKey(RedeemedReward, on_delete=models.PROTECT, related_name="issue_attempts")
+    call = models.CharField(max_length=10)  # create or find
+    outcome = models.CharField(max_length=10)  # platforms.adapter.Outcome
+    reason = models.CharField(max_length=500, blank=True)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "attempt to generate"
+        triggers = [
+            pgtrigger.Protect(name="issue_attempt_insert_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.call}: {self.outcome}"

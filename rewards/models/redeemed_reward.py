@@ -1,0 +1,210 @@
+"""One reward one customer got, redeemed or granted."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from loyalty.customers.models import Customer
+from loyalty.points.models import PointsHold, PointsTransaction
+from platforms.models import StoreConnection
+from rewards.models.code import RewardCode
+from rewards.models.reward import PointsProduct, Reward, RewardType
+
+
+class Origin(models.TextChoices):
+    REDEMPTION = "redemption", "Redeemed for points"
+    STAFF = "staff", "Granted by staff"
+    API = "api", "Granted by an integrator"
+    PROGRAMME = "programme", "Granted by the programme"
+
+
+class FulfillmentStatus(models.TextChoices):
+    PENDING = "pending", "Pending"
+    ISSUED = "issued", "Issued"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Canceled"
+
+
+class UsageStatus(models.TextChoices):
+    UNUSED = "unused", "Unused"
+    USED = "used", "Used"
+    UNTRACKED = "untracked", "Untracked"
+
+
+class DeliveryStatus(models.TextChoices):
+    NONE = "", "–"
+    ORDERED = "ordered", "Ordered"
+    SHIPPED = "shipped", "Shipped"
+    DELIVERED = "delivered", "Delivered"
+    CANCELLED = "cancelled", "Canceled"
+
+
+class RedeemedReward(models.Model):
+    """The three stored axes, and copies of what was true when it was redeemed.
+
+    `rewards.lifecycle` alone writes a status. `on_profile` is false for a redemption that has not succeeded (yet):
+    an attempt, which stands in no grid, no tab, no limit and no API list, only in front of staff who look for it.
+    """
+
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="redeemed_rewards", db_index=False)
+    reward = models.ForeignKey(Reward, on_delete=models.PROTECT, related_name="redeemed_rewards", db_index=False)
+    points_product = models.ForeignKey(PointsProduct, null=True, on_delete=models.SET_NULL, db_index=False)
+    connection = models.ForeignKey(StoreConnection, null=True, on_delete=models.PROTECT, db_index=False)
+    code = models.ForeignKey(RewardCode, null=True, on_delete=models.PROTECT, related_name="redeemed_rewards")
+    hold = models.OneToOneField(PointsHold, null=True, on_delete=models.PROTECT, related_name="redeemed_reward")
+    debit = models.OneToOneField(PointsTransaction, null=True, on_delete=models.PROTECT, related_name="redeemed_reward")
+    origin = models.CharField(max_length=12, choices=Origin)
+    on_profile = models.BooleanField()
+    takes_place = models.BooleanField(default=True)  # counts in limits and stock until cancelled or failed
+    idempotency_key = models.CharField(max_length=120, null=True, unique=True)  # noqa: DJ001 (null: none given)
+    actor_kind = models.CharField(max_length=20)
+    actor_id = models.BigIntegerField(null=True)
+
+    # The axes.
+    fulfillment_status = models.CharField(max_length=10, choices=FulfillmentStatus)
+    usage_status = models.CharField(max_length=10, choices=UsageStatus)
+    delivery_status = models.CharField(max_length=10, choices=DeliveryStatus, default=DeliveryStatus.NONE, blank=True)
+    failure_code = models.CharField(max_length=40, blank=True)
+    failure_reason = models.CharField(max_length=500, blank=True)  # a sentence for staff
+
+    # When.
+    redeemed_at = models.DateTimeField()
+    issued_at = models.DateTimeField(null=True)
+    used_at = models.DateTimeField(null=True)
+    used_order_id = models.CharField(max_length=120, blank=True)  # the shop's id of the order that used it
+    cancelled_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)  # exclusive
+    updated_at = models.DateTimeField()
+
+    # Copies, never rewritten (but overwritten when the person is anonymised).
+    name = models.CharField("reward", max_length=160)
+    type = models.CharField(max_length=24, choices=RewardType)
+    cost_in_points = models.PositiveIntegerField()
+    tax_value = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    currency = models.CharField(max_length=3)
+    percent = models.DecimalField(max_digits=5, decimal_places=2, null=True)
+    amount = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    minimum_order = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    usage_instructions = models.TextField(blank=True)
+    terms = models.TextField(blank=True)
+    image_url = models.CharField(max_length=300, blank=True)
+    action_text = models.CharField(max_length=60, blank=True)
+    action_url = models.CharField(max_length=300, blank=True)
+    balance_after = models.PositiveIntegerField("active points after")  # spendable, right after redeeming
+    customer_email = models.CharField("e-mail", max_length=254, blank=True)
+    customer_phone = models.CharField("phone", max_length=32, blank=True)
+    customer_first_name = models.CharField("first name", max_length=80, blank=True)
+    customer_last_name = models.CharField("surname", max_length=80, blank=True)
+    shipping_address = models.JSONField(null=True)
+
+    class Meta:
+        verbose_name = "redeemed reward"
+        permissions = [
+            ("mark_used", "Can mark redeemed rewards used"),
+            ("mark_unused", "Can mark redeemed rewards unused"),
+            ("cancel_redeemedreward", "Can cancel redeemed rewards"),
+            ("deliver_redeemedreward", "Can manage deliveries"),
+            ("grant_reward", "Can grant rewards"),
+            ("view_address", "Can see shipping addresses"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(fulfillment_status__in=["pending", "issued", "failed", "cancelled"]),
+                name="redeemed_fulfillment_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(usage_status__in=["unused", "used", "untracked"]), name="redeemed_usage_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(delivery_status__in=["", "ordered", "shipped", "delivered", "cancelled"]),
+                name="redeemed_delivery_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(usage_status="used", used_at__isnull=False)
+                | (~Q(usage_status="used") & Q(used_at__isnull=True)),
+                name="redeemed_used_has_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(usage_status="used") | Q(fulfillment_status="issued"), name="redeemed_used_is_issued"
+            ),
+            models.CheckConstraint(
+                condition=Q(used_at__isnull=True) | Q(used_at__gte=F("redeemed_at")), name="redeemed_used_after_redeem"
+            ),
+            models.CheckConstraint(
+                condition=Q(fulfillment_status__in=["pending", "failed"])
+                | Q(issued_at__isnull=False)
+                | Q(fulfillment_status="cancelled"),
+                name="redeemed_issued_has_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(fulfillment_status="cancelled", cancelled_at__isnull=False)
+                | (~Q(fulfillment_status="cancelled") & Q(cancelled_at__isnull=True)),
+                name="redeemed_cancelled_has_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(on_profile=True) | Q(origin="redemption", fulfillment_status__in=["pending", "failed"]),
+                name="redeemed_only_attempts_off_profile",
+            ),
+            models.CheckConstraint(
+                condition=~Q(origin="redemption", fulfillment_status__in=["pending", "failed"]) | Q(on_profile=False),
+                name="redeemed_attempts_off_profile",
+            ),
+            models.CheckConstraint(
+                condition=Q(fulfillment_status__in=["pending", "issued"]) | Q(takes_place=False),
+                name="redeemed_place_freed",
+            ),
+            models.CheckConstraint(
+                condition=~Q(origin="redemption", fulfillment_status="issued")
+                | Q(debit__isnull=False)
+                | Q(cost_in_points=0),
+                name="redeemed_issued_was_paid",
+            ),
+            models.CheckConstraint(
+                condition=Q(delivery_status="") | Q(fulfillment_status__in=["issued", "cancelled"]),
+                name="redeemed_delivery_after_issue",
+            ),
+            models.CheckConstraint(
+                condition=~Q(delivery_status__in=["shipped", "delivered"]) | Q(type="gift"),
+                name="redeemed_only_gifts_travel",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["redeemed_at", "id"], name="redeemed_at", condition=Q(on_profile=True)),
+            models.Index(
+                F("used_at").desc(nulls_last=True),
+                F("id").desc(),
+                name="redeemed_used_at",
+                condition=Q(on_profile=True),
+            ),
+            models.Index(
+                fields=["redeemed_at", "id"],
+                name="redeemed_unused",
+                condition=Q(on_profile=True, usage_status="unused"),
+            ),
+            models.Index(fields=["type", "fulfillment_status", "redeemed_at", "id"], name="redeemed_type"),
+            models.Index(
+                fields=["delivery_status", "redeemed_at", "id"],
+                name="redeemed_delivery",
+                condition=~Q(delivery_status=""),
+            ),
+            models.Index(
+                fields=["redeemed_at", "id"],
+                name="redeemed_open",
+                condition=Q(fulfillment_status__in=["pending", "failed"]),
+            ),
+            models.Index(fields=["customer", "redeemed_at", "id"], name="redeemed_customer"),
+            models.Index(fields=["reward", "customer"], name="redeemed_reward", condition=Q(takes_place=True)),
+            models.Index(fields=["updated_at", "id"], name="redeemed_updated"),
+            models.Index(fields=["connection", "used_order_id"], name="redeemed_order", condition=~Q(used_order_id="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_gift(self) -> bool:
+        return self.type == RewardType.GIFT
+
+    @property
+    def reference(self) -> str:
+        """Our own name for it in a shop: how we recognise a code as ours."""
+        return f"rr-{self.pk}"

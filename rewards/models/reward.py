@@ -1,0 +1,162 @@
+"""What the merchant offers: the reward, its words, its price, and how many there are."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import F, Q
+
+from platforms.models import StoreConnection
+
+
+class RewardType(models.TextChoices):
+    PERCENTAGE_DISCOUNT = "percentage_discount", "Percentage discount code"
+    DISCOUNT_CODE = "discount_code", "Discount code"
+    FREE_DELIVERY = "free_delivery", "Free delivery"
+    GIFT = "gift", "Gift"
+
+
+class Reward(models.Model):
+    """One offer. Type, value and terms are copied onto what is redeemed, so changing them never rewrites the past."""
+
+    name = models.CharField("name for staff", max_length=120)
+    type = models.CharField(max_length=24, choices=RewardType)
+    connection = models.ForeignKey(
+        StoreConnection,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        verbose_name="shop",
+        help_text="The shop that takes the code. Empty: a code or gift that no shop knows.",
+    )
+    percent = models.DecimalField(
+        max_digits=5,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.01), MaxValueValidator(100)],
+        help_text="For percentage discounts.",
+    )
+    amount = models.DecimalField(
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.01)],
+        help_text="For discounts of a fixed amount, in the shop's currency.",
+    )
+    minimum_order = models.DecimalField(
+        max_digits=12, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0.01)]
+    )
+    tax_value = models.DecimalField(
+        max_digits=12, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
+    )
+    currency = models.CharField(max_length=3, default="USD")
+    prefix = models.CharField(
+        max_length=8,
+        blank=True,
+        validators=[RegexValidator("^[A-Z0-9]*$", "Only capital letters and digits.")],
+        help_text="Codes start with it, as in SUMMER-7KQ2M9XWPB. For codes made from now on.",
+    )
+    days_valid = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Days a code lives; it dies at the end of the day. Empty: for ever."
+    )
+    active_from = models.DateTimeField(null=True, blank=True)
+    active_until = models.DateTimeField(null=True, blank=True)
+    limit_total = models.PositiveIntegerField(null=True, blank=True, help_text="How many there are. Empty: no limit.")
+    limit_per_customer = models.PositiveIntegerField(null=True, blank=True)
+    image_url = models.CharField(max_length=300, blank=True)
+    action_url = models.URLField(max_length=300, blank=True)
+    enabled = models.BooleanField(default=False, help_text="A new reward starts switched off.")
+    featured = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(type="percentage_discount", percent__isnull=False)
+                | (~Q(type="percentage_discount") & Q(percent__isnull=True)),
+                name="reward_percent_fits_type",
+            ),
+            models.CheckConstraint(
+                condition=Q(type="discount_code", amount__isnull=False)
+                | (~Q(type="discount_code") & Q(amount__isnull=True)),
+                name="reward_amount_fits_type",
+            ),
+            models.CheckConstraint(
+                condition=Q(percent__isnull=True) | (Q(percent__gt=0) & Q(percent__lte=100)),
+                name="reward_percent_in_range",
+            ),
+            models.CheckConstraint(condition=Q(amount__isnull=True) | Q(amount__gt=0), name="reward_amount_positive"),
+            models.CheckConstraint(
+                condition=Q(active_from__isnull=True)
+                | Q(active_until__isnull=True)
+                | Q(active_until__gt=F("active_from")),
+                name="reward_window_in_order",
+            ),
+            models.CheckConstraint(condition=Q(currency__regex="^[A-Z]{3}$"), name="reward_currency_code"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RewardText(models.Model):
+    """What customers read, a row per language."""
+
+    reward = models.ForeignKey(Reward, on_delete=models.CASCADE, related_name="texts")
+    language = models.CharField(max_length=10)
+    name = models.CharField(max_length=160)
+    short_description = models.CharField(max_length=500, blank=True)
+    usage_instructions = models.TextField(blank=True)
+    terms = models.TextField("terms and conditions", blank=True)
+    action_text = models.CharField(max_length=60, blank=True)
+
+    class Meta:
+        verbose_name = "text"
+        constraints = [
+            models.UniqueConstraint(fields=["reward", "language"], name="reward_text_once_per_language"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.language})"
+
+
+class ExchangeType(models.TextChoices):
+    FIXED = "fixed", "Fixed price"
+
+
+class PointsProduct(models.Model):
+    """A reward's price tag. A reward without one can only be granted."""
+
+    reward = models.OneToOneField(Reward, on_delete=models.CASCADE, related_name="points_product")
+    exchange_type = models.CharField(max_length=10, choices=ExchangeType, default=ExchangeType.FIXED)
+    points_price = models.PositiveIntegerField("cost in points")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = "price in points"
+        constraints = [
+            models.CheckConstraint(condition=Q(points_price__gt=0), name="points_product_price_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.points_price} points"
+
+
+class RewardStock(models.Model):
+    """Pieces left of a limited reward. A table of its own, locked last, so that redeems meet on nothing else."""
+
+    reward = models.ForeignKey(Reward, on_delete=models.CASCADE, related_name="stock")
+    bucket = models.PositiveSmallIntegerField(default=0)
+    left = models.PositiveIntegerField()
+
+    class Meta:
+        verbose_name = "stock"
+        constraints = [
+            models.CheckConstraint(condition=Q(left__gte=0), name="stock_not_negative"),
+            models.UniqueConstraint(fields=["reward", "bucket"], name="stock_bucket_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.left} left"

@@ -1,0 +1,8 @@
+from platforms.adapter import DiscountKind
+from rewards.models import RewardType
+from rewards.types.base import TypeOfReward
+
+
+class DiscountCode(TypeOfReward):
+    type = RewardType.DISCOUNT_CODE
+    kind = DiscountKind.FIXED_AMOUNT

@@ -1,0 +1,8 @@
+from platforms.adapter import DiscountKind
+from rewards.models import RewardType
+from rewards.types.base import TypeOfReward
+
+
+class FreeDelivery(TypeOfReward):
+    type = RewardType.FREE_DELIVERY
+    kind = DiscountKind.FREE_DELIVERY

@@ -1,0 +1,8 @@
+from platforms.adapter import DiscountKind
+from rewards.models import RewardType
+from rewards.types.base import TypeOfReward
+
+
+class PercentageDiscount(TypeOfReward):
+    type = RewardType.PERCENTAGE_DISCOUNT
+    kind = DiscountKind.PERCENTAGE
