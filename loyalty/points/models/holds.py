@@ -4,6 +4,7 @@ import pgtrigger
 from django.db import models
 from django.db.models import Q
 
+from loyalty.common.causes import Cause, CauseType
 from loyalty.customers.models import Customer
 from loyalty.points.models.lots import PointsLot
 from loyalty.points.models.transactions import PointsTransaction
@@ -54,6 +55,10 @@ class PointsHold(models.Model):
 
     def __str__(self) -> str:
         return f"{self.points} points, {self.get_state_display().lower()}"
+
+    @property
+    def cause(self) -> Cause:
+        return Cause(CauseType(self.cause_type), self.cause_id)
 
 
 class PointsHoldCharge(models.Model):

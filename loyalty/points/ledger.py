@@ -1,0 +1,363 @@
+"""Credit, debit, hold, capture, release, reverse: the only writers of accounts, lots and ledger rows.
+
+Each call locks the customer's account first, settles what time has done, and writes in the caller's transaction.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from loyalty.common.actors import Actor
+from loyalty.common.causes import Cause
+from loyalty.merchant import queries as merchant
+from loyalty.merchant.models import ReturnPolicy
+from loyalty.points import allocation, locking, returns, rows
+from loyalty.points.errors import (
+    HoldClosed,
+    IdempotencyConflict,
+    InsufficientPoints,
+    NotReversible,
+    require_points,
+)
+from loyalty.points.models import (
+    HoldState,
+    PointsAccount,
+    PointsAllocation,
+    PointsHold,
+    PointsHoldCharge,
+    PointsHoldRelease,
+    PointsLot,
+    PointsReturn,
+    PointsTransaction,
+    TransactionKind,
+)
+
+
+@transaction.atomic
+def credit(
+    *,
+    customer_id: int,
+    points: int,
+    kind: TransactionKind,
+    cause: Cause,
+    actor: Actor,
+    now: datetime,
+    available_at: datetime | None = None,
+    expires_at: datetime | None = None,
+    effective_at: datetime | None = None,
+    idempotency_key: str | None = None,
+    description: str = "",
+    internal_note: str = "",
+) -> PointsTransaction:
+    """Add points as one lot. A lot whose end has passed already is credited and expires in the same call.
+
+    Raises UnknownCustomer, InvalidPoints, IdempotencyConflict.
+    """
+    require_points(points)
+    account = locking.lock(customer_id=customer_id, now=now)
+    before = _made_before(idempotency_key, customer_id=customer_id, change=points, kind=kind)
+    if before is not None:
+        return before
+    entry = rows.transaction(
+        account=account,
+        kind=kind,
+        change=points,
+        cause=cause,
+        actor=actor,
+        now=now,
+        effective_at=effective_at,
+        idempotency_key=idempotency_key,
+        description=description,
+        internal_note=internal_note,
+    )
+    _open_lot(
+        account=account, entry=entry, points=points, available_at=available_at or now, expires_at=expires_at, now=now
+    )
+    account.save()
+    locking.settle(account=account, now=now)
+    return entry
+
+
+@transaction.atomic
+def debit(
+    *,
+    customer_id: int,
+    points: int,
+    kind: TransactionKind,
+    cause: Cause,
+    actor: Actor,
+    now: datetime,
+    idempotency_key: str | None = None,
+    description: str = "",
+    internal_note: str = "",
+) -> PointsTransaction:
+    """Take points from lots, soonest expiring first.
+
+    Raises UnknownCustomer, InvalidPoints, InsufficientPoints, IdempotencyConflict.
+    """
+    require_points(points)
+    account = locking.lock(customer_id=customer_id, now=now)
+    before = _made_before(idempotency_key, customer_id=customer_id, change=-points, kind=kind)
+    if before is not None:
+        return before
+    charges = _charge(account=account, points=points, now=now)
+    entry = rows.transaction(
+        account=account,
+        kind=kind,
+        change=-points,
+        cause=cause,
+        actor=actor,
+        now=now,
+        idempotency_key=idempotency_key,
+        description=description,
+        internal_note=internal_note,
+    )
+    PointsAllocation.objects.bulk_create(
+        PointsAllocation(transaction=entry, lot_id=charge.lot_id, points=charge.points) for charge in charges
+    )
+    account.balance -= points
+    account.save()
+    return entry
+
+
+@transaction.atomic
+def hold(*, customer_id: int, points: int, cause: Cause, actor: Actor, now: datetime) -> PointsHold:
+    """Set points aside: the lots are charged and the balance falls, but no transaction is written yet.
+
+    Raises UnknownCustomer, InvalidPoints, InsufficientPoints. A second open hold for one cause breaks a constraint.
+    """
+    require_points(points)
+    account = locking.lock(customer_id=customer_id, now=now)
+    charges = _charge(account=account, points=points, now=now)
+    held = PointsHold.objects.create(
+        customer_id=customer_id,
+        points=points,
+        cause_type=cause.type,
+        cause_id=cause.id,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        created_at=now,
+    )
+    PointsHoldCharge.objects.bulk_create(
+        PointsHoldCharge(hold=held, lot_id=charge.lot_id, points=charge.points) for charge in charges
+    )
+    account.balance -= points
+    account.held += points
+    account.save()
+    return held
+
+
+@transaction.atomic
+def capture(
+    *, hold_id: int, kind: TransactionKind, actor: Actor, now: datetime, description: str = "", internal_note: str = ""
+) -> PointsTransaction:
+    """Turn a hold into a debit of the very lots it charged. Capturing twice gives the same debit.
+
+    Raises HoldClosed when it was released.
+    """
+    held, account = _locked_hold(hold_id=hold_id, now=now)
+    if held.state == HoldState.CAPTURED and held.transaction is not None:
+        return held.transaction
+    if held.state == HoldState.RELEASED:
+        raise HoldClosed(f"Hold {hold_id} was released: its points are back with the customer and cannot be captured.")
+    entry = rows.transaction(
+        account=account,
+        kind=kind,
+        change=-held.points,
+        cause=held.cause,
+        actor=actor,
+        now=now,
+        description=description,
+        internal_note=internal_note,
+    )
+    PointsAllocation.objects.bulk_create(
+        PointsAllocation(transaction=entry, lot_id=charge.lot_id, points=charge.points)
+        for charge in held.charges.order_by("id")
+    )
+    account.held -= held.points
+    account.save()
+    PointsHold.objects.filter(pk=hold_id).update(state=HoldState.CAPTURED, transaction=entry, closed_at=now)
+    return entry
+
+
+@transaction.atomic
+def release(*, hold_id: int, now: datetime) -> None:
+    """Give held points back, as if nothing had happened. Releasing twice does nothing more.
+
+    A lot that expired meanwhile follows the programme's return policy. Raises HoldClosed when it was captured.
+    """
+    held, account = _locked_hold(hold_id=hold_id, now=now)
+    if held.state == HoldState.RELEASED:
+        return
+    if held.state == HoldState.CAPTURED:
+        raise HoldClosed(f"Hold {hold_id} was captured: reverse its transaction instead of releasing it.")
+    charges = {charge.pk: charge for charge in held.charges.select_related("lot").order_by("id")}
+    taken = [
+        returns.Taken(charge.pk, charge.lot_id, charge.points, charge.lot.expires_at, held.created_at)
+        for charge in charges.values()
+    ]
+    lines = returns.plan(taken, points=held.points, policy=_policy(), now=now)
+    account.held -= held.points
+    for line in lines:
+        charge = charges[line.source_id]
+        lot = _receiving_lot(account=account, line=line, entry=charge.lot.transaction, original=charge.lot, now=now)
+        PointsHoldRelease.objects.create(charge=charge, lot=lot, points=line.points)
+    PointsHold.objects.filter(pk=hold_id).update(state=HoldState.RELEASED, closed_at=now)
+    account.save()
+    locking.settle(account=account, now=now)
+
+
+def plan_reversal(*, transaction_id: int, now: datetime, points: int | None = None) -> list[returns.ReturnLine]:
+    """What reversing a debit would do to each lot, now. Reads only; `reverse` makes the same plan under the lock.
+
+    `points` is how many to return; None means all that has not come back yet. Raises NotReversible, InvalidPoints.
+    """
+    debit_entry = PointsTransaction.objects.get(pk=transaction_id)
+    if debit_entry.points_change > 0 or debit_entry.kind == TransactionKind.EXPIRY:
+        raise NotReversible(
+            f"Transaction {transaction_id} ({debit_entry.get_kind_display().lower()}) took no points that could be "
+            "returned. Only a redemption or a downward adjustment can be reversed."
+        )
+    given_back: dict[int, int] = {}
+    for back in PointsReturn.objects.filter(allocation__transaction_id=transaction_id):
+        given_back[back.allocation_id] = given_back.get(back.allocation_id, 0) + back.points
+    allocations = debit_entry.allocations.select_related("lot").order_by("id")
+    taken = [
+        returns.Taken(part.pk, part.lot_id, left, part.lot.expires_at, debit_entry.effective_at)
+        for part in allocations
+        if (left := part.points - given_back.get(part.pk, 0)) > 0
+    ]
+    left = sum(part.points for part in taken)
+    wanted = left if points is None else require_points(points)
+    if wanted > left or not left:
+        raise NotReversible(
+            f"Of transaction {transaction_id} {left} points can still be returned, not {wanted or 'more'}."
+        )
+    return returns.plan(taken, points=wanted, policy=_policy(), now=now)
+
+
+@transaction.atomic
+def reverse(
+    *,
+    transaction_id: int,
+    cause: Cause,
+    actor: Actor,
+    now: datetime,
+    points: int | None = None,
+    description: str = "",
+    internal_note: str = "",
+) -> PointsTransaction:
+    """Return points of a debit to the lots they came from. Repeated reversals are cumulative and never exceed it.
+
+    Raises NotReversible, InvalidPoints.
+    """
+    debit_entry = PointsTransaction.objects.get(pk=transaction_id)
+    account = locking.lock(customer_id=debit_entry.customer_id, now=now)
+    lines = plan_reversal(transaction_id=transaction_id, now=now, points=points)
+    total = sum(line.points for line in lines)
+    entry = rows.transaction(
+        account=account,
+        kind=TransactionKind.REVERSAL,
+        change=total,
+        cause=cause,
+        actor=actor,
+        now=now,
+        reverses=debit_entry,
+        description=description,
+        internal_note=internal_note,
+    )
+    originals = PointsLot.objects.in_bulk([line.lot_id for line in lines])
+    for line in lines:
+        lot = _receiving_lot(account=account, line=line, entry=entry, original=originals[line.lot_id], now=now)
+        PointsReturn.objects.create(transaction=entry, allocation_id=line.source_id, lot=lot, points=line.points)
+    account.save()
+    locking.settle(account=account, now=now)
+    return entry
+
+
+def _charge(*, account: PointsAccount, points: int, now: datetime) -> list[allocation.Charge]:
+    if account.balance < points:
+        raise InsufficientPoints(missing=points - account.balance, balance=account.balance)
+    lots = [
+        allocation.SpendableLot(*fields)
+        for fields in PointsLot.objects.filter(
+            customer_id=account.customer_id, open=True, available_at__lte=account.settled_at
+        )
+        .order_by("expires_at", "created_at", "id")
+        .values_list("id", "remaining", "expires_at", "created_at")
+    ]
+    charges = allocation.allocate(lots, points)
+    locking.charge_lots(charges={charge.lot_id: charge.points for charge in charges})
+    return charges
+
+
+def _open_lot(
+    *,
+    account: PointsAccount,
+    entry: PointsTransaction,
+    points: int,
+    available_at: datetime,
+    expires_at: datetime | None,
+    now: datetime,
+    origin: PointsLot | None = None,
+) -> PointsLot:
+    lot = PointsLot.objects.create(
+        customer_id=account.customer_id,
+        transaction=entry,
+        origin=origin,
+        points=points,
+        remaining=points,
+        available_at=available_at,
+        expires_at=expires_at,
+        created_at=now,
+    )
+    if available_at <= account.settled_at:
+        account.balance += points
+    else:
+        account.pending += points
+    locking.bring_edge_forward(account=account, available_at=available_at, expires_at=expires_at)
+    return lot
+
+
+def _receiving_lot(
+    *, account: PointsAccount, line: returns.ReturnLine, entry: PointsTransaction, original: PointsLot, now: datetime
+) -> PointsLot:
+    """Put the points of one line into their lot, or into a fresh one that stands in for it."""
+    if line.way == returns.Way.FRESH_LOT:
+        return _open_lot(
+            account=account,
+            entry=entry,
+            points=line.points,
+            available_at=now,
+            expires_at=line.expires_at,
+            now=now,
+            origin=original,
+        )
+    locking.refill_lots(charges={original.pk: line.points})
+    account.balance += line.points
+    locking.bring_edge_forward(account=account, available_at=original.available_at, expires_at=original.expires_at)
+    return original
+
+
+def _locked_hold(*, hold_id: int, now: datetime) -> tuple[PointsHold, PointsAccount]:
+    customer_id = PointsHold.objects.values_list("customer_id", flat=True).get(pk=hold_id)
+    account = locking.lock(customer_id=customer_id, now=now)
+    return PointsHold.objects.select_related("transaction").get(pk=hold_id), account
+
+
+def _made_before(key: str | None, *, customer_id: int, change: int, kind: TransactionKind) -> PointsTransaction | None:
+    if key is None:
+        return None
+    before = PointsTransaction.objects.filter(idempotency_key=key).first()
+    if before is None:
+        return None
+    if (before.customer_id, before.points_change, before.kind) != (customer_id, change, kind):
+        raise IdempotencyConflict(key)
+    return before
+
+
+def _policy() -> returns.Policy:
+    programme = merchant.programme()
+    return returns.Policy(
+        mode=ReturnPolicy(programme.return_policy), grace_days=programme.grace_days, zone=programme.zone
+    )

@@ -1,0 +1,142 @@
+"""Reading points. The one way to a balance: it is right even when the sweep is late."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Case, DateTimeField, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Coalesce
+
+from loyalty.points.models import PointsAccount, PointsLot, PointsTransaction, TransactionKind
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A customer's points at one instant. `balance` can be spent; `pending` and `held` cannot."""
+
+    balance: int = 0
+    pending: int = 0
+    held: int = 0
+    next_expiry_at: datetime | None = None
+    next_expiry_points: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiringPoints:
+    """Active points that end at one instant; None for those that never do."""
+
+    expires_at: datetime | None
+    points: int
+
+
+def balance(*, customer_id: int, now: datetime) -> Balance:
+    """What the customer has now. A customer nobody credited yet has nothing."""
+    return balances(customer_ids=[customer_id], now=now)[customer_id]
+
+
+def balances(*, customer_ids: Iterable[int], now: datetime) -> dict[int, Balance]:
+    """The same for many customers in two queries."""
+    wanted = set(customer_ids)
+    accounts = {account.customer_id: account for account in PointsAccount.objects.filter(pk__in=wanted)}
+    figures = {
+        row["customer_id"]: row
+        for row in PointsLot.objects.filter(customer_id__in=wanted, open=True)
+        .values("customer_id")
+        .annotate(
+            active=Sum("remaining", filter=_usable(now), default=0),
+            waiting=Sum("remaining", filter=Q(available_at__gt=now), default=0),
+        )
+    }
+    expiries = _next_expiries(wanted, now=now)
+    result = {}
+    for customer_id in wanted:
+        account, row = accounts.get(customer_id), figures.get(customer_id)
+        expiry = expiries.get(customer_id, ExpiringPoints(None, 0))
+        result[customer_id] = Balance(
+            balance=row["active"] if row else 0,
+            pending=row["waiting"] if row else 0,
+            held=account.held if account else 0,
+            next_expiry_at=expiry.expires_at,
+            next_expiry_points=expiry.points,
+        )
+    return result
+
+
+def expiring(*, customer_id: int, now: datetime) -> list[ExpiringPoints]:
+    """Active points grouped by their end, soonest first, never-ending last."""
+    groups = (
+        PointsLot.objects.filter(_usable(now), customer_id=customer_id, open=True)
+        .values("expires_at")
+        .annotate(points=Sum("remaining"))
+        .order_by(F("expires_at").asc(nulls_last=True))
+    )
+    return [ExpiringPoints(group["expires_at"], group["points"]) for group in groups]
+
+
+def history(*, customer_id: int) -> QuerySet[PointsTransaction]:
+    """The customer's transactions, newest first, with their notes."""
+    return PointsTransaction.objects.filter(customer_id=customer_id).select_related("note").order_by("-id")
+
+
+def describe(*, transaction: PointsTransaction) -> str:
+    """What the customer reads about a transaction: the note written for them, else what it was."""
+    note = getattr(transaction, "note", None)
+    if note is not None and note.description:
+        return str(note.description)
+    return DESCRIPTIONS[TransactionKind(transaction.kind)]
+
+
+DESCRIPTIONS = {
+    TransactionKind.EARNING: "Points earned",
+    TransactionKind.REDEMPTION: "Reward redeemed",
+    TransactionKind.ADJUSTMENT: "Points adjusted",
+    TransactionKind.EXPIRY: "Points expired",
+    TransactionKind.REVERSAL: "Points returned",
+}
+
+
+def spendable_expression(*, customer_id: str, now: datetime) -> Combinable:
+    """The spendable balance as SQL, for filters and columns; `customer_id` names the column of the outer query.
+
+    Reads the account row, and sums lots only where an edge has passed since it was settled.
+    """
+    stale = (
+        PointsLot.objects.filter(_usable(now), customer_id=OuterRef("customer_id"), open=True)
+        .order_by()
+        .values("customer_id")
+        .annotate(points=Sum("remaining"))
+        .values("points")
+    )
+    account = (
+        PointsAccount.objects.filter(customer_id=OuterRef(customer_id))
+        .annotate(
+            spendable=Case(
+                When(
+                    next_edge_at__lte=Value(now, output_field=DateTimeField()),
+                    then=Coalesce(Subquery(stale), Value(0)),
+                ),
+                default=F("balance"),
+                output_field=IntegerField(),
+            )
+        )
+        .values("spendable")
+    )
+    return Coalesce(Subquery(account, output_field=IntegerField()), Value(0))
+
+
+def _usable(now: datetime) -> Q:
+    return Q(available_at__lte=now) & (Q(expires_at__isnull=True) | Q(expires_at__gt=now))
+
+
+def _next_expiries(customer_ids: set[int], *, now: datetime) -> dict[int, ExpiringPoints]:
+    groups = (
+        PointsLot.objects.filter(customer_id__in=customer_ids, open=True, available_at__lte=now, expires_at__gt=now)
+        .values("customer_id", "expires_at")
+        .annotate(points=Sum("remaining"))
+        .order_by("customer_id", "expires_at")
+    )
+    soonest: dict[int, ExpiringPoints] = {}
+    for group in groups:
+        soonest.setdefault(group["customer_id"], ExpiringPoints(group["expires_at"], group["points"]))
+    return soonest
