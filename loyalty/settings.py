@@ -6,7 +6,7 @@
 import base64
 import binascii
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -48,6 +48,19 @@ def whole_number(variable: str, *, default: int, lowest: int, highest: int) -> i
     return value
 
 
+def address(variable: str, raw: str, *, schemes: set[str], example: str) -> SplitResult:
+    """An address with one of these schemes, a host and, if it names one, a real port. The value is never repeated."""
+    sentence = f"it is not an address such as {example}."
+    try:
+        parts = urlsplit(raw)
+        usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError as error:  # a port that is no number, or a bracket too many
+        raise refuse(variable, sentence) from error
+    if not usable:
+        raise refuse(variable, sentence)
+    return parts
+
+
 ENVIRONMENT = env.str("LOYALTY_ENV", "production").strip().lower()
 if ENVIRONMENT not in {"production", "demo", "test"}:
     raise refuse("LOYALTY_ENV", f"{ENVIRONMENT!r} is unknown. Write production, demo or test.")
@@ -65,7 +78,7 @@ if not SECRET_KEY:
 if PRODUCTION and len(SECRET_KEY) < 50:
     raise refuse("SECRET_KEY", "it is shorter than 50 characters. Use a longer random value.")
 
-CREDENTIALS_KEYS = env.list("CREDENTIALS_KEYS", default=[])
+CREDENTIALS_KEYS = [key.strip() for key in env.list("CREDENTIALS_KEYS", default=[])]
 if not CREDENTIALS_KEYS:
     if PRODUCTION:
         raise refuse(
@@ -85,9 +98,11 @@ for _key in CREDENTIALS_KEYS:
         raise refuse("CREDENTIALS_KEYS", "a key does not hold 32 bytes. Make one with Fernet.generate_key().")
 
 PUBLIC_URL = env.str("PUBLIC_URL", "" if PRODUCTION else "http://127.0.0.1:8000").rstrip("/")
-_public = urlsplit(PUBLIC_URL)
-if _public.scheme not in {"http", "https"} or not _public.hostname:
-    raise refuse("PUBLIC_URL", "it is missing or not an address such as https://rewards.example.com.")
+if not PUBLIC_URL:
+    raise refuse("PUBLIC_URL", "it is missing. Set it to where customers reach this, as https://rewards.example.com.")
+_public = address("PUBLIC_URL", PUBLIC_URL, schemes={"http", "https"}, example="https://rewards.example.com")
+if _public.path or _public.query or _public.fragment or _public.username:
+    raise refuse("PUBLIC_URL", "it may hold a scheme, a host and a port, and nothing else.")
 if PRODUCTION and _public.scheme != "https":
     raise refuse("PUBLIC_URL", "it must start with https:// in production.")
 
@@ -165,12 +180,14 @@ if not DATABASE_URL:
         "it is missing. Set it to postgres://user:password@host:5432/name, or run `make demo`, which starts a "
         "PostgreSQL of its own.",
     )
+if DATABASE_URL.partition("://")[0] not in {"postgres", "postgresql"}:
+    raise refuse("DATABASE_URL", "only PostgreSQL (15 or newer) is supported: postgres://user:password@host:5432/name.")
 try:
     _database = env.db_url("DATABASE_URL")
 except (ImproperlyConfigured, ValueError) as error:
     raise refuse("DATABASE_URL", "it is not an address such as postgres://user:password@host:5432/name.") from error
-if _database["ENGINE"] != "django.db.backends.postgresql":
-    raise refuse("DATABASE_URL", "only PostgreSQL (15 or newer) is supported.")
+if not _database["NAME"] or not _database["HOST"]:
+    raise refuse("DATABASE_URL", "the host or the name of the database is missing at its end.")
 _database["CONN_MAX_AGE"] = whole_number("DATABASE_CONN_MAX_AGE", default=600, lowest=0, highest=86_400)
 _database["CONN_HEALTH_CHECKS"] = True
 _database.setdefault("OPTIONS", {})["server_side_binding"] = True
@@ -184,8 +201,13 @@ if not CELERY_BROKER_URL:
     raise refuse("REDIS_URL", "it is missing (CELERY_BROKER_URL would do as well). Set it to redis://host:6379/0.")
 if CELERY_BROKER_URL.startswith(("unix://", "redis+socket://")):
     CELERY_BROKER_URL = CELERY_BROKER_URL.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
-elif urlsplit(CELERY_BROKER_URL).scheme not in {"redis", "rediss", "amqp", "amqps"}:
-    raise refuse("REDIS_URL" if REDIS_URL else "CELERY_BROKER_URL", "it must start with redis:// or amqp://.")
+else:
+    address(
+        "CELERY_BROKER_URL" if env.str("CELERY_BROKER_URL", "") else "REDIS_URL",
+        CELERY_BROKER_URL,
+        schemes={"redis", "rediss", "amqp", "amqps"},
+        example="redis://host:6379/0 or amqp://user:password@host:5672//",
+    )
 
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -253,7 +275,7 @@ TIME_ZONE = "UTC"
 
 # Files.
 STATIC_URL = "static/"
-STATIC_ROOT = Path(env.str("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
+STATIC_ROOT = env.str("STATIC_ROOT", str(BASE_DIR / "staticfiles") if PRODUCTION else "") or None
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -266,8 +288,15 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = not PRODUCTION
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 
-# Mail: to the console unless EMAIL_URL says otherwise.
-vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+# Mail: outside production to the console unless EMAIL_URL says otherwise. Sign-in codes go by e-mail, so production
+# must say.
+_email_url = env.str("EMAIL_URL", "") or ("" if PRODUCTION else "consolemail://")
+if not _email_url:
+    raise refuse("EMAIL_URL", "it is missing. Customers sign in by e-mail: set smtp+tls://user:password@host:587.")
+try:
+    vars().update(environ.Env.email_url_config(_email_url))
+except (ImproperlyConfigured, ValueError) as error:
+    raise refuse("EMAIL_URL", "it is not an address such as smtp+tls://user:password@host:587.") from error
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"rewards@{_public.hostname}")
 
 # Security headers. No inline script or style anywhere: the policy has no exception.
@@ -312,6 +341,8 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Shops: how long a customer waits for a code, and whether a shop may stand on a private address.
+ISSUE_LEASE_SECONDS = whole_number("ISSUE_LEASE_SECONDS", default=60, lowest=2, highest=600)
+ABSENCE_PROVED_AFTER_SECONDS = whole_number("ABSENCE_PROVED_AFTER_SECONDS", default=30, lowest=1, highest=600)
 REDEEM_DEADLINE_SECONDS = whole_number("REDEEM_DEADLINE_SECONDS", default=10, lowest=1, highest=60)
 ALLOW_PRIVATE_SHOP_ADDRESSES = boolean("ALLOW_PRIVATE_SHOP_ADDRESSES", default=not PRODUCTION)
 

@@ -37,3 +37,8 @@ def adapter_for(connection: StoreConnection | None, *, timeout: float = 20.0) ->
             timeout=timeout,
         )
     )
+
+
+def calls_out(connection: StoreConnection | None) -> bool:
+    """Whether generating a code there means asking somebody over the network."""
+    return connection is not None and ADAPTERS[connection.platform].capabilities.calls_out

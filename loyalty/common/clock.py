@@ -1,5 +1,6 @@
 """Edges of days, months and years in the programme's time zone. An interval ends exclusively, at midnight."""
 
+import time as time_module
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -29,3 +30,20 @@ def end_of_month(instant: datetime, zone: ZoneInfo) -> datetime:
 
 def end_of_year(instant: datetime, zone: ZoneInfo) -> datetime:
     return midnight(date(instant.astimezone(zone).year + 1, 1, 1), zone)
+
+
+class Stopwatch:
+    """The time as it goes on from a given `now`, for acts that wait for a shop: the domain reads no wall clock."""
+
+    def __init__(self, now: datetime) -> None:
+        self._began_at = now
+        self._began = time_module.monotonic()
+
+    @property
+    def now(self) -> datetime:
+        return self._began_at + timedelta(seconds=self.elapsed)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return time_module.monotonic() - self._began

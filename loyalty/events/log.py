@@ -28,3 +28,10 @@ def record(
         customer_id=customer_id,
         data=data,
     )
+
+
+def exists(*, kind: str, subject_type: str, subject_id: int, **data: Any) -> bool:
+    """Whether such a fact was written down before, with these data."""
+    return Event.objects.filter(
+        kind=kind, subject_type=subject_type, subject_id=subject_id, data__contains=data
+    ).exists()

@@ -95,6 +95,7 @@ class RedeemedReward(models.Model):
     customer_first_name = models.CharField("first name", max_length=80, blank=True)
     customer_last_name = models.CharField("surname", max_length=80, blank=True)
     shipping_address = models.JSONField(null=True)
+    internal_note = models.CharField(max_length=1000, blank=True)  # of the staff member who granted it
 
     class Meta:
         verbose_name = "redeemed reward"

@@ -7,9 +7,7 @@ from rewards.types.free_delivery import FreeDelivery
 from rewards.types.gift import Gift
 from rewards.types.percentage_discount import PercentageDiscount
 
-TYPES: dict[str, TypeOfReward] = {
-    kind.type: kind() for kind in (PercentageDiscount, DiscountCode, FreeDelivery, Gift)
-}
+TYPES: dict[str, TypeOfReward] = {kind.type: kind() for kind in (PercentageDiscount, DiscountCode, FreeDelivery, Gift)}
 
 
 def type_of(reward_type: str) -> TypeOfReward:

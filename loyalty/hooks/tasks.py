@@ -1,0 +1,26 @@
+"""Work for what shops tell us."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from loyalty.hooks import processing
+
+
+@shared_task(name="hooks.process")
+def process(*, webhook_id: int) -> None:
+    processing.process(webhook_id=webhook_id, now=timezone.now())
+
+
+@shared_task(name="hooks.sweep_webhooks")
+def sweep_webhooks() -> None:
+    processing.sweep(now=timezone.now())
+
+
+@shared_task(name="hooks.poll_orders")
+def poll_orders() -> None:
+    processing.ring_for_polls()
+
+
+@shared_task(name="hooks.poll")
+def poll(*, connection_id: int) -> None:
+    processing.poll(connection_id=connection_id, now=timezone.now())

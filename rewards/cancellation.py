@@ -1,0 +1,335 @@
+"""Undo: plan, disable, prove, give back.
+
+Order of effects: canceling → the code is killed in the shop → it is read back, dead and unused → the points go back and
+the reward is canceled. A shop that cannot be reached leaves it canceling, and it is tried again.
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from loyalty.common import codes, plans, queue
+from loyalty.common.actors import Actor, ActorKind
+from loyalty.common.causes import Cause, CauseType
+from loyalty.common.clock import Stopwatch
+from loyalty.common.errors import DomainError
+from loyalty.events import log
+from loyalty.points import ledger
+from platforms import registry as platforms
+from platforms.adapter import Adapter, Answer, OrderStatus, PlatformCode
+from platforms.credentials import CredentialsUnreadable
+from rewards import cancellation_plan, issuing, lifecycle, limits, usage
+from rewards.cancellation_plan import CancellationPlan, Effect, plan
+from rewards.claim import connection_of
+from rewards.models import (
+    Cancellation,
+    CancellationState,
+    CodeEvidence,
+    EvidenceKind,
+    FulfillmentStatus,
+    IssueWork,
+    RedeemedReward,
+    RewardCode,
+)
+
+LEASE = timedelta(seconds=60)
+CALL_TIMEOUT = 8.0
+MOST_ORDER_PAGES = 20
+
+
+__all__ = ["CancellationPlan", "CancellationRefused", "Effect", "cancel", "force", "plan", "proceed", "sweep"]
+
+
+class CancellationRefused(DomainError):
+    """This reward cannot be canceled now."""
+
+    code = "cancellation_refused"
+
+
+def cancel(
+    *,
+    redeemed_reward_id: int,
+    actor: Actor,
+    now: datetime,
+    fingerprint: str | None = None,
+    return_points: bool = True,
+    internal_note: str = "",
+) -> Cancellation:
+    """Cancel a reward of any origin: at once when no shop knows it, else as soon as the shop proves the code dead.
+
+    The shop is asked right away; what cannot be finished now is finished by a worker, and the row says why. Canceling
+    what is canceled, or being canceled, gives the same row. Not inside a transaction.
+    Raises CancellationRefused, PlanOutdated.
+    """
+    watch = Stopwatch(now)
+    cancellation = _begin(
+        redeemed_reward_id=redeemed_reward_id,
+        actor=actor,
+        now=now,
+        fingerprint=fingerprint,
+        return_points=return_points,
+        internal_note=internal_note,
+    )
+    if cancellation.state == CancellationState.CANCELLING:
+        proceed(cancellation_id=cancellation.pk, now=watch.now)
+    return Cancellation.objects.get(pk=cancellation.pk)
+
+
+@transaction.atomic
+def force(*, redeemed_reward_id: int, actor: Actor, now: datetime, internal_note: str = "") -> Cancellation:
+    """End a cancellation whose shop cannot be reached: the points go back, and the code may still work.
+
+    Raises CancellationRefused when none is under way or the shop has not been asked yet.
+    """
+    redeemed = issuing.locked(redeemed_reward_id=redeemed_reward_id, now=now)
+    cancellation = usage.open_cancellation(redeemed_reward_id=redeemed.pk)
+    if cancellation is None:
+        raise CancellationRefused(f"“{redeemed.name}” is not being canceled: there is nothing to force.")
+    if not cancellation.attempts:
+        raise CancellationRefused(
+            f"The shop has not been asked yet about “{redeemed.name}”: wait for its answer first."
+        )
+    if internal_note.strip():
+        cancellation.internal_note = f"{cancellation.internal_note}\n{internal_note.strip()}".strip()[:1000]
+    _finish(redeemed, cancellation, CancellationState.UNPROVED, actor=actor, now=now)
+    return cancellation
+
+
+def sweep(*, now: datetime, limit: int = 200) -> int:
+    """Ring for every cancellation that waits; gives back how many."""
+    with transaction.atomic():
+        ids = list(
+            Cancellation.objects.select_for_update(skip_locked=True)
+            .filter(state=CancellationState.CANCELLING, due_at__lte=now)
+            .order_by("due_at", "pk")
+            .values_list("pk", flat=True)[:limit]
+        )
+        Cancellation.objects.filter(pk__in=ids).update(due_at=now + timedelta(seconds=30))
+    for cancellation_id in ids:
+        queue.enqueue("rewards.cancel", cancellation_id=cancellation_id)
+    return len(ids)
+
+
+def proceed(*, cancellation_id: int, now: datetime) -> None:
+    """Ask the shop to kill the code, read it back, and finish; or note why not, and when to try again."""
+    watch = Stopwatch(now)
+    claim = _take(cancellation_id, now=now)
+    if claim is None:
+        return
+    redeemed = RedeemedReward.objects.select_related("code").get(cancellations=cancellation_id)
+    proof = _Proof()
+    if redeemed.code is not None:
+        try:
+            adapter = platforms.adapter_for(connection_of(redeemed), timeout=CALL_TIMEOUT)
+            proof = _kill(adapter, redeemed, redeemed.code, cancellation_id, watch)
+        except CredentialsUnreadable as refusal:
+            proof = _Proof(missing=refusal.sentence)
+    if proof.missing:
+        _wait(cancellation_id, claim, proof, now=watch.now)
+    else:
+        _record(cancellation_id, claim, proof, now=watch.now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """What the shop showed. `missing` says what is still lacking; without it the code is dead, or was used."""
+
+    missing: str = ""
+    retry_after: float | None = None
+    used: bool = False
+    order_id: str = ""
+
+
+def _kill(
+    adapter: Adapter, redeemed: RedeemedReward, code: RewardCode, cancellation_id: int, watch: Stopwatch
+) -> _Proof:
+    """Disable, read back, look for a use: with no lock and no transaction open."""
+    answer = adapter.disable_code(code.canonical, code.remote_id)
+    _keep(code, cancellation_id, EvidenceKind.DISABLED, answer, now=watch.now)
+    if not answer.ok:
+        return _Proof(missing=answer.reason or "The shop did not disable the code.", retry_after=answer.retry_after)
+    back = adapter.find_code(code.canonical)
+    _keep(code, cancellation_id, EvidenceKind.READ_BACK, back, now=watch.now)
+    if not back.ok:
+        return _Proof(missing=back.reason or "The shop did not show the code.", retry_after=back.retry_after)
+    order_id = _use_seen(adapter, redeemed, code, back.value)
+    if order_id is None:
+        return _Proof(missing="The shop did not show its latest orders, so a use cannot be ruled out yet.")
+    used = bool(order_id) or bool(back.value and back.value.uses)
+    if back.value is not None and back.value.alive and not used:
+        return _Proof(missing="The shop still takes the code although it was told to disable it.")
+    return _Proof(used=used, order_id=order_id)
+
+
+@transaction.atomic
+def _begin(
+    *,
+    redeemed_reward_id: int,
+    actor: Actor,
+    now: datetime,
+    fingerprint: str | None,
+    return_points: bool,
+    internal_note: str,
+) -> Cancellation:
+    redeemed = issuing.locked(redeemed_reward_id=redeemed_reward_id, now=now)
+    before = (
+        Cancellation.objects.filter(redeemed_reward=redeemed)
+        .exclude(state=CancellationState.USED_MEANWHILE)
+        .order_by("-id")
+        .first()
+    )
+    if before is not None:
+        return before
+    current = cancellation_plan.plan(redeemed_reward_id=redeemed.pk, now=now, return_points=return_points)
+    if current.refusal:
+        raise CancellationRefused(current.refusal)
+    if fingerprint is not None:
+        plans.require_current(shown=fingerprint, current=current.fingerprint, subject=f"“{redeemed.name}”")
+    cancellation = Cancellation.objects.create(
+        redeemed_reward=redeemed,
+        return_points=return_points,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        internal_note=internal_note.strip(),
+        created_at=now,
+        due_at=now + timedelta(seconds=30),
+    )
+    work = IssueWork.objects.filter(pk=redeemed.pk).first()
+    untouched = work is not None and not work.attempts and work.in_doubt_since is None
+    IssueWork.objects.filter(pk=redeemed.pk).delete()
+    log.record(
+        kind="reward.cancelling",
+        subject_type="redeemed_reward",
+        subject_id=redeemed.pk,
+        customer_id=redeemed.customer_id,
+        actor=actor,
+        now=now,
+        return_points=return_points,
+    )
+    if redeemed.code_id is None or untouched or not platforms.calls_out(connection_of(redeemed)):
+        _finish(redeemed, cancellation, CancellationState.PROVED, actor=actor, now=now)
+    return cancellation
+
+
+def _take(cancellation_id: int, *, now: datetime) -> uuid.UUID | None:
+    with transaction.atomic():
+        row = (
+            Cancellation.objects.select_for_update(skip_locked=True)
+            .filter(Q(claim__isnull=True) | Q(claimed_until__lte=now))
+            .filter(pk=cancellation_id, state=CancellationState.CANCELLING)
+            .first()
+        )
+        if row is None:
+            return None
+        row.claim, row.claimed_until = uuid.uuid4(), now + LEASE
+        row.due_at = row.claimed_until
+        row.attempts += 1
+        row.save()
+        return row.claim
+
+
+def _wait(cancellation_id: int, claim: uuid.UUID, proof: _Proof, *, now: datetime) -> None:
+    row = Cancellation.objects.filter(pk=cancellation_id, claim=claim).first()
+    if row is not None:
+        pause = timedelta(seconds=proof.retry_after) if proof.retry_after else issuing.backoff(row.attempts)
+        Cancellation.objects.filter(pk=cancellation_id, claim=claim, state=CancellationState.CANCELLING).update(
+            claim=None, claimed_until=None, due_at=now + pause, last_reason=proof.missing[:500]
+        )
+
+
+@transaction.atomic
+def _record(cancellation_id: int, claim: uuid.UUID, proof: _Proof, *, now: datetime) -> None:
+    """Write down what the shop showed, if our claim still stands."""
+    redeemed_id = Cancellation.objects.values_list("redeemed_reward_id", flat=True).get(pk=cancellation_id)
+    redeemed = issuing.locked(redeemed_reward_id=redeemed_id, now=now)
+    row = Cancellation.objects.select_for_update().get(pk=cancellation_id)
+    if row.state != CancellationState.CANCELLING or row.claim != claim:
+        return
+    if proof.used:
+        usage.record_used_meanwhile(redeemed=redeemed, cancellation=row, order_id=proof.order_id, now=now)
+    else:
+        _finish(redeemed, row, CancellationState.PROVED, actor=_actor_of(row), now=now)
+
+
+def _finish(
+    redeemed: RedeemedReward, row: Cancellation, state: CancellationState, *, actor: Actor, now: datetime
+) -> None:
+    """Give back the points, free the place, close the row. The caller has locked account and redeemed reward."""
+    if row.return_points and redeemed.debit_id is not None and cancellation_plan.return_lines(redeemed, now=now):
+        ledger.reverse(
+            transaction_id=redeemed.debit_id,
+            cause=Cause(CauseType.REDEEMED_REWARD, redeemed.pk),
+            actor=actor,
+            now=now,
+        )
+    lifecycle.move(
+        redeemed,
+        now=now,
+        fulfillment_status=FulfillmentStatus.CANCELLED,
+        cancelled_at=now,
+        takes_place=False,
+        on_profile=True,
+    )
+    if redeemed.code_id is not None and state == CancellationState.PROVED:
+        RewardCode.objects.filter(pk=redeemed.code_id).update(disabled_at=now)
+    row.state, row.closed_at, row.due_at = state, now, None
+    row.claim = row.claimed_until = None
+    row.save()
+    log.record(
+        kind="reward.cancelled",
+        subject_type="redeemed_reward",
+        subject_id=redeemed.pk,
+        customer_id=redeemed.customer_id,
+        actor=actor,
+        now=now,
+        proof=state,
+    )
+    limits.free_piece(redeemed=redeemed)
+
+
+def _use_seen(adapter: Adapter, redeemed: RedeemedReward, code: RewardCode, found: PlatformCode | None) -> str | None:
+    """The completed order that carries the code and that we have not been told of yet; empty: none; None: unknown.
+
+    Shops that keep no count are asked for the orders since our last poll: older ones we know.
+    """
+    if found is not None and found.uses is not None:
+        return ""
+    connection = connection_of(redeemed)
+    if connection is None:
+        return ""
+    cursor = connection.orders_cursor
+    for _ in range(MOST_ORDER_PAGES):
+        page = adapter.orders_since(cursor)
+        if page.value is None:
+            return None
+        for order in page.value.orders:
+            carried = {codes.canonical(applied.code) for applied in order.codes}
+            if order.status is OrderStatus.COMPLETED and code.canonical in carried:
+                return order.external_id
+        if not page.value.more:
+            return ""
+        cursor = page.value.cursor
+    return None
+
+
+def _keep(
+    code: RewardCode, cancellation_id: int, kind: EvidenceKind, answer: Answer[PlatformCode | None], *, now: datetime
+) -> None:
+    alive = answer.value.alive if answer.value is not None else False
+    CodeEvidence.objects.create(
+        code=code,
+        cancellation_id=cancellation_id,
+        kind=kind,
+        alive=alive if answer.ok else None,
+        observed_at=now,
+        status=answer.observed.status,
+        request_id=answer.observed.request_id[:120],
+        excerpt=(answer.observed.excerpt or answer.reason)[:500],
+    )
+
+
+def _actor_of(row: Cancellation) -> Actor:
+    return Actor(ActorKind(row.actor_kind), row.actor_id)

@@ -1,0 +1,196 @@
+"""Which rewards a customer can have, and what stands in the way of the others."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Q, Sum
+
+from loyalty.common.errors import DomainError
+from loyalty.customers.models import Customer, CustomerState
+from loyalty.merchant import queries as merchant
+from loyalty.points import queries as points
+from loyalty.points.errors import UnknownCustomer
+from rewards import limits
+from rewards.limits import RewardNotAvailable
+from rewards.models import PointsProduct, RedeemedReward, Reward, RewardStock, RewardText
+from rewards.types import registry
+
+
+class UnknownReward(DomainError):
+    code = "unknown_reward"
+
+
+class CustomerDisabled(DomainError):
+    code = "customer_disabled"
+
+    def __init__(self) -> None:
+        super().__init__("This customer is excluded from the programme and cannot get rewards.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """A reward's texts in one language."""
+
+    name: str
+    short_description: str = ""
+    usage_instructions: str = ""
+    terms: str = ""
+    action_text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One reward as one customer sees it now. `reason` says why it cannot be redeemed, in the customer's words."""
+
+    reward_id: int
+    points_product_id: int
+    name: str
+    short_description: str
+    usage_instructions: str
+    terms: str
+    image_url: str
+    type: str
+    type_label: str
+    cost_in_points: int
+    missing_points: int
+    needs_address: bool
+    featured: bool
+    reason_code: str = ""
+    reason: str = ""
+
+    @property
+    def available(self) -> bool:
+        return not self.reason_code
+
+
+def require_customer(*, customer_id: int) -> Customer:
+    """The customer, fit to get rewards. Raises UnknownCustomer, CustomerDisabled."""
+    customer = Customer.objects.select_related("shipping_address").filter(pk=customer_id).first()
+    if customer is None:
+        raise UnknownCustomer(customer_id)
+    if customer.state == CustomerState.DISABLED:
+        raise CustomerDisabled
+    return customer
+
+
+def require_open(*, reward: Reward, now: datetime) -> None:
+    """Refuse a reward that is off or outside its window. Raises RewardNotAvailable."""
+    if not reward.enabled:
+        raise RewardNotAvailable("This reward is switched off.", code="reward_disabled")
+    if reward.active_from is not None and now < reward.active_from:
+        raise RewardNotAvailable("This reward is not available yet.", code="reward_not_started")
+    if reward.active_until is not None and now >= reward.active_until:
+        raise RewardNotAvailable("This reward is no longer available.", code="reward_ended")
+
+
+def too_few_points_sentence(missing: int) -> str:
+    return f"You must have {missing} more points to get reward"
+
+
+def offers(*, customer_id: int, now: datetime, language: str | None = None) -> list[Offer]:
+    """The rewards this customer sees: on, in their window, with a price; featured and cheapest first.
+
+    A constant number of queries. Raises UnknownCustomer, CustomerDisabled.
+    """
+    customer = require_customer(customer_id=customer_id)
+    products = list(
+        PointsProduct.objects.select_related("reward")
+        .filter(_open(now), reward__enabled=True)
+        .order_by("-reward__featured", "points_price", "id")
+    )
+    return _offers(customer=customer, products=products, now=now, language=language)
+
+
+def offer(*, customer_id: int, points_product_id: int, now: datetime, language: str | None = None) -> Offer:
+    """One of them. Raises UnknownReward when this customer cannot see it, UnknownCustomer, CustomerDisabled."""
+    customer = require_customer(customer_id=customer_id)
+    products = list(
+        PointsProduct.objects.select_related("reward").filter(_open(now), reward__enabled=True, pk=points_product_id)
+    )
+    if not products:
+        raise UnknownReward(f"There is no reward with the price {points_product_id} for you now.")
+    return _offers(customer=customer, products=products, now=now, language=language)[0]
+
+
+def words(*, rewards: Iterable[Reward], language: str) -> dict[int, Words]:
+    """Each reward's texts in that language; else in the programme's; else any; else its name for staff."""
+    wanted = {reward.pk: reward for reward in rewards}
+    fallback = merchant.programme().language
+    found: dict[int, tuple[int, Words]] = {}
+    for text in RewardText.objects.filter(reward_id__in=wanted).order_by("reward_id", "id"):
+        rank = [language, fallback].index(text.language) if text.language in (language, fallback) else 2
+        best = found.get(text.reward_id)
+        if best is None or rank < best[0]:
+            found[text.reward_id] = (rank, _words(text))
+    return {pk: found[pk][1] if pk in found else Words(name=reward.name) for pk, reward in wanted.items()}
+
+
+def language_of(customer: Customer) -> str:
+    return customer.language or merchant.programme().language
+
+
+def _words(text: RewardText) -> Words:
+    return Words(
+        name=text.name,
+        short_description=text.short_description,
+        usage_instructions=text.usage_instructions,
+        terms=text.terms,
+        action_text=text.action_text,
+    )
+
+
+def _open(now: datetime) -> Q:
+    return (Q(reward__active_from__isnull=True) | Q(reward__active_from__lte=now)) & (
+        Q(reward__active_until__isnull=True) | Q(reward__active_until__gt=now)
+    )
+
+
+def _offers(*, customer: Customer, products: list[PointsProduct], now: datetime, language: str | None) -> list[Offer]:
+    rewards = [product.reward for product in products]
+    texts = words(rewards=rewards, language=language or language_of(customer))
+    balance = points.balance(customer_id=customer.pk, now=now).balance
+    had = dict(
+        RedeemedReward.objects.filter(customer=customer, reward__in=rewards, takes_place=True)
+        .values_list("reward_id")
+        .annotate(Count("id"))
+        .order_by()
+    )
+    left = dict(
+        RewardStock.objects.filter(reward__in=rewards).values_list("reward_id").annotate(Sum("left")).order_by()
+    )
+    result = []
+    for product in products:
+        reward, text = product.reward, texts[product.reward_id]
+        missing = max(product.points_price - balance, 0)
+        code, reason = _obstacle(reward, had=had.get(reward.pk, 0), left=left.get(reward.pk, 0), missing=missing)
+        result.append(
+            Offer(
+                reward_id=reward.pk,
+                points_product_id=product.pk,
+                name=text.name,
+                short_description=text.short_description,
+                usage_instructions=text.usage_instructions,
+                terms=text.terms,
+                image_url=reward.image_url,
+                type=reward.type,
+                type_label=str(reward.get_type_display()),
+                cost_in_points=product.points_price,
+                missing_points=missing,
+                needs_address=registry.type_of(reward.type).is_delivered,
+                featured=reward.featured,
+                reason_code=code,
+                reason=reason,
+            )
+        )
+    return result
+
+
+def _obstacle(reward: Reward, *, had: int, left: int, missing: int) -> tuple[str, str]:
+    if reward.limit_total is not None and left <= 0:
+        return "reward_sold_out", limits.SOLD_OUT
+    if reward.limit_per_customer is not None and had >= reward.limit_per_customer:
+        return "limit_reached", limits.per_customer_sentence(reward.limit_per_customer)
+    if missing:
+        return "insufficient_points", too_few_points_sentence(missing)
+    return "", ""

@@ -1,0 +1,154 @@
+"""Claim: decide everything about a reward somebody is to get, and commit it before any shop is asked."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+
+from loyalty.common import clock, codes
+from loyalty.common.actors import Actor
+from loyalty.customers.models import Customer, ShippingAddress
+from loyalty.events import log
+from loyalty.merchant import queries as merchant
+from platforms.models import StoreConnection
+from rewards import catalogue
+from rewards.models import (
+    FulfillmentStatus,
+    IssueWork,
+    Origin,
+    PointsProduct,
+    RedeemedReward,
+    Reward,
+    RewardCode,
+)
+from rewards.types import registry
+from rewards.types.base import RewardIncomplete
+
+MOST_COLLISIONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Our exclusive right to ask the shop about one redeemed reward, until it runs out."""
+
+    redeemed_reward_id: int
+    token: uuid.UUID
+
+
+def require_complete(*, reward: Reward) -> None:
+    """Refuse a reward that only a shop can honour and that has none. Raises RewardIncomplete."""
+    if registry.type_of(reward.type).needs_shop and reward.connection_id is None:
+        raise RewardIncomplete(
+            f"The reward “{reward.name}” is a {reward.get_type_display().lower()} but no shop is chosen for it. "
+            "Choose the shop that takes its codes."
+        )
+
+
+def save(
+    *,
+    customer: Customer,
+    reward: Reward,
+    product: PointsProduct | None,
+    origin: Origin,
+    actor: Actor,
+    now: datetime,
+    cost: int,
+    balance_after: int,
+    idempotency_key: str | None,
+    internal_note: str = "",
+) -> RedeemedReward:
+    """Write the pending redeemed reward with its copies and its code. The caller holds the customer's account lock."""
+    programme = merchant.programme()
+    text = catalogue.words(rewards=[reward], language=catalogue.language_of(customer))[reward.pk]
+    redeemed = RedeemedReward.objects.create(
+        customer=customer,
+        reward=reward,
+        points_product=product,
+        connection_id=reward.connection_id,
+        code=new_code(reward=reward, now=now),
+        origin=origin,
+        on_profile=origin != Origin.REDEMPTION,
+        idempotency_key=idempotency_key,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        fulfillment_status=FulfillmentStatus.PENDING,
+        usage_status=registry.type_of(reward.type).usage,
+        redeemed_at=now,
+        updated_at=now,
+        expires_at=(
+            clock.end_of_day(now, reward.days_valid, programme.zone) if reward.days_valid is not None else None
+        ),
+        name=text.name,
+        type=reward.type,
+        cost_in_points=cost,
+        tax_value=reward.tax_value,
+        currency=reward.currency,
+        percent=reward.percent,
+        amount=reward.amount,
+        minimum_order=reward.minimum_order,
+        usage_instructions=text.usage_instructions,
+        terms=text.terms,
+        image_url=reward.image_url,
+        action_text=text.action_text,
+        action_url=reward.action_url,
+        balance_after=balance_after,
+        customer_email=customer.email or "",
+        customer_phone=customer.phone or "",
+        customer_first_name=customer.first_name,
+        customer_last_name=customer.last_name,
+        shipping_address=_address(customer),
+        internal_note=internal_note,
+    )
+    log.record(
+        kind="reward.redeemed" if origin == Origin.REDEMPTION else "reward.granted",
+        subject_type="redeemed_reward",
+        subject_id=redeemed.pk,
+        customer_id=customer.pk,
+        actor=actor,
+        now=now,
+        reward_id=reward.pk,
+        cost_in_points=cost,
+    )
+    return redeemed
+
+
+def queue(*, redeemed: RedeemedReward, now: datetime, lease: timedelta | None = None) -> Claim | None:
+    """Put it into the queue of record. With a lease, the caller is the one who works on it, until the lease runs out."""
+    token = uuid.uuid4() if lease is not None else None
+    IssueWork.objects.create(
+        redeemed_reward=redeemed,
+        due_at=now + (lease or timedelta()),
+        claim=token,
+        claimed_until=now + lease if lease is not None else None,
+    )
+    return Claim(redeemed.pk, token) if token is not None else None
+
+
+def new_code(*, reward: Reward, now: datetime) -> RewardCode | None:
+    """A fresh code of this reward, unique in its shop; none for types without one."""
+    kind = registry.type_of(reward.type)
+    if not kind.has_code:
+        return None
+    for _ in range(MOST_COLLISIONS):
+        code = kind.new_code(reward.prefix)
+        try:
+            with transaction.atomic():
+                return RewardCode.objects.create(
+                    connection_id=reward.connection_id, code=code, canonical=codes.canonical(code), created_at=now
+                )
+        except IntegrityError:
+            continue  # 31^10 codes: a collision is a curiosity, several in a row a broken random source
+    raise RewardIncomplete(f"No free code was found for “{reward.name}” in {MOST_COLLISIONS} tries: change its prefix.")
+
+
+def connection_of(redeemed: RedeemedReward) -> StoreConnection | None:
+    """The shop, fresh from the database: credentials may have changed since."""
+    if redeemed.connection_id is None:
+        return None
+    return StoreConnection.objects.get(pk=redeemed.connection_id)
+
+
+def _address(customer: Customer) -> dict[str, str] | None:
+    address = ShippingAddress.objects.filter(pk=customer.pk).first()
+    return address.as_snapshot() if address is not None else None

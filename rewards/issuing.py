@@ -1,0 +1,341 @@
+"""Generate a reward in the shop: claim, call, record.
+
+The code was decided and committed before. A call is made with no transaction and no lock open; its result is recorded
+in a transaction that checks that our claim still stands. After a call whose result is unknown the code is looked up
+before anything is sent again.
+"""
+
+import random
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+
+from loyalty.common import codes, queue
+from loyalty.common.actors import SYSTEM
+from loyalty.common.clock import Stopwatch
+from loyalty.common.errors import DomainError
+from loyalty.events import log
+from loyalty.points import ledger, locking
+from loyalty.points.models import TransactionKind
+from platforms import registry as platforms
+from platforms.adapter import Adapter, Answer, Outcome, PlatformCode, Refusal
+from rewards import lifecycle, limits
+from rewards.claim import Claim, connection_of, new_code
+from rewards.models import (
+    CodeEvidence,
+    EvidenceKind,
+    FulfillmentStatus,
+    IssueAttempt,
+    IssueWork,
+    Origin,
+    RedeemedReward,
+)
+from rewards.types import registry as types
+
+MOST_ATTEMPTS = 12  # of a granted reward while the shop cannot be reached: about a day with the back-off below
+LONGEST_BACKOFF = timedelta(hours=3)
+CALL_TIMEOUT = 8.0
+LOOK_AGAIN = 0.5  # seconds between two look-ups of a code in doubt while somebody waits
+
+
+class Verdict(StrEnum):
+    """What came of working on a redeemed reward."""
+
+    ISSUED = "issued"
+    FAILED = "failed"
+    WAITING = "waiting"  # not decided yet: somebody, a worker or the sweep, goes on later
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    code: str
+    reason: str
+
+
+def lease() -> timedelta:
+    return timedelta(seconds=settings.ISSUE_LEASE_SECONDS)
+
+
+def take(*, redeemed_reward_id: int, now: datetime) -> Claim | None:
+    """Claim the work on one redeemed reward; none when it is decided, not due, or somebody else works on it.
+
+    Taking over from a holder whose claim ran out puts the code in doubt: they may have called before they died.
+    """
+    with transaction.atomic():
+        work = (
+            IssueWork.objects.select_for_update(skip_locked=True)
+            .filter(pk=redeemed_reward_id)
+            .filter(Q(claim__isnull=True) | Q(claimed_until__lte=now))
+            .first()
+        )
+        if work is None:
+            return None
+        if work.claim is not None and work.in_doubt_since is None:
+            work.in_doubt_since = now
+        work.claim, work.claimed_until = uuid.uuid4(), now + lease()
+        work.due_at = work.claimed_until
+        work.save()
+        return Claim(redeemed_reward_id, work.claim)
+
+
+def due(*, now: datetime, limit: int) -> list[int]:
+    """Ids that wait for somebody; each is put off a little, so that the next sweep does not ring for it again."""
+    with transaction.atomic():
+        rows = list(
+            IssueWork.objects.select_for_update(skip_locked=True)
+            .filter(due_at__lte=now)
+            .order_by("due_at", "pk")
+            .values_list("pk", flat=True)[:limit]
+        )
+        IssueWork.objects.filter(pk__in=rows).update(due_at=now + timedelta(seconds=15))
+    return rows
+
+
+def sweep(*, now: datetime, limit: int = 500) -> int:
+    """Ring for every redeemed reward that waits; gives back how many. A flushed broker loses nothing."""
+    waiting = due(now=now, limit=limit)
+    for redeemed_reward_id in waiting:
+        queue.enqueue("rewards.issue", redeemed_reward_id=redeemed_reward_id)
+    return len(waiting)
+
+
+def work(*, claim: Claim, now: datetime, patience: float) -> Verdict:
+    """Ask the shop until the reward is decided or `patience` (seconds) is over. Not inside a transaction."""
+    watch = Stopwatch(now)
+    while True:
+        verdict = _round(claim, watch, timeout=min(CALL_TIMEOUT, max(patience - watch.elapsed, 1.0)))
+        if verdict is not None:
+            return verdict
+        if watch.elapsed + LOOK_AGAIN >= patience:
+            return _put_off(claim, now=watch.now)
+        time.sleep(LOOK_AGAIN)
+
+
+def _round(claim: Claim, watch: Stopwatch, *, timeout: float) -> Verdict | None:
+    """One question to the shop and what follows from the answer; None: not decided, ask again."""
+    redeemed = RedeemedReward.objects.select_related("code", "reward").get(pk=claim.redeemed_reward_id)
+    waiting = IssueWork.objects.filter(pk=redeemed.pk, claim=claim.token).first()
+    if waiting is None:
+        return _verdict_of(redeemed)
+    try:
+        adapter = platforms.adapter_for(connection_of(redeemed), timeout=timeout)
+    except DomainError as refusal:
+        return _fail(claim, Failure(refusal.code, refusal.sentence), watch)
+    if waiting.in_doubt_since is not None:
+        return _look_up(claim, redeemed, adapter, watch, in_doubt_since=waiting.in_doubt_since)
+    return _create(claim, redeemed, adapter, watch)
+
+
+def _create(claim: Claim, redeemed: RedeemedReward, adapter: Adapter, watch: Stopwatch) -> Verdict | None:
+    started_at = watch.now
+    IssueWork.objects.filter(pk=redeemed.pk, claim=claim.token).update(attempts=F("attempts") + 1)
+    answer = adapter.create_code(types.type_of(redeemed.type).spec(redeemed, _code(redeemed)))
+    _note(redeemed, "create", answer, started_at=started_at, finished_at=watch.now)
+    match answer.outcome:
+        case Outcome.OK if answer.value is not None:
+            return _issue(claim, answer.value, EvidenceKind.CREATED, answer, watch)
+        case Outcome.REJECTED if answer.refusal is Refusal.DUPLICATE_CODE:
+            return _look_up(claim, redeemed, adapter, watch, in_doubt_since=None)
+        case Outcome.REJECTED:
+            return _fail(claim, Failure(str(answer.refusal or "rejected"), answer.reason), watch)
+        case Outcome.UNKNOWN | Outcome.OK:
+            IssueWork.objects.filter(pk=redeemed.pk, claim=claim.token, in_doubt_since__isnull=True).update(
+                in_doubt_since=watch.now
+            )
+            return None
+        case Outcome.NOT_SENT | Outcome.THROTTLED:
+            return _nothing_done(claim, redeemed, answer, watch)
+
+
+def _look_up(
+    claim: Claim, redeemed: RedeemedReward, adapter: Adapter, watch: Stopwatch, *, in_doubt_since: datetime | None
+) -> Verdict | None:
+    """Ask whether the code is there. Ours: issued. Foreign: a new code. Absent for long enough: it never was made."""
+    started_at = watch.now
+    answer = adapter.find_code(_code(redeemed))
+    _note(redeemed, "find", answer, started_at=started_at, finished_at=watch.now)
+    if not answer.ok:
+        return None
+    if answer.value is not None and is_ours(redeemed, answer.value):
+        return _issue(claim, answer.value, EvidenceKind.FOUND, answer, watch)
+    if answer.value is not None:
+        return _replace_code(claim, redeemed, watch)
+    if in_doubt_since is None or watch.now - in_doubt_since < timedelta(seconds=settings.ABSENCE_PROVED_AFTER_SECONDS):
+        return None  # the request may still be under way inside the shop
+    if redeemed.origin == Origin.REDEMPTION:
+        reason = "The shop did not answer in time, and it has no such code: nothing was made there."
+        return _fail(claim, Failure("not_made", reason), watch)
+    IssueWork.objects.filter(pk=redeemed.pk, claim=claim.token).update(in_doubt_since=None)
+    return None
+
+
+def is_ours(redeemed: RedeemedReward, found: PlatformCode) -> bool:
+    """Whether a code in the shop is the one we asked for: our reference, and the very same value."""
+    return (
+        found.reference == redeemed.reference
+        and (found.percent is None or found.percent == redeemed.percent)
+        and (found.amount is None or found.amount == redeemed.amount)
+    )
+
+
+def _replace_code(claim: Claim, redeemed: RedeemedReward, watch: Stopwatch) -> Verdict | None:
+    """The shop has somebody else's code of that name: commit another one and go on with it."""
+    with transaction.atomic():
+        row = RedeemedReward.objects.select_for_update(of=("self",)).select_related("reward").get(pk=redeemed.pk)
+        if not IssueWork.objects.filter(pk=row.pk, claim=claim.token).update(in_doubt_since=None):
+            return Verdict.WAITING
+        row.code = new_code(reward=row.reward, now=watch.now)
+        row.save(update_fields=["code"])
+    return None
+
+
+def _issue(
+    claim: Claim,
+    made: PlatformCode,
+    kind: EvidenceKind,
+    answer: Answer[PlatformCode] | Answer[PlatformCode | None],
+    watch: Stopwatch,
+) -> Verdict:
+    with transaction.atomic():
+        redeemed = locked(redeemed_reward_id=claim.redeemed_reward_id, now=watch.now)
+        if not IssueWork.objects.filter(pk=redeemed.pk, claim=claim.token).delete()[0]:
+            return _verdict_of(redeemed)
+        if redeemed.code is not None:
+            redeemed.code.remote_id = made.remote_id
+            redeemed.code.save(update_fields=["remote_id"])
+            CodeEvidence.objects.create(
+                code=redeemed.code,
+                kind=kind,
+                alive=made.alive,
+                observed_at=watch.now,
+                status=answer.observed.status,
+                request_id=answer.observed.request_id[:120],
+                excerpt=answer.observed.excerpt[:500],
+            )
+        record_issued(redeemed=redeemed, now=watch.now)
+    return Verdict.ISSUED
+
+
+def record_issued(*, redeemed: RedeemedReward, now: datetime) -> None:
+    """Pending → issued, and the hold becomes the debit. The caller has locked account and redeemed reward."""
+    changes: dict[str, object] = {}
+    if redeemed.hold_id is not None:
+        changes["debit"] = ledger.capture(
+            hold_id=redeemed.hold_id, kind=TransactionKind.REDEMPTION, actor=SYSTEM, now=now
+        )
+    lifecycle.move(
+        redeemed,
+        now=now,
+        fulfillment_status=FulfillmentStatus.ISSUED,
+        issued_at=now,
+        on_profile=True,
+        **changes,
+    )
+    _log("reward.issued", redeemed, now)
+
+
+def _fail(claim: Claim, failure: Failure, watch: Stopwatch) -> Verdict:
+    with transaction.atomic():
+        redeemed = locked(redeemed_reward_id=claim.redeemed_reward_id, now=watch.now)
+        if not IssueWork.objects.filter(pk=redeemed.pk, claim=claim.token).delete()[0]:
+            return _verdict_of(redeemed)
+        lifecycle.move(
+            redeemed,
+            now=watch.now,
+            fulfillment_status=FulfillmentStatus.FAILED,
+            failure_code=failure.code[:40],
+            failure_reason=failure.reason[:500],
+            takes_place=False,
+        )
+        if redeemed.hold_id is not None:
+            ledger.release(hold_id=redeemed.hold_id, now=watch.now)
+        _log("reward.failed", redeemed, watch.now, code=failure.code)
+        limits.free_piece(redeemed=redeemed)
+    return Verdict.FAILED
+
+
+def _nothing_done(claim: Claim, redeemed: RedeemedReward, answer: Answer[PlatformCode], watch: Stopwatch) -> Verdict:
+    """The shop could not be reached, or wants us to wait: nothing was made. A redemption ends here, a grant waits."""
+    waiting = IssueWork.objects.get(pk=redeemed.pk)
+    if redeemed.origin == Origin.REDEMPTION or waiting.attempts >= MOST_ATTEMPTS:
+        return _fail(claim, Failure(str(answer.outcome), answer.reason), watch)
+    wait = timedelta(seconds=answer.retry_after) if answer.retry_after else backoff(waiting.attempts)
+    _let_go(claim, due_at=watch.now + wait)
+    return Verdict.WAITING
+
+
+def backoff(attempts: int) -> timedelta:
+    """5 s, 10 s, 20 s … up to three hours, with jitter so that a recovering shop is not hit by all at once."""
+    seconds = min(5 * 2 ** max(attempts - 1, 0), LONGEST_BACKOFF.total_seconds())
+    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311 (jitter, not a secret)
+
+
+def _put_off(claim: Claim, *, now: datetime) -> Verdict:
+    _let_go(claim, due_at=now + timedelta(seconds=5))
+    redeemed = RedeemedReward.objects.get(pk=claim.redeemed_reward_id)
+    return _verdict_of(redeemed)
+
+
+def _let_go(claim: Claim, *, due_at: datetime) -> None:
+    IssueWork.objects.filter(pk=claim.redeemed_reward_id, claim=claim.token).update(
+        claim=None, claimed_until=None, due_at=due_at
+    )
+
+
+def locked(*, redeemed_reward_id: int, now: datetime) -> RedeemedReward:
+    """Lock the customer's account, then the redeemed reward, and read it as it is now: the order everyone keeps."""
+    customer_id = RedeemedReward.objects.values_list("customer_id", flat=True).get(pk=redeemed_reward_id)
+    locking.lock(customer_id=customer_id, now=now)
+    return RedeemedReward.objects.select_for_update(of=("self",)).select_related("code").get(pk=redeemed_reward_id)
+
+
+def _verdict_of(redeemed: RedeemedReward) -> Verdict:
+    match redeemed.fulfillment_status:
+        case FulfillmentStatus.PENDING:
+            return Verdict.WAITING
+        case FulfillmentStatus.FAILED:
+            return Verdict.FAILED
+        case _:
+            return Verdict.ISSUED
+
+
+def _code(redeemed: RedeemedReward) -> str:
+    if redeemed.code is None:
+        raise lifecycle.IllegalTransition(f"Redeemed reward {redeemed.pk} has no code to generate.")
+    return codes.canonical(redeemed.code.code)
+
+
+def _note(
+    redeemed: RedeemedReward,
+    call: str,
+    answer: Answer[PlatformCode] | Answer[PlatformCode | None],
+    *,
+    started_at: datetime,
+    finished_at: datetime,
+) -> None:
+    IssueAttempt.objects.create(
+        redeemed_reward=redeemed,
+        call=call,
+        outcome=answer.outcome,
+        reason=answer.reason[:500],
+        started_at=started_at,
+        finished_at=finished_at,
+    )
+
+
+def _log(kind: str, redeemed: RedeemedReward, now: datetime, **data: object) -> None:
+    log.record(
+        kind=kind,
+        subject_type="redeemed_reward",
+        subject_id=redeemed.pk,
+        customer_id=redeemed.customer_id,
+        actor=SYSTEM,
+        now=now,
+        **data,
+    )

@@ -1,0 +1,64 @@
+"""The transition tables of the three axes, and the one function that writes a status."""
+
+from datetime import datetime
+from typing import Any
+
+from loyalty.common.errors import DomainError
+from rewards.models import DeliveryStatus, FulfillmentStatus, RedeemedReward, UsageStatus
+from rewards.types import registry
+
+FULFILLMENT: dict[str, set[str]] = {
+    FulfillmentStatus.PENDING: {FulfillmentStatus.ISSUED, FulfillmentStatus.FAILED, FulfillmentStatus.CANCELLED},
+    FulfillmentStatus.ISSUED: {FulfillmentStatus.CANCELLED},
+    FulfillmentStatus.FAILED: set(),
+    FulfillmentStatus.CANCELLED: set(),
+}
+USAGE: dict[str, set[str]] = {
+    UsageStatus.UNUSED: {UsageStatus.USED},
+    UsageStatus.USED: {UsageStatus.UNUSED},
+    UsageStatus.UNTRACKED: set(),
+}
+DELIVERY: dict[str, set[str]] = {
+    DeliveryStatus.NONE: {DeliveryStatus.ORDERED},
+    DeliveryStatus.ORDERED: {DeliveryStatus.SHIPPED, DeliveryStatus.CANCELLED, DeliveryStatus.NONE},
+    DeliveryStatus.SHIPPED: {DeliveryStatus.DELIVERED, DeliveryStatus.CANCELLED},
+    DeliveryStatus.DELIVERED: set(),
+    DeliveryStatus.CANCELLED: {DeliveryStatus.NONE},  # when it is marked unused again
+}
+TABLES = {"fulfillment_status": FULFILLMENT, "usage_status": USAGE, "delivery_status": DELIVERY}
+
+
+class IllegalTransition(DomainError):
+    """A status cannot follow the present one."""
+
+    code = "illegal_transition"
+
+
+def move(redeemed: RedeemedReward, *, now: datetime, **changes: Any) -> None:
+    """Write statuses, and the facts that go with them, of a redeemed reward the caller has locked.
+
+    Statuses are given as `fulfillment_status`, `usage_status`, `delivery_status`; other keywords are plain columns.
+    All is checked before anything is written. Raises IllegalTransition.
+    """
+    for axis, table in TABLES.items():
+        if axis not in changes:
+            continue
+        present, wanted = getattr(redeemed, axis), changes[axis]
+        if wanted not in table[present]:
+            raise IllegalTransition(
+                f"Redeemed reward {redeemed.pk}: its {axis.replace('_', ' ')} is {present or 'empty'!r} "
+                f"and cannot become {wanted or 'empty'!r}."
+            )
+        if axis == "delivery_status" and wanted in (DeliveryStatus.SHIPPED, DeliveryStatus.DELIVERED):
+            _require_parcel(redeemed)
+    for name, value in changes.items():
+        setattr(redeemed, name, value)
+    redeemed.updated_at = now
+    redeemed.save(update_fields=[*changes, "updated_at"])
+
+
+def _require_parcel(redeemed: RedeemedReward) -> None:
+    if not registry.type_of(redeemed.type).is_delivered:
+        raise IllegalTransition(
+            f"Redeemed reward {redeemed.pk} is a {redeemed.get_type_display().lower()}: only gifts are shipped."
+        )

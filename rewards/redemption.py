@@ -1,0 +1,157 @@
+"""Spend points on a reward. The caller gets the code, or an error and no points spent, or "we are checking"."""
+
+import time
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from loyalty.common.actors import Actor
+from loyalty.common.causes import Cause, CauseType
+from loyalty.common.clock import Stopwatch
+from loyalty.common.errors import DomainError
+from loyalty.points import ledger, locking
+from loyalty.points.errors import IdempotencyConflict
+from platforms import registry as platforms
+from rewards import catalogue, claim, issuing, limits
+from rewards.catalogue import UnknownReward
+from rewards.models import FulfillmentStatus, Origin, PointsProduct, RedeemedReward
+
+
+class RedemptionFailed(DomainError):
+    """The shop did not make the reward. No points were spent."""
+
+    code = "redemption_failed"
+
+    def __init__(self, redeemed_reward_id: int) -> None:
+        super().__init__(
+            "The shop could not make this reward just now. No points were spent. Please try again later; "
+            "if it happens again, tell us."
+        )
+        self.redeemed_reward_id = redeemed_reward_id
+
+
+class RedemptionUnresolved(DomainError):
+    """The shop has not answered yet: it may or may not have made the reward. The points stay held."""
+
+    code = "redemption_unresolved"
+
+    def __init__(self, redeemed_reward_id: int) -> None:
+        super().__init__(
+            "We are checking with the shop whether your reward was made. Your points are safe: you will get either "
+            "the reward or all of them back."
+        )
+        self.redeemed_reward_id = redeemed_reward_id
+
+
+def redeem(
+    *,
+    customer_id: int,
+    points_product_id: int,
+    actor: Actor,
+    now: datetime,
+    idempotency_key: str | None = None,
+    deadline: float | None = None,
+) -> RedeemedReward:
+    """Redeem a reward and wait, at most `deadline` seconds, until the shop has made it. Not inside a transaction.
+
+    The same idempotency key gives the same redeemed reward, whatever became of it. Raises InsufficientPoints,
+    CustomerDisabled, RewardNotAvailable, UnknownReward, UnknownCustomer, RewardIncomplete, IdempotencyConflict,
+    RedemptionFailed, RedemptionUnresolved.
+    """
+    watch = Stopwatch(now)
+    patience = float(settings.REDEEM_DEADLINE_SECONDS if deadline is None else deadline)
+    try:
+        redeemed, ours = _start(
+            customer_id=customer_id,
+            points_product_id=points_product_id,
+            actor=actor,
+            now=now,
+            idempotency_key=idempotency_key,
+            patience=patience,
+        )
+    except IntegrityError:  # the same key at the same moment, from another customer's request
+        redeemed, ours = _before(idempotency_key, customer_id, points_product_id), None
+        if redeemed is None:
+            raise
+    if ours is not None:
+        issuing.work(claim=ours, now=watch.now, patience=patience)
+    return _result(redeemed_reward_id=redeemed.pk, watch=watch, patience=patience)
+
+
+def resolve(*, redeemed_reward_id: int, now: datetime) -> RedeemedReward:
+    """What became of a redemption, without waiting. Raises RedemptionFailed, RedemptionUnresolved."""
+    return _result(redeemed_reward_id=redeemed_reward_id, watch=Stopwatch(now), patience=0.0)
+
+
+@transaction.atomic
+def _start(
+    *,
+    customer_id: int,
+    points_product_id: int,
+    actor: Actor,
+    now: datetime,
+    idempotency_key: str | None,
+    patience: float,
+) -> tuple[RedeemedReward, claim.Claim | None]:
+    """Hold the points and commit the code; gives back our claim on the call, or none when there is none to make."""
+    account = locking.lock(customer_id=customer_id, now=now)
+    before = _before(idempotency_key, customer_id, points_product_id)
+    if before is not None:
+        return before, None
+    product = PointsProduct.objects.select_related("reward__connection").filter(pk=points_product_id).first()
+    if product is None:
+        raise UnknownReward(f"There is no reward with the price {points_product_id}. Check the id.")
+    reward = product.reward
+    customer = catalogue.require_customer(customer_id=customer_id)
+    catalogue.require_open(reward=reward, now=now)
+    claim.require_complete(reward=reward)
+    limits.require_place_for_customer(reward=reward, customer_id=customer_id)
+    redeemed = claim.save(
+        customer=customer,
+        reward=reward,
+        product=product,
+        origin=Origin.REDEMPTION,
+        actor=actor,
+        now=now,
+        cost=product.points_price,
+        balance_after=max(account.balance - product.points_price, 0),
+        idempotency_key=idempotency_key,
+    )
+    redeemed.hold = ledger.hold(
+        customer_id=customer_id,
+        points=product.points_price,
+        cause=Cause(CauseType.REDEEMED_REWARD, redeemed.pk),
+        actor=actor,
+        now=now,
+    )
+    redeemed.save(update_fields=["hold"])
+    ours = None
+    if platforms.calls_out(reward.connection):
+        ours = claim.queue(redeemed=redeemed, now=now, lease=timedelta(seconds=patience + 10))
+    else:
+        issuing.record_issued(redeemed=redeemed, now=now)
+    limits.take_piece(reward=reward)
+    return redeemed, ours
+
+
+def _before(idempotency_key: str | None, customer_id: int, points_product_id: int) -> RedeemedReward | None:
+    if idempotency_key is None:
+        return None
+    before = RedeemedReward.objects.filter(idempotency_key=idempotency_key).first()
+    if before is not None and (before.customer_id, before.points_product_id) != (customer_id, points_product_id):
+        raise IdempotencyConflict(idempotency_key)
+    return before
+
+
+def _result(*, redeemed_reward_id: int, watch: Stopwatch, patience: float) -> RedeemedReward:
+    """Wait until it is decided: by us, by another request with the same key, or by a worker."""
+    while True:
+        redeemed = RedeemedReward.objects.select_related("code").get(pk=redeemed_reward_id)
+        if redeemed.fulfillment_status == FulfillmentStatus.FAILED:
+            raise RedemptionFailed(redeemed.pk)
+        if redeemed.fulfillment_status != FulfillmentStatus.PENDING:
+            return redeemed
+        if watch.elapsed >= patience:
+            raise RedemptionUnresolved(redeemed.pk)
+        time.sleep(0.1)

@@ -1,0 +1,30 @@
+"""Rewards work for the workers. Each task may run twice, late, or beside itself."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from rewards import cancellation, issuing
+
+PATIENCE = 20.0  # seconds one task asks a shop before it leaves the rest to the sweep
+
+
+@shared_task(name="rewards.issue")
+def issue(*, redeemed_reward_id: int) -> None:
+    claim = issuing.take(redeemed_reward_id=redeemed_reward_id, now=timezone.now())
+    if claim is not None:
+        issuing.work(claim=claim, now=timezone.now(), patience=PATIENCE)
+
+
+@shared_task(name="rewards.sweep_issuing")
+def sweep_issuing() -> None:
+    issuing.sweep(now=timezone.now())
+
+
+@shared_task(name="rewards.cancel")
+def cancel(*, cancellation_id: int) -> None:
+    cancellation.proceed(cancellation_id=cancellation_id, now=timezone.now())
+
+
+@shared_task(name="rewards.sweep_cancellations")
+def sweep_cancellations() -> None:
+    cancellation.sweep(now=timezone.now())

@@ -1,0 +1,221 @@
+"""Used or not: by staff, by an integrator, and by what an order did to a code."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from django.db import transaction
+
+from loyalty.common import codes
+from loyalty.common.actors import SYSTEM, Actor
+from loyalty.common.errors import DomainError
+from loyalty.events import log
+from rewards import issuing, lifecycle
+from rewards.models import (
+    Cancellation,
+    CancellationState,
+    Delivery,
+    DeliveryStatus,
+    FulfillmentStatus,
+    RedeemedReward,
+    RewardCode,
+    UsageStatus,
+)
+
+
+class UsageRefused(DomainError):
+    """The reward cannot be marked so now."""
+
+    code = "usage_refused"
+
+
+class OrderVerdict(StrEnum):
+    """What an order did to a code of ours."""
+
+    FOREIGN = "foreign"  # no code of ours
+    USED = "used"
+    KNOWN = "known"  # we knew that already
+    NOT_YET = "not_yet"  # the reward is still being generated: ask again later
+    USED_AFTER_CANCEL = "used_after_cancel"  # canceled here and used there: a person has to look
+    OTHER_ORDER = "other_order"  # another order used it before: a person has to look
+    UNTRACKED = "untracked"
+
+
+@transaction.atomic
+def mark_used(*, redeemed_reward_id: int, actor: Actor, now: datetime, order_id: str = "") -> RedeemedReward:
+    """Mark a reward used; a gift is thereby ordered. Marking it twice changes nothing more. Raises UsageRefused."""
+    redeemed = issuing.locked(redeemed_reward_id=redeemed_reward_id, now=now)
+    if redeemed.usage_status == UsageStatus.USED:
+        return redeemed
+    _require_active(redeemed, now=now, act="marked used")
+    if redeemed.usage_status == UsageStatus.UNTRACKED:
+        raise UsageRefused(f"“{redeemed.name}” is not tracked: nobody can know whether it was used.")
+    _use(redeemed, used_at=now, order_id=order_id, actor=actor, now=now)
+    return redeemed
+
+
+@transaction.atomic
+def mark_unused(*, redeemed_reward_id: int, actor: Actor, now: datetime) -> RedeemedReward:
+    """Take a mark back. Refused once a parcel is under way or the reward has expired. Raises UsageRefused."""
+    redeemed = issuing.locked(redeemed_reward_id=redeemed_reward_id, now=now)
+    if redeemed.usage_status == UsageStatus.UNUSED and redeemed.fulfillment_status == FulfillmentStatus.ISSUED:
+        return redeemed
+    _require_active(redeemed, now=now, act="marked unused")
+    if redeemed.usage_status == UsageStatus.UNTRACKED:
+        raise UsageRefused(f"“{redeemed.name}” is not tracked: there is no mark to take back.")
+    _unuse(redeemed, kind="reward.unused", actor=actor, now=now)
+    return redeemed
+
+
+def _require_active(redeemed: RedeemedReward, *, now: datetime, act: str) -> None:
+    if redeemed.fulfillment_status != FulfillmentStatus.ISSUED:
+        raise UsageRefused(
+            f"“{redeemed.name}” is {redeemed.get_fulfillment_status_display().lower()}: only an issued reward can be {act}."
+        )
+    if open_cancellation(redeemed_reward_id=redeemed.pk) is not None:
+        raise UsageRefused(f"“{redeemed.name}” is being canceled: wait until that is done before it can be {act}.")
+    if redeemed.expires_at is not None and redeemed.expires_at <= now:
+        raise UsageRefused(f"“{redeemed.name}” has expired: it can no longer be {act}.")
+
+
+def _use(redeemed: RedeemedReward, *, used_at: datetime, order_id: str, actor: Actor, now: datetime) -> None:
+    lifecycle.move(
+        redeemed,
+        now=now,
+        usage_status=UsageStatus.USED,
+        delivery_status=DeliveryStatus.ORDERED,
+        used_at=max(used_at, redeemed.redeemed_at),
+        used_order_id=order_id[:120],
+    )
+    if redeemed.is_gift:
+        Delivery.objects.update_or_create(redeemed_reward=redeemed, defaults={"ordered_at": now, "cancelled_at": None})
+    _log("reward.used", redeemed, actor, now, order_id=order_id)
+
+
+def _unuse(redeemed: RedeemedReward, *, kind: str, actor: Actor, now: datetime) -> None:
+    if redeemed.delivery_status in (DeliveryStatus.SHIPPED, DeliveryStatus.DELIVERED):
+        raise UsageRefused(
+            f"“{redeemed.name}” has been {redeemed.get_delivery_status_display().lower()} already: "
+            "it cannot be marked unused. Cancel the delivery first if the parcel is coming back."
+        )
+    order_id = redeemed.used_order_id
+    lifecycle.move(
+        redeemed,
+        now=now,
+        usage_status=UsageStatus.UNUSED,
+        delivery_status=DeliveryStatus.NONE,
+        used_at=None,
+        used_order_id="",
+    )
+    _log(kind, redeemed, actor, now, order_id=order_id)
+
+
+def open_cancellation(*, redeemed_reward_id: int) -> Cancellation | None:
+    """The cancellation under way, if there is one."""
+    return Cancellation.objects.filter(
+        redeemed_reward_id=redeemed_reward_id, state=CancellationState.CANCELLING
+    ).first()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderUse:
+    """A completed order that a code took effect on."""
+
+    connection_id: int
+    order_id: str
+    code: str
+    used_at: datetime
+
+
+@transaction.atomic
+def record_order_use(*, use: OrderUse, actor: Actor, now: datetime) -> OrderVerdict:
+    """A completed order carried a code. The shop's word is a fact: it counts even past the expiry we know of."""
+    redeemed_id = _redeemed_by_code(connection_id=use.connection_id, code=use.code)
+    if redeemed_id is None:
+        return OrderVerdict.FOREIGN
+    redeemed = issuing.locked(redeemed_reward_id=redeemed_id, now=now)
+    match redeemed.fulfillment_status:
+        case FulfillmentStatus.PENDING:
+            return OrderVerdict.NOT_YET
+        case FulfillmentStatus.CANCELLED | FulfillmentStatus.FAILED:
+            if not _noted_before(redeemed, "reward.used_after_cancel", use.order_id):
+                _log("reward.used_after_cancel", redeemed, actor, now, order_id=use.order_id)
+            return OrderVerdict.USED_AFTER_CANCEL
+    if redeemed.usage_status == UsageStatus.UNTRACKED:
+        return OrderVerdict.UNTRACKED
+    if redeemed.usage_status == UsageStatus.USED:
+        return _used_before(redeemed, use=use, actor=actor, now=now)
+    under_way = open_cancellation(redeemed_reward_id=redeemed.pk)
+    if under_way is not None:
+        close_as_used(under_way, now=now)
+    _use(redeemed, used_at=use.used_at, order_id=use.order_id, actor=actor, now=now)
+    return OrderVerdict.USED
+
+
+def close_as_used(cancellation: Cancellation, *, now: datetime) -> None:
+    """The code was used before it died: the cancellation ends and no points go back."""
+    cancellation.state = CancellationState.USED_MEANWHILE
+    cancellation.closed_at, cancellation.due_at = now, None
+    cancellation.claim = cancellation.claimed_until = None
+    cancellation.save()
+
+
+def record_used_meanwhile(
+    *, redeemed: RedeemedReward, cancellation: Cancellation, order_id: str, now: datetime
+) -> None:
+    """While it was being canceled, the shop showed a use. The caller has locked account and redeemed reward."""
+    close_as_used(cancellation, now=now)
+    if redeemed.usage_status == UsageStatus.UNUSED:
+        _use(redeemed, used_at=now, order_id=order_id, actor=SYSTEM, now=now)
+    _log("reward.used_while_cancelling", redeemed, SYSTEM, now, order_id=order_id)
+
+
+@transaction.atomic
+def record_use_returned(*, connection_id: int, order_id: str, actor: Actor, now: datetime) -> int:
+    """An order was cancelled in a shop that thereby makes its codes usable again; gives back how many are unused now."""
+    ids = RedeemedReward.objects.filter(
+        connection_id=connection_id, used_order_id=order_id, usage_status=UsageStatus.USED
+    ).values_list("pk", flat=True)
+    returned = 0
+    for redeemed_id in sorted(ids):
+        redeemed = issuing.locked(redeemed_reward_id=redeemed_id, now=now)
+        if redeemed.usage_status == UsageStatus.USED and redeemed.used_order_id == order_id:
+            _unuse(redeemed, kind="reward.use_returned", actor=actor, now=now)
+            returned += 1
+    return returned
+
+
+def _used_before(redeemed: RedeemedReward, *, use: OrderUse, actor: Actor, now: datetime) -> OrderVerdict:
+    if redeemed.used_order_id == use.order_id:
+        return OrderVerdict.KNOWN
+    if not redeemed.used_order_id:  # marked by hand, or seen by a cancellation: now we know the order
+        redeemed.used_order_id = use.order_id[:120]
+        redeemed.updated_at = now
+        redeemed.save(update_fields=["used_order_id", "updated_at"])
+        return OrderVerdict.KNOWN
+    if not _noted_before(redeemed, "reward.used_twice", use.order_id):
+        _log("reward.used_twice", redeemed, actor, now, order_id=use.order_id)
+    return OrderVerdict.OTHER_ORDER
+
+
+def _redeemed_by_code(*, connection_id: int, code: str) -> int | None:
+    row = RewardCode.objects.filter(connection_id=connection_id, canonical=codes.canonical(code)).first()
+    if row is None:
+        return None
+    return RedeemedReward.objects.filter(code=row).values_list("pk", flat=True).first()
+
+
+def _noted_before(redeemed: RedeemedReward, kind: str, order_id: str) -> bool:
+    return log.exists(kind=kind, subject_type="redeemed_reward", subject_id=redeemed.pk, order_id=order_id)
+
+
+def _log(kind: str, redeemed: RedeemedReward, actor: Actor, now: datetime, **data: object) -> None:
+    log.record(
+        kind=kind,
+        subject_type="redeemed_reward",
+        subject_id=redeemed.pk,
+        customer_id=redeemed.customer_id,
+        actor=actor,
+        now=now,
+        **data,
+    )
