@@ -1,8 +1,16 @@
 """Every address the project answers."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+
+from loyalty import health
 
 urlpatterns = [
+    path("health/live", health.live),
+    path("health/ready", health.ready),
     path("admin/", admin.site.urls),
+    path("accounts/", include("allauth.urls")),
+    path("api/", include("loyalty.api.urls")),
+    path("hooks/", include("loyalty.hooks.urls")),
+    path("", include("loyalty.cockpit.urls")),
 ]

@@ -1,0 +1,37 @@
+"""Run the same thing many times at the same moment, each in a thread with a connection of its own."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection
+
+
+def race(*acts: Callable[[], Any]) -> list[Any]:
+    """What each act gave back, or the exception it raised. All start together; a hung one fails the test."""
+    start = threading.Barrier(len(acts))
+    results: list[Any] = [TimeoutError("hung")] * len(acts)
+
+    def run(place: int, act: Callable[[], Any]) -> None:
+        try:
+            start.wait(timeout=30)
+            results[place] = act()
+        except Exception as error:  # noqa: BLE001 (the test looks at it)
+            results[place] = error
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(place, act), daemon=True) for place, act in enumerate(acts)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    return results
+
+
+def succeeded(results: list[Any]) -> list[Any]:
+    return [result for result in results if not isinstance(result, BaseException)]
+
+
+def kinds_of_failure(results: list[Any]) -> set[str]:
+    return {type(result).__name__ for result in results if isinstance(result, BaseException)}

@@ -1,0 +1,224 @@
+"""Races on one customer, one reward, one code: exactly one effect, whoever comes when."""
+
+import threading
+
+import pytest
+
+from loyalty.common import actors
+from loyalty.common.causes import Cause, CauseType
+from loyalty.points import adjustments, audit, ledger, locking, queries
+from loyalty.points.models import PointsAccount, PointsTransaction, TransactionKind
+from rewards import cancellation, granting, issuing, limits, redemption, usage
+from rewards.models import FulfillmentStatus, IssueAttempt, RedeemedReward, RewardStock
+from rewards.usage import OrderUse
+from tests.concurrency.races import kinds_of_failure, race, succeeded
+from tests.factories.catalogue import GiftFactory, PointsProductFactory, RewardFactory
+from tests.factories.people import CustomerFactory
+from tests.factories.points import NOW, give
+from tests.factories.shop import connect
+from tests.fakes.sandbox import running_sandbox_shop
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+STAFF = actors.staff(1)
+THREADS = 8
+
+
+@pytest.fixture(autouse=True)
+def _ledger_stays_proved():
+    yield
+    assert list(audit.differences()) == []
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory):
+    with running_sandbox_shop(tmp_path_factory.mktemp("race-shop")) as running:
+        yield running
+
+
+def redeem(customer, product, **more):
+    return lambda: redemption.redeem(
+        customer_id=customer.pk, points_product_id=product.pk, actor=STAFF, now=NOW, **more
+    )
+
+
+def balance(customer):
+    return queries.balance(customer_id=customer.pk, now=NOW).balance
+
+
+def test_one_customer_never_spends_points_twice():
+    customer, product = CustomerFactory(), PointsProductFactory(reward=GiftFactory())
+    give(customer, 350)
+
+    results = race(*[redeem(customer, product)] * THREADS)
+
+    assert len(succeeded(results)) == 3
+    assert kinds_of_failure(results) == {"InsufficientPoints"}
+    assert balance(customer) == 50
+
+
+def test_a_limited_reward_is_never_oversold():
+    product = PointsProductFactory(reward=GiftFactory(limit_total=5))
+    stock = RewardStock.objects.create(reward=product.reward, left=5)
+    customers = CustomerFactory.create_batch(12)
+    for customer in customers:
+        give(customer, 100)
+
+    results = race(*(redeem(customer, product) for customer in customers))
+
+    stock.refresh_from_db()
+    assert (len(succeeded(results)), stock.left) == (5, 0)
+    assert kinds_of_failure(results) == {"RewardNotAvailable"}
+    assert sorted(balance(customer) for customer in customers) == [0] * 5 + [100] * 7
+
+
+def test_the_limit_per_customer_holds():
+    customer, product = CustomerFactory(), PointsProductFactory(reward=GiftFactory(limit_per_customer=1))
+    give(customer, 1000)
+
+    results = race(*[redeem(customer, product)] * THREADS)
+
+    assert len(succeeded(results)) == 1
+    assert kinds_of_failure(results) == {"RewardNotAvailable"}
+
+
+def test_one_key_makes_one_reward():
+    customer, product = CustomerFactory(), PointsProductFactory(reward=GiftFactory())
+    give(customer, 1000)
+
+    results = race(*[redeem(customer, product, idempotency_key="one")] * THREADS)
+
+    assert len({redeemed.pk for redeemed in succeeded(results)}) == 1
+    assert kinds_of_failure(results) == set()
+    assert balance(customer) == 900
+
+
+def test_canceling_many_times_at_once_returns_the_points_once():
+    customer, product = CustomerFactory(), PointsProductFactory(reward=GiftFactory())
+    give(customer, 100)
+    redeemed = redeem(customer, product)()
+
+    results = race(*[lambda: cancellation.cancel(redeemed_reward_id=redeemed.pk, actor=STAFF, now=NOW)] * THREADS)
+
+    assert len({row.pk for row in succeeded(results)}) == 1
+    assert balance(customer) == 100
+    assert PointsTransaction.objects.filter(kind=TransactionKind.REVERSAL).count() == 1
+
+
+def test_used_and_canceled_at_once_is_exactly_one_of_them():
+    customer, product = CustomerFactory(), PointsProductFactory(reward=GiftFactory())
+    give(customer, 1000)
+    outcomes = set()
+    for _ in range(5):
+        redeemed = redeem(customer, product)()
+
+        race(
+            lambda pk=redeemed.pk: cancellation.cancel(redeemed_reward_id=pk, actor=STAFF, now=NOW),
+            lambda pk=redeemed.pk: usage.mark_used(redeemed_reward_id=pk, actor=STAFF, now=NOW),
+        )
+
+        redeemed.refresh_from_db()
+        outcomes.add((redeemed.fulfillment_status, redeemed.usage_status))
+    assert outcomes <= {("cancelled", "unused"), ("issued", "used")}
+
+
+def test_two_workers_on_one_reward_make_one_code(shop):
+    customer = CustomerFactory()
+    granted = granting.grant(
+        customer_id=customer.pk, reward_id=RewardFactory(connection=connect(shop)).pk, actor=STAFF, now=NOW
+    )
+
+    def work():
+        claim = issuing.take(redeemed_reward_id=granted.pk, now=NOW)
+        return issuing.work(claim=claim, now=NOW, patience=5) if claim else "somebody else's"
+
+    results = race(*[work] * 6)
+
+    granted.refresh_from_db()
+    assert granted.fulfillment_status == FulfillmentStatus.ISSUED
+    assert sorted(results, key=str) == ["issued", *["somebody else's"] * 5]
+    assert IssueAttempt.objects.filter(call="create").count() == 1
+
+
+def test_an_order_and_a_cancellation_at_once_never_give_points_for_a_used_code(shop):
+    customer = CustomerFactory()
+    connection = connect(shop)
+    product = PointsProductFactory(reward=RewardFactory(connection=connection))
+    give(customer, 300)
+    for _ in range(3):
+        redeemed = redeem(customer, product)()
+        order = shop.checkout(customer.email, code=redeemed.code.code)
+        use = OrderUse(connection_id=connection.pk, order_id=order["id"], code=redeemed.code.code, used_at=NOW)
+
+        race(
+            lambda pk=redeemed.pk: cancellation.cancel(redeemed_reward_id=pk, actor=STAFF, now=NOW),
+            lambda use=use: usage.record_order_use(use=use, actor=actors.shop(connection.pk), now=NOW),
+        )
+
+        redeemed.refresh_from_db()
+        assert (redeemed.fulfillment_status, redeemed.usage_status) == ("issued", "used")
+    assert balance(customer) == 0
+
+
+def test_every_pair_of_writers_leaves_the_ledger_proved():
+    customer, product = CustomerFactory(), PointsProductFactory(reward=GiftFactory())
+    give(customer, 5000)
+    redeemed = [redeem(customer, product)() for _ in range(4)]
+    hold = ledger.hold(customer_id=customer.pk, points=10, cause=Cause(CauseType.API, 1), actor=STAFF, now=NOW)
+
+    results = race(
+        *(redeem(customer, product) for _ in range(4)),
+        *(lambda pk=each.pk: cancellation.cancel(redeemed_reward_id=pk, actor=STAFF, now=NOW) for each in redeemed),
+        lambda: adjustments.adjust(customer_id=customer.pk, points=-7, actor=STAFF, now=NOW),
+        lambda: adjustments.adjust(customer_id=customer.pk, points=9, actor=STAFF, now=NOW),
+        lambda: ledger.release(hold_id=hold.pk, now=NOW),
+        lambda: ledger.release(hold_id=hold.pk, now=NOW),
+    )
+
+    assert kinds_of_failure(results) == set()
+    assert balance(customer) == 5000 - 4 * 100 + 2
+
+
+def test_changing_the_limit_while_redeeming_counts_every_piece():
+    reward = GiftFactory(limit_total=None)
+    product = PointsProductFactory(reward=reward)
+    customers = CustomerFactory.create_batch(6)
+    for customer in customers:
+        give(customer, 100)
+
+    race(
+        *(redeem(customer, product) for customer in customers),
+        lambda: limits.set_total(reward_id=reward.pk, limit=10, now=NOW),
+    )
+
+    taken = RedeemedReward.objects.filter(reward=reward, takes_place=True).count()
+    assert RewardStock.objects.get(reward=reward).left == 10 - taken
+
+
+def test_without_the_account_lock_a_change_is_lost(monkeypatch):
+    """The positive control: the race the lock prevents does happen when the lock is taken away."""
+    customer = CustomerFactory()
+    give(customer, 200)
+    both_have_read = threading.Barrier(2)
+
+    def unlocked(*, customer_id, now):
+        account = PointsAccount.objects.get(pk=customer_id)
+        both_have_read.wait(timeout=10)
+        return account
+
+    with monkeypatch.context() as patched:
+        patched.setattr(locking, "lock", unlocked)
+        race(*[lambda: adjustments.adjust(customer_id=customer.pk, points=-60, actor=STAFF, now=NOW)] * 2)
+
+    broken = list(audit.differences())
+    assert broken, "two unlocked writers must have lost a change"
+    PointsAccount.objects.filter(pk=customer.pk).delete()
+    _erase_ledger()
+
+
+def _erase_ledger():
+    """Take the broken rows away again, so that the check after each test speaks of nothing."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE points_pointstransaction CASCADE")
