@@ -226,7 +226,7 @@ def test_refuses_a_second_open_hold_for_the_same_cause(customer):
     ],
 )
 def test_release_of_a_lot_that_expired_meanwhile_follows_the_policy(customer, mode, back, expiry):
-    Programme.objects.update(return_policy=mode)
+    Programme.objects.update_or_create(pk=1, defaults={"return_policy": mode})
     give(customer, 40, expires_at=NOW + 5 * DAY)
     held = hold(customer, 40)
 
@@ -258,7 +258,7 @@ def test_reversal_returns_the_points_to_the_same_lots_with_their_expiry(customer
     ],
 )
 def test_reversal_to_a_lot_that_expired_meanwhile_follows_the_policy(customer, mode, back, expiry):
-    Programme.objects.update(return_policy=mode)
+    Programme.objects.update_or_create(pk=1, defaults={"return_policy": mode})
     give(customer, 40, expires_at=NOW + 5 * DAY)
     entry = spend(customer, 40)
 

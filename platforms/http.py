@@ -1,0 +1,292 @@
+"""One HTTP client for every shop: it asks once, within a deadline, and says what became of it.
+
+Nothing is retried and no redirect is followed: the domain decides what to do next. What is logged is the method, the
+host, the path, the status and the time; never a header, a query string or a body.
+"""
+
+import json
+import logging
+import re
+import time
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+import httpcore2
+import httpx2
+
+from platforms import wire
+from platforms.adapter import Access, Answer, Observed, Outcome, Refusal
+from platforms.redaction import excerpt_of
+from platforms.wire import (
+    AddressNotAllowed,
+    HostNotFound,
+    OutOfTime,
+)
+
+logger = logging.getLogger("platforms.http")
+for _chatty in ("httpx2", "httpcore2"):
+    logging.getLogger(_chatty).setLevel(logging.WARNING)  # theirs would show query strings and headers
+
+USER_AGENT = "LoyaltyDesk/0.1"
+LARGEST_BODY = 5_000_000
+LONGEST_WAIT = 86_400.0
+KEPT_HEADERS = frozenset({"content-type", "date", "link", "location", "retry-after"})
+REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id")
+UNCERTAIN = "It may or may not have done it."
+
+T = TypeVar("T")
+
+
+class _Unreadable(Exception):
+    """The body is too large, or not packed as it says."""
+
+
+# The last three happen before anything is sent: a line break or a letter in a credential that no header may hold.
+_FORESEEN = (
+    AddressNotAllowed,
+    HostNotFound,
+    OutOfTime,
+    _Unreadable,
+    httpcore2.NetworkError,
+    httpcore2.TimeoutException,
+    httpcore2.ProtocolError,
+    httpx2.InvalidURL,
+    UnicodeError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpAnswer:
+    """What became of one request. `data` is the parsed JSON body when there was one, decimals as Decimal.
+
+    OK means 2xx with an empty or readable body. `reason` is a sentence for staff whenever the outcome is not OK.
+    """
+
+    outcome: Outcome
+    status: int | None = None
+    data: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    retry_after: float | None = None
+    request_id: str = ""
+    excerpt: str = ""
+    reason: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.outcome is Outcome.OK
+
+    @property
+    def observed(self) -> Observed:
+        return Observed(status=self.status, request_id=self.request_id, excerpt=self.excerpt)
+
+    def success(self, value: T) -> Answer[T]:
+        """An OK answer with this value and this request's evidence."""
+        return Answer(outcome=Outcome.OK, value=value, observed=self.observed)
+
+    def failure(self, *, refusal: Refusal | None = None, reason: str = "") -> Answer[Any]:
+        """The same outcome in the adapter's words; `refusal` and `reason` override what the status suggests."""
+        rejected = self.outcome is Outcome.REJECTED
+        return Answer(
+            outcome=self.outcome,
+            refusal=(refusal or _refusal(self.status)) if rejected else None,
+            reason=reason or self.reason,
+            retry_after=self.retry_after if self.outcome is Outcome.THROTTLED else None,
+            observed=self.observed,
+        )
+
+    def unusable(self, what: str) -> Answer[Any]:
+        """The shop said OK, but its answer cannot be read: nobody knows what it did."""
+        return Answer(
+            outcome=Outcome.UNKNOWN,
+            reason=f"The shop's answer could not be understood: {what}. Check that the address is right.",
+            observed=self.observed,
+        )
+
+
+def call(
+    access: Access,
+    method: str,
+    path: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    params: Mapping[str, str] | None = None,
+    body: Any = None,
+) -> HttpAnswer:
+    """Send one request to the shop at `access.base_url` and say what became of it. Never raises for the network.
+
+    `path` starts with a slash and has its variable parts already quoted; `body` is sent as JSON unless None.
+    """
+    started = time.monotonic()
+    fault = wire.fault_of_address(access.base_url, allow_private_addresses=access.allow_private_addresses)
+    if fault:
+        logger.info("%s refused before sending: %s", method, fault)
+        return _not_sent(fault)
+    answer = _exchange(access, method, path, headers=headers, params=params, body=body)
+    milliseconds = round((time.monotonic() - started) * 1000)
+    logger.info(
+        "%s %s%s %s status=%s %dms id=%s",
+        method,
+        urlsplit(access.base_url).hostname,
+        path.partition("?")[0],
+        answer.outcome.value,
+        answer.status,
+        milliseconds,
+        answer.request_id or "-",
+    )
+    return answer
+
+
+def _exchange(
+    access: Access,
+    method: str,
+    path: str,
+    *,
+    headers: Mapping[str, str] | None,
+    params: Mapping[str, str] | None,
+    body: Any,
+) -> HttpAnswer:
+    line = wire.Wire(seconds=access.timeout, allow_private_addresses=access.allow_private_addresses)
+    timeout = httpx2.Timeout(wire.READ_SECONDS, connect=wire.CONNECT_SECONDS)
+    own_headers = {"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": "gzip"}
+    response: httpx2.Response | None = None
+    content = b""
+    problem = ""
+    try:
+        with (
+            httpx2.Client(transport=wire.WireTransport(line), timeout=timeout, trust_env=False) as client,
+            client.stream(
+                method,
+                access.base_url.rstrip("/") + path,
+                headers=own_headers | dict(headers or {}),
+                params=dict(params) if params else None,
+                json=body,
+            ) as response,
+        ):
+            content = _read(response)
+    except _FORESEEN as error:
+        problem = _explain(error)
+    if response is not None:
+        return _classify(
+            response, content, problem=problem, secrets=(*access.credentials.values(), *access.webhook_secrets)
+        )
+    if not line.sent:
+        return _not_sent(f"The shop at {urlsplit(access.base_url).hostname} could not be asked: {problem}.")
+    return HttpAnswer(outcome=Outcome.UNKNOWN, reason=f"The shop was asked, but {problem}. {UNCERTAIN}")
+
+
+def _explain(error: Exception) -> str:
+    """The clause that follows "could not be asked:" or "was asked, but"."""
+    if isinstance(error, AddressNotAllowed):
+        return f"{error}. Use the shop's public address"
+    if isinstance(error, _Unreadable):
+        return str(error)
+    return next((clause for kinds, clause in _CLAUSES if isinstance(error, kinds)), _UNSENDABLE)
+
+
+_CLAUSES = (
+    (HostNotFound, "no host has that name. Check the address"),
+    (httpcore2.ConnectError, "nothing answers there, or not safely. Check that it runs, its address and certificate"),
+    ((OutOfTime, httpcore2.TimeoutException), "it did not answer in time"),
+    ((httpcore2.NetworkError, httpcore2.RemoteProtocolError), "the connection broke before it answered"),
+)
+_UNSENDABLE = "the address or the credentials hold characters that cannot be sent. Enter them again"
+
+
+def _read(response: httpx2.Response) -> bytes:
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"identity", "gzip", "deflate", ""}:
+        raise _Unreadable(f"its answer was encoded as {encoding[:20]}")
+    unpack = zlib.decompressobj(wbits=47) if encoding in {"gzip", "deflate"} else None
+    content = bytearray()
+    for chunk in response.iter_raw(65_536):
+        try:
+            # The limit holds for the unpacked size, so a small bomb stays small.
+            content += chunk if unpack is None else unpack.decompress(chunk, LARGEST_BODY + 1 - len(content))
+        except zlib.error:
+            raise _Unreadable("its answer was not packed as it said") from None
+        if len(content) > LARGEST_BODY:
+            raise _Unreadable(f"its answer was larger than {LARGEST_BODY // 1_000_000} MB")
+    return bytes(content)
+
+
+def _classify(response: httpx2.Response, content: bytes, *, problem: str, secrets: Iterable[str]) -> HttpAnswer:
+    status = response.status_code
+    data, readable = _parse(content)
+    wait = _retry_after(response.headers.get("retry-after", ""))
+    outcome, reason = _verdict(status, wait=wait, problem=problem or ("" if readable else "its answer was not JSON"))
+    if 300 <= status < 400:
+        target = urlsplit(response.headers.get("location", "")).hostname or "another page"
+        reason = f"The shop's address leads on to {target}. Enter the address of the shop itself."
+    return HttpAnswer(
+        outcome=outcome,
+        status=status,
+        data=data,
+        headers={name: value for name, value in response.headers.items() if name in KEPT_HEADERS},
+        retry_after=wait,
+        request_id=_request_id(response.headers),
+        excerpt=excerpt_of(data if readable and data is not None else content, secrets=secrets),
+        reason=reason,
+    )
+
+
+def _verdict(status: int, *, wait: float | None, problem: str) -> tuple[Outcome, str]:
+    if 200 <= status < 300:
+        if not problem:
+            return Outcome.OK, ""
+        return Outcome.UNKNOWN, f"The shop accepted the request, but {problem}. {UNCERTAIN}"
+    if status in {425, 429} or (status == 503 and wait is not None):
+        return Outcome.THROTTLED, "The shop asks us to wait before asking again."
+    if status >= 500 or status == 408:
+        return Outcome.UNKNOWN, f"The shop failed with status {status}. {UNCERTAIN}"
+    return Outcome.REJECTED, _SENTENCES.get(status, f"The shop refused the request with status {status}.")
+
+
+_WRONG_CREDENTIALS = "The shop refused our credentials. Enter them again in the connection's settings."
+_NOTHING_THERE = "The shop knows no such thing, or nothing is at this address."
+_SENTENCES = {401: _WRONG_CREDENTIALS, 403: _WRONG_CREDENTIALS, 404: _NOTHING_THERE, 410: _NOTHING_THERE}
+
+
+def _refusal(status: int | None) -> Refusal:
+    by_status = {401: Refusal.UNAUTHORIZED, 403: Refusal.UNAUTHORIZED, 404: Refusal.NOT_FOUND, 410: Refusal.NOT_FOUND}
+    by_status |= {400: Refusal.INVALID, 422: Refusal.INVALID}
+    return by_status.get(status or 0, Refusal.OTHER)
+
+
+def _not_sent(reason: str) -> HttpAnswer:
+    return HttpAnswer(outcome=Outcome.NOT_SENT, reason=reason)
+
+
+def _parse(content: bytes) -> tuple[Any, bool]:
+    if not content.strip():
+        return None, True
+    try:
+        return json.loads(content, parse_float=Decimal, parse_constant=_no_constant), True
+    except (ValueError, RecursionError):
+        return None, False
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _retry_after(text: str) -> float | None:
+    text = text.strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,3})?", text, re.ASCII):
+        return min(float(text), LONGEST_WAIT)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def _request_id(headers: httpx2.Headers) -> str:
+    found = next((headers[name] for name in REQUEST_ID_HEADERS if name in headers), "")
+    return re.sub(r"[^\w.:/-]", "", found, flags=re.ASCII)[:100]

@@ -1,0 +1,209 @@
+"""The sandbox shop, seen as any other platform."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from platforms import http
+from platforms.adapter import (
+    Access,
+    Answer,
+    Capabilities,
+    CodeSpec,
+    CredentialField,
+    OrderPage,
+    Outcome,
+    PlatformCode,
+    Refusal,
+    ShopInfo,
+    ShopOrder,
+    WebhookMessage,
+)
+from platforms.http import HttpAnswer
+from platforms.sandbox import reading, webhook
+from platforms.sandbox.reading import Unreadable
+
+PAGE_SIZE = 100
+NOT_A_SHOP = "Something answers at this address, but it is not a sandbox shop. Enter the shop's own address."
+
+
+class SandboxAdapter:
+    """A sandbox shop behind HTTP. Codes are unique there ignoring case, so creating again is safe."""
+
+    key: ClassVar[str] = "sandbox"
+    label: ClassVar[str] = "Sandbox shop"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        binds_customer=True, returns_use_on_cancel=True, registers_webhooks=True
+    )
+    credential_fields: ClassVar[tuple[CredentialField, ...]] = (
+        CredentialField(name="token", label="Shop token", help_text="The value of the shop's SANDBOX_ADMIN_TOKEN."),
+    )
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def create_code(self, spec: CodeSpec) -> Answer[PlatformCode]:
+        answer = self._call("POST", "/api/codes", body=_code_body(spec))
+        if not answer.ok:
+            return _failure(answer)
+        try:
+            code = reading.code(answer.data)
+        except Unreadable as error:
+            return answer.unusable(str(error))
+        difference = _difference(code, spec)
+        return self._withdraw(answer, code, difference) if difference else answer.success(code)
+
+    def find_code(self, code: str) -> Answer[PlatformCode | None]:
+        answer = self._call("GET", "/api/codes", params={"code": code})
+        if not answer.ok:
+            return _failure(answer)
+        try:
+            found = [reading.code(entry) for entry in reading.objects(answer.data, "codes")]
+        except Unreadable as error:
+            return answer.unusable(str(error))
+        return answer.success(next((one for one in found if one.code.casefold() == code.casefold()), None))
+
+    def disable_code(self, code: str, remote_id: str) -> Answer[PlatformCode | None]:
+        if remote_id:
+            answer = self._disable(remote_id)
+            if answer.outcome is not Outcome.REJECTED or answer.status != 404:
+                return self._disabled(answer)
+        # Without a usable id the text decides: whoever holds it must not be able to use it.
+        found = self.find_code(code)
+        if not found.ok or found.value is None:
+            return found
+        return self._disabled(self._disable(found.value.remote_id))
+
+    def read_order(self, external_id: str) -> Answer[ShopOrder | None]:
+        answer = self._call("GET", f"/api/orders/{quote(external_id, safe='')}")
+        if _error_code(answer) == "not_found":
+            return Answer(outcome=Outcome.OK, value=None, observed=answer.observed)
+        if not answer.ok:
+            return _failure(answer)
+        try:
+            return answer.success(reading.order(answer.data))
+        except Unreadable as error:
+            return answer.unusable(str(error))
+
+    def orders_since(self, cursor: str) -> Answer[OrderPage]:
+        """The cursor is the shop's own sequence number of changes, so no clock is involved and none is missed."""
+        answer = self._call("GET", "/api/orders", params={"updated_after": cursor, "limit": str(PAGE_SIZE)})
+        if not answer.ok:
+            return _failure(answer)
+        try:
+            orders = tuple(reading.order(entry) for entry in reading.objects(answer.data, "orders"))
+            next_cursor, more = reading.text(answer.data, "cursor"), reading.flag(answer.data, "more")
+        except Unreadable as error:
+            return answer.unusable(str(error))
+        return answer.success(OrderPage(orders=orders, cursor=next_cursor, more=more))
+
+    def parse_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> WebhookMessage:
+        return webhook.parse(headers=headers, body=body, now=now, secrets=self._access.webhook_secrets)
+
+    def test_connection(self) -> Answer[ShopInfo]:
+        answer = self._call("GET", "/api/shop")
+        if not answer.ok:
+            nowhere = answer.status in {200, 400, 404, 405, 410} and not _error_code(answer)
+            return answer.failure(reason=NOT_A_SHOP) if nowhere else _failure(answer)
+        try:
+            is_sandbox = reading.text(answer.data, "platform") == "sandbox"
+            name, currency = reading.text(answer.data, "name"), reading.text(answer.data, "currency")
+        except Unreadable:
+            is_sandbox, name, currency = False, "", ""
+        if not is_sandbox:
+            return _rejected(answer, Refusal.NOT_FOUND, NOT_A_SHOP)
+        if self._access.currency and currency != self._access.currency:
+            ours = self._access.currency
+            reason = f"{name} sells in {currency}, but this connection is set to {ours}. Change the connection."
+            return _rejected(answer, Refusal.INVALID, reason)
+        return answer.success(ShopInfo(name=name, currency=currency, detail="Sandbox shop, for trials and tests."))
+
+    def ensure_webhooks(self, url: str) -> Answer[None]:
+        answer = self._call("PUT", "/api/webhook", body={"url": url})
+        return Answer(outcome=Outcome.OK, observed=answer.observed) if answer.ok else _failure(answer)
+
+    def _call(self, method: str, path: str, **options: Any) -> HttpAnswer:
+        headers = {"authorization": f"Bearer {self._access.credentials.get('token', '')}"}
+        return http.call(self._access, method, path, headers=headers, **options)
+
+    def _disable(self, remote_id: str) -> HttpAnswer:
+        return self._call("POST", f"/api/codes/{quote(remote_id, safe='')}/disable")
+
+    def _disabled(self, answer: HttpAnswer) -> Answer[PlatformCode | None]:
+        if _error_code(answer) == "not_found":
+            return Answer(outcome=Outcome.OK, value=None, observed=answer.observed)
+        if not answer.ok:
+            return _failure(answer)
+        try:
+            code = reading.code(answer.data)
+        except Unreadable as error:
+            return answer.unusable(str(error))
+        return answer.unusable("the code is still usable") if code.alive else answer.success(code)
+
+    def _withdraw(self, answer: HttpAnswer, code: PlatformCode, difference: str) -> Answer[PlatformCode]:
+        """The shop stored something else than we asked for: nobody may get that code."""
+        disabled = self.disable_code(code.code, code.remote_id)
+        if not disabled.ok:
+            return answer.unusable(f"it stored another {difference}, and the code could not be disabled")
+        reason = f"The shop stored another {difference} than we asked for, so the code was disabled there."
+        return _rejected(answer, Refusal.INVALID, reason)
+
+
+def _code_body(spec: CodeSpec) -> dict[str, str | int]:
+    values = {
+        "code": spec.code,
+        "kind": spec.kind.value,
+        "title": spec.title[:200],
+        "reference": spec.reference,
+        "currency": spec.currency,
+        "percent": None if spec.percent is None else reading.plain(spec.percent),
+        "amount": None if spec.amount is None else reading.plain(spec.amount),
+        "minimum_order": None if spec.minimum_order is None else reading.plain(spec.minimum_order),
+        "customer_email": spec.customer_email,
+        "starts_at": None if spec.starts_at is None else spec.starts_at.isoformat(),
+        "expires_at": None if spec.expires_at is None else spec.expires_at.isoformat(),
+    }
+    return {"usage_limit": 1} | {name: value for name, value in values.items() if value is not None}
+
+
+def _difference(code: PlatformCode, spec: CodeSpec) -> str:
+    """What the shop stored otherwise than asked, in one or two words; empty when it is all the same."""
+    pairs = {
+        "code": (code.code.casefold(), spec.code.casefold()),
+        "reference": (code.reference, spec.reference),
+        "percentage": (code.percent, spec.percent),
+        "amount": (code.amount, spec.amount),
+        "minimum order": (code.minimum_order or None, spec.minimum_order or None),
+        "expiry": (code.expires_at, spec.expires_at),
+    }
+    return next((what for what, (stored, asked) in pairs.items() if stored != asked), "")
+
+
+def _error_code(answer: HttpAnswer) -> str:
+    """The shop's own word for a refusal; another server's 404 has none."""
+    if answer.outcome is not Outcome.REJECTED or not isinstance(answer.data, dict):
+        return ""
+    error = answer.data.get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, str) else ""
+
+
+def _failure(answer: HttpAnswer) -> Answer[Any]:
+    code = _error_code(answer)
+    if not code:
+        return answer.failure()
+    refusals = {
+        "duplicate_code": Refusal.DUPLICATE_CODE,
+        "not_found": Refusal.NOT_FOUND,
+        "unauthorized": Refusal.UNAUTHORIZED,
+        "refused": Refusal.INVALID,
+    }
+    if code == "unauthorized":
+        return answer.failure(refusal=Refusal.UNAUTHORIZED, reason="The shop refused our token. Enter it again.")
+    message = " ".join(str(answer.data["error"].get("message", "")).split())[:300]
+    return answer.failure(refusal=refusals.get(code), reason=f"The shop refused: {message}" if message else "")
+
+
+def _rejected(answer: HttpAnswer, refusal: Refusal, reason: str) -> Answer[Any]:
+    return Answer(outcome=Outcome.REJECTED, refusal=refusal, reason=reason, observed=answer.observed)

@@ -1,0 +1,104 @@
+"""What a contract test needs of a shop beside its adapter: someone to shop there, and staff to cancel and refund.
+
+A further platform joins by writing one subclass and adding its context manager to HARNESSES in
+tests/platforms/test_contract.py.
+"""
+
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from platforms.adapter import Access, Adapter, CodeSpec, DiscountKind
+from tests.fakes.misbehaving import unused_port
+from tests.fakes.sandbox import SandboxShop, ShopRefused, running_sandbox_shop
+
+
+class Harness(ABC):
+    """One running shop."""
+
+    currency = "USD"
+
+    @abstractmethod
+    def adapter(self, **changes: Any) -> Adapter:
+        """The adapter under test; `changes` are fields of Access."""
+
+    @abstractmethod
+    def wrong_credentials(self) -> dict[str, str]:
+        """Well-formed credentials that the shop refuses."""
+
+    @abstractmethod
+    def buy(self, *, email: str, code: str = "", pay: bool = True) -> str:
+        """Buy goods worth 18.00 or more with the code and return the order's id; raises AssertionError when refused."""
+
+    @abstractmethod
+    def refuses(self, code: str) -> bool:
+        """Whether a fresh checkout refuses the code, or gives nothing for it."""
+
+    @abstractmethod
+    def cancel(self, order_id: str) -> None: ...
+
+    @abstractmethod
+    def refund(self, order_id: str, amount: str) -> None: ...
+
+    def spec(self, kind: DiscountKind = DiscountKind.PERCENTAGE, **changes: Any) -> CodeSpec:
+        """A code nobody has yet."""
+        values: dict[str, Any] = {
+            "code": f"T-{secrets.token_hex(6).upper()}",
+            "kind": kind,
+            "title": "A reward (Loyalty Desk)",
+            "reference": f"rr-{secrets.randbelow(10**9)}",
+            "currency": self.currency,
+            "percent": Decimal(10) if kind is DiscountKind.PERCENTAGE else None,
+            "amount": Decimal("5.00") if kind is DiscountKind.FIXED_AMOUNT else None,
+        }
+        return CodeSpec(**(values | changes))
+
+
+class SandboxHarness(Harness):
+    def __init__(self, shop: SandboxShop) -> None:
+        self.shop = shop
+
+    def adapter(self, **changes: Any) -> Adapter:
+        return self.shop.adapter(**changes)
+
+    def wrong_credentials(self) -> dict[str, str]:
+        return {"token": "not-the-token-of-this-shop"}
+
+    def buy(self, *, email: str, code: str = "", pay: bool = True) -> str:
+        order_id: str = self.shop.checkout(email, code=code, pay=pay)["id"]
+        return order_id
+
+    def refuses(self, code: str) -> bool:
+        try:
+            order = self.shop.checkout("somebody@example.com", code=code, pay=False)
+        except ShopRefused:
+            return True
+        self.shop.cancel_order(order["id"])
+        return False
+
+    def cancel(self, order_id: str) -> None:
+        self.shop.cancel_order(order_id)
+
+    def refund(self, order_id: str, amount: str) -> None:
+        self.shop.refund_order(order_id, amount)
+
+
+@contextmanager
+def sandbox_harness(folder: Path) -> Iterator[Harness]:
+    with running_sandbox_shop(folder) as shop:
+        yield SandboxHarness(shop)
+
+
+def nowhere() -> Access:
+    """A shop that is switched off."""
+    return Access(
+        base_url=f"http://127.0.0.1:{unused_port()}",
+        credentials={"token": "any"},
+        webhook_secrets=(),
+        currency="USD",
+        allow_private_addresses=True,
+    )

@@ -1,0 +1,240 @@
+"""The contract every adapter with a shop behind it keeps, each against its real shop over HTTP."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from platforms.adapter import Adapter, DiscountKind, OrderStatus, Outcome, Refusal, ShopOrder
+from tests.fakes.contract import Harness, nowhere, sandbox_harness
+
+HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Harness]]] = {"sandbox": sandbox_harness}
+EXPIRES_AT = datetime(2031, 5, 17, 21, 59, 59, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module", params=sorted(HARNESSES))
+def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
+    with HARNESSES[request.param](tmp_path_factory.mktemp(request.param)) as harness:
+        yield harness
+
+
+def all_orders(adapter: Adapter, cursor: str = "") -> tuple[list[ShopOrder], str]:
+    orders: list[ShopOrder] = []
+    while True:
+        answer = adapter.orders_since(cursor)
+        assert answer.ok, answer.reason
+        assert answer.value is not None
+        orders += answer.value.orders
+        cursor = answer.value.cursor
+        if not answer.value.more:
+            return orders, cursor
+
+
+def test_has_every_method_of_the_protocol(shop: Harness) -> None:
+    wanted = {name for name, member in inspect.getmembers(Adapter, inspect.isfunction) if not name.startswith("_")}
+
+    assert all(callable(getattr(shop.adapter(), name)) for name in wanted)
+
+
+def test_tells_which_shop_it_is(shop: Harness) -> None:
+    answer = shop.adapter().test_connection()
+
+    assert answer.ok
+    assert answer.value is not None
+    assert (bool(answer.value.name), answer.value.currency) == (True, shop.currency)
+
+
+@pytest.mark.parametrize("kind", list(DiscountKind))
+def test_makes_a_code_that_a_shopper_can_use_once(shop: Harness, kind: DiscountKind) -> None:
+    adapter = shop.adapter()
+    if kind not in adapter.capabilities.kinds:
+        pytest.skip(f"{adapter.label} makes no {kind.value}")
+    spec = shop.spec(kind)
+
+    made = adapter.create_code(spec)
+    order_id = shop.buy(email="kind@example.com", code=spec.code)
+
+    assert made.ok, made.reason
+    assert made.value is not None
+    assert (made.value.code.upper(), made.value.alive, made.value.reference) == (spec.code, True, spec.reference)
+    assert (made.value.percent, made.value.amount) == (spec.percent, spec.amount)
+    order = adapter.read_order(order_id).value
+    assert order is not None
+    assert [applied.code.upper() for applied in order.codes] == [spec.code]
+    assert order.codes[0].discount
+    assert shop.refuses(spec.code)
+
+
+def test_keeps_minimum_order_and_expiry(shop: Harness) -> None:
+    spec = shop.spec(minimum_order=Decimal("20.50"), expires_at=EXPIRES_AT, starts_at=EXPIRES_AT - timedelta(days=2000))
+
+    shop.adapter().create_code(spec)
+
+    found = shop.adapter().find_code(spec.code).value
+    assert found is not None
+    assert (found.minimum_order, found.expires_at) == (Decimal("20.50"), EXPIRES_AT)
+
+
+def test_refuses_to_make_a_code_twice(shop: Harness) -> None:
+    spec = shop.spec()
+    first = shop.adapter().create_code(spec)
+
+    second = shop.adapter().create_code(shop.spec(code=spec.code))
+
+    if shop.adapter().capabilities.refuses_duplicates:
+        assert (second.outcome, second.refusal) == (Outcome.REJECTED, Refusal.DUPLICATE_CODE)
+    found = shop.adapter().find_code(spec.code).value
+    assert found is not None
+    assert first.value is not None
+    assert (found.remote_id, found.reference) == (first.value.remote_id, spec.reference)
+
+
+def test_finds_a_code_in_any_case(shop: Harness) -> None:
+    spec = shop.spec()
+    made = shop.adapter().create_code(spec).value
+
+    found = shop.adapter().find_code(spec.code.lower()).value
+
+    assert made is not None
+    assert found is not None
+    assert found.remote_id == made.remote_id
+
+
+def test_proves_that_a_code_does_not_exist(shop: Harness) -> None:
+    answer = shop.adapter().find_code("NO-SUCH-CODE")
+
+    assert (answer.outcome, answer.value) == (Outcome.OK, None)
+
+
+def test_kills_a_code_for_good(shop: Harness) -> None:
+    spec = shop.spec()
+    made = shop.adapter().create_code(spec).value
+    assert made is not None
+
+    first = shop.adapter().disable_code(spec.code, made.remote_id)
+    again = shop.adapter().disable_code(spec.code, made.remote_id)
+
+    assert (first.ok, again.ok) == (True, True)
+    assert first.value is None or not first.value.alive
+    assert shop.refuses(spec.code)
+
+
+def test_kills_a_code_by_its_text_alone(shop: Harness) -> None:
+    spec = shop.spec()
+    shop.adapter().create_code(spec)
+
+    answer = shop.adapter().disable_code(spec.code, "")
+
+    assert answer.ok
+    assert shop.refuses(spec.code)
+
+
+def test_takes_a_missing_code_for_dead(shop: Harness) -> None:
+    answer = shop.adapter().disable_code("NEVER-MADE", "no_such_id")
+
+    assert (answer.outcome, answer.value) == (Outcome.OK, None)
+
+
+def test_counts_a_use_from_the_completed_order_only(shop: Harness) -> None:
+    spec = shop.spec()
+    shop.adapter().create_code(spec)
+
+    order_id = shop.buy(email="unpaid@example.com", code=spec.code, pay=False)
+
+    order = shop.adapter().read_order(order_id).value
+    found = shop.adapter().find_code(spec.code).value
+    assert order is not None
+    assert found is not None
+    assert (order.status, found.uses or 0, found.alive) == (OrderStatus.PLACED, 0, True)
+
+
+def test_returns_the_use_on_cancel_as_its_flag_says(shop: Harness) -> None:
+    spec = shop.spec()
+    shop.adapter().create_code(spec)
+    order_id = shop.buy(email="cancel@example.com", code=spec.code)
+
+    shop.cancel(order_id)
+
+    order = shop.adapter().read_order(order_id).value
+    assert order is not None
+    assert order.status is OrderStatus.CANCELLED
+    assert shop.refuses(spec.code) is not shop.adapter().capabilities.returns_use_on_cancel
+
+
+def test_keeps_the_use_on_refund(shop: Harness) -> None:
+    spec = shop.spec()
+    shop.adapter().create_code(spec)
+    order_id = shop.buy(email="refund@example.com", code=spec.code)
+
+    shop.refund(order_id, "3.00")
+
+    order = shop.adapter().read_order(order_id).value
+    assert order is not None
+    assert (order.status, [refund.amount for refund in order.refunds]) == (OrderStatus.COMPLETED, [Decimal("3.00")])
+    assert shop.refuses(spec.code)
+
+
+def test_lists_each_change_of_an_order_after_the_cursor(shop: Harness) -> None:
+    adapter = shop.adapter()
+    _, cursor = all_orders(adapter)
+
+    order_id = shop.buy(email="poll@example.com")
+    bought, after_buying = all_orders(adapter, cursor)
+    shop.cancel(order_id)
+    cancelled, _ = all_orders(adapter, after_buying)
+
+    assert [one.status for one in bought if one.external_id == order_id][-1] is OrderStatus.COMPLETED
+    assert [one.status for one in cancelled if one.external_id == order_id][-1] is OrderStatus.CANCELLED
+    assert cancelled[-1].updated_at > bought[-1].updated_at
+
+
+def test_tells_the_same_of_an_order_in_list_and_alone(shop: Harness) -> None:
+    order_id = shop.buy(email="same@example.com")
+
+    listed = [one for one in all_orders(shop.adapter())[0] if one.external_id == order_id]
+
+    assert listed[-1] == shop.adapter().read_order(order_id).value
+    assert (listed[-1].customer_email, listed[-1].currency) == ("same@example.com", shop.currency)
+
+
+def test_proves_that_an_order_does_not_exist(shop: Harness) -> None:
+    answer = shop.adapter().read_order("999999999")
+
+    assert (answer.outcome, answer.value) == (Outcome.OK, None)
+
+
+def test_says_unauthorized_for_wrong_credentials(shop: Harness) -> None:
+    adapter = shop.adapter(credentials=shop.wrong_credentials())
+
+    answers = [adapter.test_connection(), adapter.find_code("ANY"), adapter.create_code(shop.spec())]
+
+    assert [(one.outcome, one.refusal) for one in answers] == [(Outcome.REJECTED, Refusal.UNAUTHORIZED)] * 3
+
+
+def test_says_not_sent_when_the_shop_is_switched_off(shop: Harness) -> None:
+    adapter = type(shop.adapter())(nowhere())
+
+    answers = [
+        adapter.test_connection(),
+        adapter.create_code(shop.spec()),
+        adapter.find_code("ANY"),
+        adapter.disable_code("ANY", "1"),
+        adapter.read_order("1"),
+        adapter.orders_since(""),
+    ]
+
+    assert [one.outcome for one in answers] == [Outcome.NOT_SENT] * 6
+    assert all(one.reason.endswith(".") for one in answers)
+
+
+def test_keeps_credentials_and_people_out_of_the_evidence(shop: Harness) -> None:
+    order_id = shop.buy(email="secret.person@example.com")
+
+    observed = shop.adapter().read_order(order_id).observed
+
+    assert observed.status == 200
+    assert "secret.person" not in observed.excerpt
