@@ -1,6 +1,7 @@
 """Reading redeemed rewards: the one derived word people read, the grid's rows, what a customer may see."""
 
 from datetime import datetime
+from typing import Any
 
 from django.db import models
 from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
@@ -64,7 +65,7 @@ def status_expression(now: datetime) -> Case:
     )
 
 
-def with_status(queryset: QuerySet[RedeemedReward], now: datetime) -> QuerySet[RedeemedReward]:
+def with_status(queryset: QuerySet[RedeemedReward], now: datetime) -> QuerySet[Any]:
     """Rows that know their `.status`."""
     return queryset.annotate(status=status_expression(now))
 

@@ -71,9 +71,10 @@ def redeem(
             patience=patience,
         )
     except IntegrityError:  # the same key at the same moment, from another customer's request
-        redeemed, ours = _before(idempotency_key, customer_id, points_product_id), None
-        if redeemed is None:
+        before = _before(idempotency_key, customer_id, points_product_id)
+        if before is None:
             raise
+        redeemed, ours = before, None
     if ours is not None:
         issuing.work(claim=ours, now=watch.now, patience=patience)
     return _result(redeemed_reward_id=redeemed.pk, watch=watch, patience=patience)

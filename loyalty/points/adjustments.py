@@ -1,6 +1,7 @@
 """Staff or an integrator change a balance."""
 
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -29,11 +30,7 @@ def adjust(
     `description` is read by the customer, `internal_note` never is. The same idempotency key gives the same adjustment.
     Raises InvalidPoints, InsufficientPoints, UnknownCustomer, IdempotencyConflict.
     """
-    if isinstance(points, bool) or not isinstance(points, int) or points == 0 or abs(points) > MOST_POINTS:
-        raise InvalidPoints(
-            f"Points adjustment: {points!r} is not a whole number between -{MOST_POINTS:,} and {MOST_POINTS:,} "
-            "other than 0. Write 50 to add, -50 to remove."
-        )
+    _require_whole(points)
     if reason and reason not in AdjustmentReason.values:
         raise InvalidPoints(f"Reason: {reason!r} is not one of {', '.join(AdjustmentReason.values)}.")
     adjustment_id = _next_id()
@@ -66,6 +63,14 @@ def adjust(
         points=points,
     )
     return adjustment
+
+
+def _require_whole(points: Any) -> None:
+    if isinstance(points, bool) or not isinstance(points, int) or points == 0 or abs(points) > MOST_POINTS:
+        raise InvalidPoints(
+            f"Points adjustment: {points!r} is not a whole number between -{MOST_POINTS:,} and {MOST_POINTS:,} "
+            "other than 0. Write 50 to add, -50 to remove."
+        )
 
 
 def _next_id() -> int:

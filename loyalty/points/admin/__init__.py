@@ -1,0 +1,3 @@
+from loyalty.points.admin.transactions import PointsTransactionAdmin
+
+__all__ = ["PointsTransactionAdmin"]

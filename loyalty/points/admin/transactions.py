@@ -1,0 +1,119 @@
+"""The ledger, to look at: its rows are never changed, and a mistake is corrected on the customer page."""
+
+import django_filters
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from loyalty.common.adminkit import desk, lists, moments, show
+from loyalty.customers import queries as customers_queries
+from loyalty.points import queries
+from loyalty.points.models import PointsTransaction, TransactionKind
+
+KIND_TONES: dict[str, show.Tone] = {
+    TransactionKind.EARNING: "good",
+    TransactionKind.REDEMPTION: "info",
+    TransactionKind.ADJUSTMENT: "warn",
+    TransactionKind.EXPIRY: "quiet",
+    TransactionKind.REVERSAL: "neutral",
+}
+
+
+class TransactionFilter(django_filters.FilterSet):
+    search = django_filters.CharFilter(
+        label="Customer", help_text="E-mail, phone or name", method="narrow", max_length=200
+    )
+    kind = django_filters.MultipleChoiceFilter(label="Kind", choices=TransactionKind.choices)
+    recorded_after = moments.MomentFilter(field_name="recorded_at", label="From", end=False)
+    recorded_before = moments.MomentFilter(field_name="recorded_at", label="Until", end=True)
+
+    class Meta:
+        model = PointsTransaction
+        fields: list[str] = []
+
+    def narrow(self, queryset: QuerySet[PointsTransaction], name: str, value: str) -> QuerySet[PointsTransaction]:
+        return queryset.filter(customer_id__in=customers_queries.search(value).values("pk"))
+
+
+@admin.register(PointsTransaction)
+class PointsTransactionAdmin(desk.ReadOnlyAdmin):
+    list_display = ("recorded", "customer_link", "kind_badge", "change", "sum_after", "description")
+    list_display_links = ("recorded",)
+    list_select_related = ("customer", "note")
+    sortable_by = ()
+    ordering = ("-recorded_at", "-id")
+    filterset_class = TransactionFilter
+    chips = (
+        lists.Chip("Recorded", "recorded_after", "recorded_before"),
+        lists.Chip("Kind", "kind"),
+    )
+    list_intro = "Every change of every customer's points. Rows are only ever added."
+    list_empty = "No points were earned, spent or adjusted yet."
+    fields = (
+        "customer_link",
+        "kind_badge",
+        "change",
+        "sum_after",
+        "description",
+        "internal_note",
+        "caused_by",
+        "done_by",
+        "effective",
+        "recorded",
+        "reverses_link",
+    )
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PointsTransaction]:
+        rows: QuerySet[PointsTransaction] = super().get_queryset(request).select_related("customer", "note")
+        return rows
+
+    @admin.display(description="Recorded")
+    def recorded(self, row: PointsTransaction) -> SafeString:
+        return show.instant(row.recorded_at)
+
+    @admin.display(description="Counts from")
+    def effective(self, row: PointsTransaction) -> SafeString:
+        return show.instant(row.effective_at)
+
+    @admin.display(description="Customer")
+    def customer_link(self, row: PointsTransaction) -> SafeString:
+        return show.link(str(row.customer), reverse("admin:customers_customer_change", args=(row.customer_id,)))
+
+    @admin.display(description="Kind")
+    def kind_badge(self, row: PointsTransaction) -> SafeString:
+        return show.badge(TransactionKind(row.kind).label, tone=KIND_TONES[row.kind])
+
+    @admin.display(description="Points")
+    def change(self, row: PointsTransaction) -> SafeString:
+        return show.signed_points(row.points_change)
+
+    @admin.display(description="Sum after")
+    def sum_after(self, row: PointsTransaction) -> SafeString:
+        return show.points(row.balance_after)
+
+    @admin.display(description="What the customer reads")
+    def description(self, row: PointsTransaction) -> str:
+        return queries.describe(transaction=row)
+
+    @admin.display(description="Internal note")
+    def internal_note(self, row: PointsTransaction) -> str:
+        note = getattr(row, "note", None)
+        return note.internal_note if note and note.internal_note else show.DASH
+
+    @admin.display(description="Caused by")
+    def caused_by(self, row: PointsTransaction) -> str:
+        return f"{row.cause_type.replace('_', ' ')} {row.cause_id or ''}".strip()
+
+    @admin.display(description="Done by")
+    def done_by(self, row: PointsTransaction) -> str:
+        return f"{row.actor_kind.replace('_', ' ')} {row.actor_id or ''}".strip()
+
+    @admin.display(description="Returns the points of")
+    def reverses_link(self, row: PointsTransaction) -> SafeString:
+        if row.reverses_id is None:
+            return show.dash()
+        url = reverse("admin:points_pointstransaction_change", args=(row.reverses_id,))
+        return show.link(f"transaction {row.reverses_id}", url)
