@@ -5,6 +5,7 @@
 
 import base64
 import binascii
+import warnings
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -133,7 +134,6 @@ INSTALLED_APPS = [
     "loyalty.points",
     "rewards",
     "loyalty.program",
-    "loyalty.messages",
     "loyalty.hooks",
     "loyalty.api",
     "loyalty.cockpit",
@@ -240,6 +240,15 @@ CELERY_BEAT_SCHEDULE = {
     "settle-points": {"task": "points.settle_due", "schedule": 60.0, "options": {"expires": 60}},
 }
 
+# The cache counts sign-in attempts, nothing else; in PostgreSQL, so that the limits hold while the broker is down.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "sign_in_counters",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
+
 # Signing in.
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -264,6 +273,10 @@ ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
 STAFF_SECOND_FACTOR = boolean("STAFF_SECOND_FACTOR", default=PRODUCTION)
+
+# An address typed without its scheme means https, as from Django 6.0 on. The setting goes when Django 6 comes.
+FORMS_URLFIELD_ASSUME_HTTPS = True
+warnings.filterwarnings("ignore", message="The FORMS_URLFIELD_ASSUME_HTTPS transitional setting is deprecated")
 
 # Words and time. Instants are UTC in the database; pages use the programme's zone.
 LANGUAGE_CODE = "en"
@@ -327,6 +340,7 @@ if PRODUCTION:
     SECURE_REDIRECT_EXEMPT = [r"^health/"]
 
 # API.
+API_RATE_LIMIT = whole_number("API_RATE_LIMIT", default=10, lowest=1, highest=10_000)  # requests a second for each key
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],

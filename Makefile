@@ -1,0 +1,82 @@
+# `make demo` and `make test` need Python 3.11 or newer and make, nothing else. Everything lands in .venv and .local.
+
+SHELL := /bin/sh
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
+BIN := .venv/bin
+SERVED := $(BIN)/python -m loyalty.embedded run --
+ARGS ?=
+FILE ?=
+
+# Lint never talks to these; the settings only read them.
+LINT_ENV := LOYALTY_ENV=test DATABASE_URL=postgres://lint:lint@127.0.0.1/lint REDIS_URL=redis://127.0.0.1/0
+DEPLOY_ENV := LOYALTY_ENV=production PUBLIC_URL=https://rewards.example.com \
+	SECRET_KEY=for-lint-only-9f3b1c7e5a2d8046-for-lint-only-71d5e0c9b3a86f24 \
+	CREDENTIALS_KEYS=Zm9yLWxpbnQtb25seS1mb3ItbGludC1vbmx5LTAxMjM= \
+	DATABASE_URL=postgres://lint:lint@127.0.0.1/lint REDIS_URL=redis://127.0.0.1/0 EMAIL_URL=smtp+tls://lint:lint@127.0.0.1:587
+
+LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-reset test lint e2e-shop bench-import screenshots lock venv venv-demo python
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: venv-demo ## run everything with demo data: PostgreSQL, Valkey, shop, web, worker, beat; Ctrl-C stops it
+	@exec $(BIN)/python -m loyalty.embedded demo
+
+demo-reset: venv-demo ## stop the demo and remove its data
+	@$(BIN)/python -m loyalty.embedded reset
+
+test: venv ## run the tests on real servers (ARGS="tests/points -k hold" for some of them)
+	$(SERVED) $(BIN)/pytest -m "not shop" $(ARGS)
+
+lint: venv ## check style, types, import contracts, templates, migrations and deployment settings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(LINT_ENV) $(BIN)/mypy --explicit-package-bases .
+	$(BIN)/lint-imports
+	$(BIN)/djlint --lint --quiet templates
+	find templates -name '*.html' -exec $(BIN)/djade --check --target-version 5.2 {} +
+	$(SERVED) $(BIN)/python manage.py makemigrations --check --dry-run
+	$(DEPLOY_ENV) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+e2e-shop: venv ## install a real shop (Vendure) from npm into e2e/vendure and run the whole loop against it
+	@command -v npm >/dev/null || { echo "npm was not found. The real shop needs Node 20 or newer; install it and try again."; exit 1; }
+	cd e2e/vendure && npm ci --ignore-scripts --no-audit --no-fund
+	$(SERVED) $(BIN)/pytest -m shop $(ARGS)
+
+bench-import: venv ## import the purchase history in FILE=..., and print how long it took
+	$(SERVED) $(BIN)/python benchmarks/bench_import.py $(FILE)
+
+screenshots: venv ## make the pictures of the README from a running demo (start `make demo` first)
+	$(BIN)/python e2e/screenshots.py
+
+lock: venv ## resolve requirements*.in anew into the hashed locks
+	$(BIN)/uv pip compile $(LOCK_FLAGS) requirements.in -o requirements.txt
+	$(BIN)/uv pip compile $(LOCK_FLAGS) -c requirements.txt requirements-dev.in -o requirements-dev.txt
+
+# The environment is installed anew when, and only when, the lock it was installed from has changed.
+venv: python
+	@cmp -s requirements-dev.txt .venv/installed-dev || { \
+		echo "Installing the locked packages (with test tools) into .venv ..." && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt && \
+		cp requirements.txt .venv/installed && cp requirements-dev.txt .venv/installed-dev; }
+
+venv-demo: python
+	@cmp -s requirements.txt .venv/installed || { \
+		echo "Installing the locked packages into .venv ..." && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt && \
+		cp requirements.txt .venv/installed; }
+
+python:
+	@test -n "$(PYTHON)" || { \
+		echo "No Python 3.11 or newer was found. Install one, or name it: make demo PYTHON=/path/to/python3"; exit 1; }
+	@test -e $(BIN)/python || { \
+		"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+			echo "This Python cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }; \
+		"$(PYTHON)" -m venv .venv; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null 2>&1 || { \
+		echo "The environment in .venv does not work (was this folder moved, or made by another tool?). Remove .venv and try again."; exit 1; }
