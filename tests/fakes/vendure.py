@@ -1,0 +1,158 @@
+"""A stand-in for Vendure's Admin API that says just what a test tells it to, over real HTTP.
+
+with scripted_shop(shop_data(...), errors("FORBIDDEN")) as shop:
+    VendureAdapter(access(shop.url)).find_code("A")
+    assert shop.asked == ["FindCode"]
+"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from platforms.adapter import Access
+from platforms.vendure.adapter import VendureAdapter
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer: anything but bytes is sent as JSON; `hang_up` closes the connection without a word.
+
+    `delay` is how many seconds the shop takes over it.
+    """
+
+    body: Any = None
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    hang_up: bool = False
+    delay: float = 0.0
+
+
+@dataclass(slots=True)
+class ScriptedShop:
+    url: str
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+
+    @property
+    def asked(self) -> list[str]:
+        """The names of the GraphQL operations that arrived, in order."""
+        found = [re.search(r"(?:query|mutation) (\w+)", request["query"]) for request in self.requests]
+        return [match[1] for match in found if match]
+
+
+def adapter_for(url: str = "http://127.0.0.1:9", **changes: Any) -> VendureAdapter:
+    """An adapter that talks to this address; port 9 is one where nothing listens."""
+    plain = Access(
+        base_url=url,
+        credentials={"api_key": "lookup:very-secret-key"},
+        webhook_secrets=("a-secret",),
+        currency="EUR",
+        allow_private_addresses=True,
+    )
+    return VendureAdapter(replace(plain, **changes))
+
+
+def errors(code: str, message: str = "No.", *, status: int = 200) -> Reply:
+    """What Vendure says when it throws."""
+    return Reply({"errors": [{"message": message, "extensions": {"code": code}}], "data": None}, status=status)
+
+
+def data(**fields: Any) -> Reply:
+    """A good answer with these fields, beside what the shop says about itself."""
+    return Reply({"data": {**about(), **fields}})
+
+
+def about(*, currency: str = "EUR", precision: int = 2, token: str = "channel-1") -> dict[str, Any]:
+    return {
+        "activeChannel": {
+            "code": "__default_channel__",
+            "token": token,
+            "defaultLanguageCode": "en",
+            "defaultCurrencyCode": currency,
+            "pricesIncludeTax": True,
+        },
+        "globalSettings": {"serverConfig": {"moneyStrategyPrecision": precision}},
+    }
+
+
+def promotion(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "7",
+        "createdAt": "2026-11-21T20:00:00.000Z",
+        "couponCode": "LOY-1",
+        "enabled": True,
+        "description": "Made by Loyalty Desk, reference rr-1",
+        "endsAt": None,
+        "usageLimit": 1,
+        "conditions": [],
+        "actions": [{"code": "order_percentage_discount", "args": [{"name": "discount", "value": "10"}]}],
+    } | changes
+
+
+def promotions(*entries: dict[str, Any]) -> Reply:
+    return data(promotions={"totalItems": len(entries), "items": list(entries)})
+
+
+def order(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "3",
+        "code": "WK67H2HLYPLC9U8F",
+        "state": "PaymentSettled",
+        "active": False,
+        "createdAt": "2026-11-21T20:00:00.000Z",
+        "updatedAt": "2026-11-21T20:00:05.000Z",
+        "orderPlacedAt": "2026-11-21T20:00:05.409Z",
+        "totalWithTax": 2400,
+        "currencyCode": "EUR",
+        "customer": {"id": "9", "emailAddress": "jo@example.com"},
+        "promotions": [{"id": "7", "couponCode": "LOY-1"}],
+        "discounts": [{"adjustmentSource": "PROMOTION:7", "amountWithTax": -100}],
+        "payments": [{"state": "Settled", "updatedAt": "2026-11-21T20:00:05.000Z", "refunds": []}],
+    } | changes
+
+
+@contextmanager
+def scripted_shop(*replies: Reply) -> Iterator[ScriptedShop]:
+    """Answers in this order; the last reply is repeated."""
+    script = list(replies)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            shop.requests.append(json.loads(body))
+            shop.headers.append({name.lower(): value for name, value in self.headers.items()})
+            shop.paths.append(self.path)
+            reply = script.pop(0) if len(script) > 1 else script[0]
+            time.sleep(reply.delay)
+            if reply.hang_up:
+                self.close_connection = True
+                return
+            content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+            self.send_response(reply.status)
+            for name, value in reply.headers:
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            with suppress(ConnectionError):  # whoever asked may have given up
+                self.wfile.write(content)
+
+        def log_message(self, *args: Any) -> None:
+            """Keep the test's output clean."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    shop = ScriptedShop(url=f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield shop
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
