@@ -52,7 +52,7 @@ def record(
 
 @transaction.atomic
 def _store(*, connection_id: int, order: ShopOrder, actor: Actor, now: datetime) -> Order | None:
-    """The order as stored now; None when we know newer news. The same news again is given back: acting on it twice is safe."""
+    """The order as stored now; None when we know newer news. Equal stamps may carry news: some shops count seconds."""
     customer = _customer(connection_id=connection_id, order=order, actor=actor, now=now)
     facts = {
         "number": order.number[:60],
@@ -67,23 +67,23 @@ def _store(*, connection_id: int, order: ShopOrder, actor: Actor, now: datetime)
     stored, created = Order.objects.select_for_update(of=("self",)).get_or_create(
         connection_id=connection_id, external_id=order.external_id, defaults={**facts, "recorded_at": now}
     )
+    news = created or stored.status != facts["status"]
     if not created:
         if order.updated_at < stored.changed_at:
             return None
-        if order.updated_at == stored.changed_at and stored.status == facts["status"]:
-            return stored
         for name, value in facts.items():
             setattr(stored, name, value)
         stored.save()
     _store_parts(stored, order)
-    log.record(
-        kind=f"order.{stored.status}",
-        subject_type="order",
-        subject_id=stored.pk,
-        customer_id=customer.pk if customer is not None else None,
-        actor=actor,
-        now=now,
-    )
+    if news:
+        log.record(
+            kind=f"order.{stored.status}",
+            subject_type="order",
+            subject_id=stored.pk,
+            customer_id=customer.pk if customer is not None else None,
+            actor=actor,
+            now=now,
+        )
     return stored
 
 
