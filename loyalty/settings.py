@@ -108,6 +108,7 @@ if PRODUCTION and _public.scheme != "https":
     raise refuse("PUBLIC_URL", "it must start with https:// in production.")
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[_public.hostname] if PRODUCTION else ["*"])
+BEHIND_PROXY = boolean("BEHIND_PROXY", default=False)
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 INSTALLED_APPS = [
@@ -144,7 +145,6 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -237,6 +237,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-cancellations": {"task": "rewards.sweep_cancellations", "schedule": 10.0, "options": {"expires": 10}},
     "sweep-webhooks": {"task": "hooks.sweep_webhooks", "schedule": 5.0, "options": {"expires": 5}},
     "poll-orders": {"task": "hooks.poll_orders", "schedule": 30.0, "options": {"expires": 30}},
+    "forget-api-answers": {"task": "api.forget_answers", "schedule": 3600.0, "options": {"expires": 3600}},
     "settle-points": {"task": "points.settle_due", "schedule": 60.0, "options": {"expires": 60}},
 }
 
@@ -261,17 +262,23 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "loyalty.accounts.adapter.AccountAdapter"
+ACCOUNT_FORMS = {"request_login_code": "loyalty.cockpit.forms.AskForCodeForm"}
 ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_MAX_EMAIL_ADDRESSES = 1
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_BY_CODE_ENABLED = True
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = 600
 ACCOUNT_LOGIN_BY_CODE_MAX_ATTEMPTS = 5
+ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_PROXY else 0  # else the limit per address would count the proxy
 STAFF_SECOND_FACTOR = boolean("STAFF_SECOND_FACTOR", default=PRODUCTION)
 
 # An address typed without its scheme means https, as from Django 6.0 on. The setting goes when Django 6 comes.
@@ -331,7 +338,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 if PRODUCTION:
     SECURE_SSL_REDIRECT = boolean("SECURE_SSL_REDIRECT", default=True)
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if boolean("BEHIND_PROXY", default=False) else None
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
     SECURE_HSTS_SECONDS = whole_number("SECURE_HSTS_SECONDS", default=31_536_000, lowest=0, highest=63_072_000)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
@@ -341,19 +348,14 @@ if PRODUCTION:
 
 # API.
 API_RATE_LIMIT = whole_number("API_RATE_LIMIT", default=10, lowest=1, highest=10_000)  # requests a second for each key
+# Some clients look for 400 instead of 422 when a change would make a balance negative.
+API_NEGATIVE_BALANCE_STATUS = whole_number("API_NEGATIVE_BALANCE_STATUS", default=422, lowest=400, highest=422)
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "UNAUTHENTICATED_USER": None,
 }
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Loyalty Desk API",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.0",
-    "SERVE_INCLUDE_SCHEMA": False,
-}
-
 # Shops: how long a customer waits for a code, and whether a shop may stand on a private address.
 ISSUE_LEASE_SECONDS = whole_number("ISSUE_LEASE_SECONDS", default=60, lowest=2, highest=600)
 ABSENCE_PROVED_AFTER_SECONDS = whole_number("ABSENCE_PROVED_AFTER_SECONDS", default=30, lowest=1, highest=600)

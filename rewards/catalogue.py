@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
 from loyalty.common.errors import DomainError
 from loyalty.customers.models import Customer, CustomerState
@@ -88,26 +88,29 @@ def too_few_points_sentence(missing: int) -> str:
     return f"You must have {missing} more points to get reward"
 
 
+def on_offer(*, now: datetime) -> QuerySet[PointsProduct]:
+    """Prices of the rewards that are on and in their window."""
+    return PointsProduct.objects.select_related("reward").filter(
+        Q(reward__active_from__isnull=True) | Q(reward__active_from__lte=now),
+        Q(reward__active_until__isnull=True) | Q(reward__active_until__gt=now),
+        reward__enabled=True,
+    )
+
+
 def offers(*, customer_id: int, now: datetime, language: str | None = None) -> list[Offer]:
     """The rewards this customer sees: on, in their window, with a price; featured and cheapest first.
 
     A constant number of queries. Raises UnknownCustomer, CustomerDisabled.
     """
     customer = require_customer(customer_id=customer_id)
-    products = list(
-        PointsProduct.objects.select_related("reward")
-        .filter(_open(now), reward__enabled=True)
-        .order_by("-reward__featured", "points_price", "id")
-    )
+    products = list(on_offer(now=now).order_by("-reward__featured", "points_price", "id"))
     return _offers(customer=customer, products=products, now=now, language=language)
 
 
 def offer(*, customer_id: int, points_product_id: int, now: datetime, language: str | None = None) -> Offer:
     """One of them. Raises UnknownReward when this customer cannot see it, UnknownCustomer, CustomerDisabled."""
     customer = require_customer(customer_id=customer_id)
-    products = list(
-        PointsProduct.objects.select_related("reward").filter(_open(now), reward__enabled=True, pk=points_product_id)
-    )
+    products = list(on_offer(now=now).filter(pk=points_product_id))
     if not products:
         raise UnknownReward(f"There is no reward with the price {points_product_id} for you now.")
     return _offers(customer=customer, products=products, now=now, language=language)[0]
@@ -137,12 +140,6 @@ def _words(text: RewardText) -> Words:
         usage_instructions=text.usage_instructions,
         terms=text.terms,
         action_text=text.action_text,
-    )
-
-
-def _open(now: datetime) -> Q:
-    return (Q(reward__active_from__isnull=True) | Q(reward__active_from__lte=now)) & (
-        Q(reward__active_until__isnull=True) | Q(reward__active_until__gt=now)
     )
 
 

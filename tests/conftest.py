@@ -2,9 +2,10 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import django
@@ -27,19 +28,27 @@ ADVISORY_LOCK_SPACE = 0x10A1  # ours among the advisory locks of a server
 SLOTS = 15  # as many as a broker has numbered databases, less number 0, which is left to the processes by hand
 
 
-def pytest_configure() -> None:
-    """Name the settings here, not in pyproject.toml, so that a missing server is explained before Django starts."""
+def start_django() -> None:
+    """Set Django up before any other conftest imports a model, or end the run with a sentence instead of a traceback."""
+    os.environ.setdefault("LOYALTY_ENV", "test")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "loyalty.settings")
     if not os.environ.get("DATABASE_URL") or not (os.environ.get("REDIS_URL") or os.environ.get("CELERY_BROKER_URL")):
-        raise pytest.UsageError(
+        end(
             "DATABASE_URL or REDIS_URL is missing, and the tests run on real servers. Run `make test`, or for some of "
             "them `.venv/bin/python -m loyalty.embedded run -- .venv/bin/pytest tests/points`: both start the servers."
         )
-    os.environ.setdefault("LOYALTY_ENV", "test")
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "loyalty.settings")
     try:
         django.setup()
     except ImproperlyConfigured as error:
-        raise pytest.UsageError(f"The settings refuse to start. {error}") from error
+        end(f"The settings refuse to start. {error}")
+
+
+def end(sentence: str) -> NoReturn:
+    sys.stderr.write(f"ERROR: {sentence}\n")
+    raise SystemExit(pytest.ExitCode.USAGE_ERROR)
+
+
+start_django()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,197 @@
+"""What the OpenAPI schema says of each operation: one decorator for each kind."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+    extend_schema,
+    inline_serializer,
+)
+from rest_framework import serializers
+
+Decorator = Callable[[Any], Any]
+SerializerClass = type[serializers.Serializer]
+
+REASONS = {
+    400: "The request is malformed: a parameter is missing or of the wrong type.",
+    401: "The API key is missing, unknown, revoked or expired.",
+    403: "The API key lacks the scope.",
+    404: "There is no such thing.",
+    405: "This address does not take that method.",
+    409: "A request with the same Idempotency-Key is under way; ask again.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    422: "Understood and refused",
+    429: "Too many requests in one second; see Retry-After.",
+    500: "Something went wrong on our side.",
+    503: "Not available, or not decided yet; see Retry-After.",
+}
+READ_ERRORS = (400, 401, 403, 405, 429, 500, 503)
+WRITE_ERRORS = (*READ_ERRORS, 409, 413, 415)
+
+RETRY_AFTER = OpenApiParameter(
+    "Retry-After", int, OpenApiParameter.HEADER, response=[409, 429, 503], description="Seconds to wait."
+)
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description=(
+        "1 to 255 plain characters, such as a UUID. The same key answers with its first answer and does nothing a second "
+        "time; with another body it is refused."
+    ),
+)
+REPLAYED = OpenApiParameter(
+    "Idempotent-Replayed",
+    str,
+    OpenApiParameter.HEADER,
+    response=[200, 201, 202, 422],
+    description="`true` on a repeated answer.",
+)
+UPDATED_AT_MIN = OpenApiParameter("updated_at_min", str, description="Date and time: changed at or after it.")
+CURSOR = [
+    OpenApiParameter("limit", int, description="1 to 250, 50 when left out."),
+    OpenApiParameter("cursor", str, description="From `metadata` of another page."),
+]
+NUMBER = [
+    OpenApiParameter("page", int, description="From 1."),
+    OpenApiParameter("page_size", int, description="1 to 250, 50 when left out."),
+]
+IDENTIFIER = OpenApiParameter("id", int, OpenApiParameter.PATH, description="The id.")
+
+
+class ErrorSerializer(serializers.Serializer):
+    error = inline_serializer(
+        "ErrorDetail",
+        {
+            "code": serializers.CharField(help_text="For programs."),
+            "message": serializers.CharField(help_text="For people: what was wrong, where, what to do."),
+            "request_id": serializers.CharField(),
+        },
+    )
+
+
+class MetadataSerializer(serializers.Serializer):
+    next_cursor = serializers.CharField(allow_null=True)
+    previous_cursor = serializers.CharField(allow_null=True)
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "loyalty.api.authentication.BearerAuthentication"
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "description": "An API key, made by staff in the back office."}
+
+
+def filter_by(name: str, kind: Any, description: str = "") -> OpenApiParameter:
+    """A query parameter: of a type, or one of a list of words."""
+    if isinstance(kind, type):
+        return OpenApiParameter(name, kind, description=description)
+    return OpenApiParameter(name, str, enum=list(kind), description=description)
+
+
+def listing(name: str, shape: SerializerClass, *, summary: str, filters: Sequence[OpenApiParameter] = ()) -> Decorator:
+    """A list by cursor."""
+    envelope = _envelope(name, shape, kind="by_cursor")
+    return _operation(f"list_{name}", summary, responses={200: envelope}, parameters=[*filters, *CURSOR, *NUMBER])
+
+
+def numbered_listing(
+    name: str, shape: SerializerClass, *, summary: str, filters: Sequence[OpenApiParameter] = ()
+) -> Decorator:
+    """A list by page number."""
+    envelope = _envelope(name, shape, kind="by_number")
+    return _operation(f"list_{name}", summary, responses={200: envelope}, parameters=[*filters, *NUMBER])
+
+
+def single(name: str, shape: SerializerClass, *, summary: str) -> Decorator:
+    """One object by its id."""
+    envelope = _envelope(name, shape, kind="one")
+    return _operation(
+        f"get_{name}", summary, responses={200: envelope}, errors=(*READ_ERRORS, 404), parameters=[IDENTIFIER]
+    )
+
+
+def write(
+    name: str,
+    shape: SerializerClass,
+    *,
+    accepts: SerializerClass | None,
+    summary: str,
+    operation: str = "",
+    status: int = 201,
+    also: Sequence[int] = (),
+    wrapped: bool = True,
+    missing: bool = False,
+    description: str = "",
+    refusals: str = "",
+) -> Decorator:
+    """An operation that changes something. `missing`: it stands on an object of the path. `also`: further successes."""
+    envelope = _envelope(name, shape, kind="one")
+    return _operation(
+        operation or f"create_{name}",
+        summary,
+        description=description,
+        request=_body(name, accepts, wrapped=wrapped) if accepts else None,
+        responses=dict.fromkeys((status, *also), envelope),
+        errors=(*WRITE_ERRORS, 422, *((404,) if missing else ())),
+        refusals=refusals,
+        parameters=[IDEMPOTENCY_KEY, REPLAYED, *([IDENTIFIER] if missing else [])],
+    )
+
+
+def _operation(
+    operation_id: str,
+    summary: str,
+    *,
+    responses: dict[int, Any],
+    parameters: Sequence[OpenApiParameter],
+    errors: Sequence[int] = READ_ERRORS,
+    refusals: str = "",
+    description: str = "",
+    **more: Any,
+) -> Decorator:
+    described = {code: OpenApiResponse(ErrorSerializer, REASONS[code]) for code in sorted(errors)}
+    if 422 in described:
+        reason = (
+            f"{REASONS[422]}: {refusals or 'the values do not fit'}; or the Idempotency-Key stands for another request."
+        )
+        described[422] = OpenApiResponse(ErrorSerializer, reason)
+    return extend_schema(
+        operation_id=operation_id,
+        summary=summary,
+        responses={**responses, **described},
+        parameters=[*parameters, RETRY_AFTER],
+        description=description,
+        **more,
+    )
+
+
+@cache
+def _envelope(name: str, shape: SerializerClass, *, kind: str) -> serializers.Serializer:
+    content: dict[str, Any] = {name: shape(many=kind != "one")}
+    if kind == "by_cursor":
+        content["metadata"] = MetadataSerializer()
+    return inline_serializer(f"{_camel(name)}Envelope", content)
+
+
+def _body(name: str, accepts: SerializerClass, *, wrapped: bool) -> Any:
+    """The body, wrapped in its name or flat: both are taken where Smile's API wraps, flat where it does not."""
+    if not wrapped:
+        return accepts
+    inside = inline_serializer(f"Wrapped{accepts.__name__.removesuffix('Serializer')}", {name: accepts()})
+    return PolymorphicProxySerializer(
+        component_name=f"{accepts.__name__.removesuffix('Serializer')}Body",
+        serializers=[inside, accepts],
+        resource_type_field_name=None,
+    )
+
+
+def _camel(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))

@@ -1,0 +1,75 @@
+"""Reading what stands in the address: ids, and query parameters, which are all strings. Unknown ones are ignored."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, time
+
+from django.utils.dateparse import parse_date, parse_datetime
+from rest_framework.request import Request
+
+from loyalty.api import conf, errors
+
+DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+LOST_PLUS = re.compile(r" (?=\d\d:?\d\d$)")  # "+02:00" that was not percent-encoded arrives with a space for the plus
+
+
+def path_id(text: str) -> int:
+    """An id that is part of the path. Raises NotFound for anything that cannot be one."""
+    if not DIGITS.fullmatch(text) or int(text) > conf.LARGEST_ID:
+        raise errors.NotFound(f"There is nothing with the id {text[:40]!r}: ids are whole numbers.")
+    return int(text)
+
+
+def text(request: Request, name: str) -> str | None:
+    """A parameter as it came; None when it is absent. Raises InvalidParameter for an empty one."""
+    value = request.query_params.get(name)
+    if value is None:
+        return None
+    if not value.strip() or "\x00" in value:
+        raise errors.InvalidParameter(f"{name} is empty. Give it a value, or leave it out.")
+    return str(value)
+
+
+def identifier(request: Request, name: str) -> int | None:
+    """A parameter that holds an id. Raises InvalidParameter."""
+    return whole_number(request, name, lowest=0, highest=conf.LARGEST_ID)
+
+
+def whole_number(request: Request, name: str, *, lowest: int, highest: int) -> int | None:
+    value = text(request, name)
+    if value is None:
+        return None
+    if not DIGITS.fullmatch(value) or not lowest <= int(value) <= highest:
+        raise errors.InvalidParameter(f"{name}: {value[:40]!r} is not a whole number from {lowest} to {highest}.")
+    return int(value)
+
+
+def choice(request: Request, name: str, choices: Iterable[str]) -> str | None:
+    value = text(request, name)
+    if value is not None and value not in set(choices):
+        raise errors.InvalidParameter(f"{name}: {value[:40]!r} is unknown. Write one of {', '.join(choices)}.")
+    return value
+
+
+def instant(request: Request, name: str) -> datetime | None:
+    """A date and time with its offset; without one, and for a date alone, UTC. Raises InvalidParameter."""
+    value = text(request, name)
+    if value is None:
+        return None
+    try:
+        moment = _moment(LOST_PLUS.sub("+", value.strip()))
+    except (ValueError, OverflowError):
+        moment = None
+    if moment is None:
+        sentence = "is not a date and time. Write one such as 2024-12-07T20:15:27.893Z."
+        raise errors.InvalidParameter(f"{name}: {value[:40]!r} {sentence}")
+    return moment
+
+
+def _moment(value: str) -> datetime | None:
+    moment = parse_datetime(value)
+    if moment is None and (day := parse_date(value)) is not None:
+        moment = datetime.combine(day, time.min)
+    if moment is None:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

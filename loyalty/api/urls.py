@@ -1,0 +1,10 @@
+"""The API's addresses, to be included below `api/`; whatever is none of them is refused in the API's own words."""
+
+from django.urls import include, path, re_path
+
+from loyalty.api import views
+
+urlpatterns = [
+    path("v1/", include("loyalty.api.v1.urls")),
+    re_path(r"", views.NothingHere.as_view()),
+]

@@ -1,0 +1,125 @@
+"""Customers: list, get, and create (ours: Smile's API has no such call)."""
+
+from datetime import datetime
+
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Lower
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from loyalty.api import authentication, documentation, errors, fields, pagination, parsing, query, views
+from loyalty.api.keys import Scope
+from loyalty.customers import enrollment
+from loyalty.customers.models import Customer, CustomerState
+from loyalty.points import queries as points
+
+
+class CustomerSerializer(serializers.Serializer):
+    """Needs `balances` in its context: what `points.queries.balances` says of these customers."""
+
+    id = serializers.IntegerField()
+    first_name = fields.OptionalTextField()
+    last_name = fields.OptionalTextField()
+    email = fields.OptionalTextField()
+    state = serializers.ChoiceField(choices=CustomerState.choices)
+    date_of_birth = serializers.DateField(allow_null=True, help_text="Year 1004: only day and month are known.")
+    points_balance = serializers.SerializerMethodField(help_text="Points that can be spent now.")
+    referral_url = serializers.SerializerMethodField()
+    vip_tier_id = serializers.IntegerField(source="tier_id", allow_null=True)
+    created_at = fields.InstantField()
+    updated_at = fields.InstantField()
+    phone = fields.OptionalTextField(help_text="Extension.")
+    points_pending = serializers.SerializerMethodField(help_text="Extension: points that become active later.")
+    points_held = serializers.SerializerMethodField(help_text="Extension: points set aside by redemptions under way.")
+
+    def get_points_balance(self, customer: Customer) -> int:
+        return int(self.context["balances"][customer.pk].balance)
+
+    def get_points_pending(self, customer: Customer) -> int:
+        return int(self.context["balances"][customer.pk].pending)
+
+    def get_points_held(self, customer: Customer) -> int:
+        return int(self.context["balances"][customer.pk].held)
+
+    def get_referral_url(self, customer: Customer) -> str:
+        return ""
+
+
+class NewCustomerSerializer(serializers.Serializer):
+    email = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=254)
+    phone = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=32)
+    first_name = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=80)
+    last_name = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=80)
+    state = serializers.ChoiceField(choices=CustomerState.choices, required=False)
+    date_of_birth = serializers.DateField(required=False, allow_null=True)
+
+
+def shape(customers: list[Customer], *, now: datetime) -> list[dict[str, object]]:
+    """Customers as the wire has them, with their balances, in a constant number of queries."""
+    balances = points.balances(customer_ids=[customer.pk for customer in customers], now=now) if customers else {}
+    return list(CustomerSerializer(customers, many=True, context={"balances": balances}).data)
+
+
+class Customers(views.ApiView):
+    scopes = {"GET": Scope.CUSTOMER_READ, "POST": Scope.CUSTOMER_WRITE}
+
+    @documentation.listing(
+        "customers",
+        CustomerSerializer,
+        summary="List customers",
+        filters=[
+            documentation.filter_by("email", str, "Exact, ignoring case. At most one customer has it."),
+            documentation.filter_by("state", CustomerState.values),
+            documentation.UPDATED_AT_MIN,
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        page = pagination.by_cursor(_filtered(request), request=request)
+        return Response({"customers": shape(page.rows, now=timezone.now()), "metadata": page.metadata})
+
+    @documentation.write(
+        "customer", CustomerSerializer, accepts=NewCustomerSerializer, summary="Create a customer (extension)"
+    )
+    @views.once(atomic=True)
+    def post(self, request: Request) -> Response:
+        given = NewCustomerSerializer(data=parsing.body_of(request, name="customer"))
+        given.is_valid(raise_exception=True)
+        wanted = given.validated_data
+        if not (wanted.get("email") or "").strip() and not (wanted.get("phone") or "").strip():
+            raise errors.MissingParameter("email is missing. Send an e-mail address or a phone number.")
+        now = timezone.now()
+        customer = enrollment.enroll(
+            email=wanted.get("email"),
+            phone=wanted.get("phone"),
+            first_name=wanted.get("first_name") or "",
+            last_name=wanted.get("last_name") or "",
+            state=wanted.get("state", CustomerState.MEMBER),
+            date_of_birth=wanted.get("date_of_birth"),
+            actor=authentication.actor_of(request),
+            now=now,
+        )
+        return Response({"customer": shape([customer], now=now)[0]}, status=201)
+
+
+class OneCustomer(views.ApiView):
+    scopes = {"GET": Scope.CUSTOMER_READ}
+
+    @documentation.single("customer", CustomerSerializer, summary="Get a customer")
+    def get(self, request: Request, pk: str) -> Response:
+        customer = Customer.objects.filter(pk=query.path_id(pk)).first()
+        if customer is None:
+            raise errors.NotFound(f"There is no customer {pk}.")
+        return Response({"customer": shape([customer], now=timezone.now())[0]})
+
+
+def _filtered(request: Request) -> QuerySet[Customer]:
+    found = Customer.objects.all()
+    if (email := query.text(request, "email")) is not None:
+        found = found.alias(lowered=Lower("email")).filter(lowered=Lower(Value(email.strip())))
+    if (state := query.choice(request, "state", CustomerState.values)) is not None:
+        found = found.filter(state=state)
+    if (since := query.instant(request, "updated_at_min")) is not None:
+        found = found.filter(updated_at__gte=since)
+    return found

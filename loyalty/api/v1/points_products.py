@@ -1,0 +1,105 @@
+"""What points can buy: the rewards on offer with their prices."""
+
+from typing import Any
+
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from loyalty.api import documentation, errors, fields, pagination, query, views
+from loyalty.api.keys import Scope
+from loyalty.merchant import queries as merchant
+from rewards import catalogue
+from rewards.models import PointsProduct, RewardType
+
+EXCHANGE_TYPES = ["fixed", "variable"]
+
+
+class RewardSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    image_url = serializers.CharField()
+    created_at = fields.InstantField()
+    updated_at = fields.InstantField()
+    type = serializers.ChoiceField(choices=RewardType.choices, help_text="Extension.")
+    usage_instructions = serializers.CharField(allow_null=True, help_text="Extension.")
+    terms_and_conditions = serializers.CharField(allow_null=True, help_text="Extension.")
+
+
+class PointsProductSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    exchange_type = serializers.ChoiceField(choices=EXCHANGE_TYPES)
+    exchange_description = serializers.CharField(help_text="Such as “500 points = 10% off”.")
+    points_price = serializers.IntegerField(allow_null=True)
+    variable_points_step = serializers.IntegerField(allow_null=True)
+    variable_points_step_reward_value = serializers.IntegerField(allow_null=True)
+    variable_points_min = serializers.IntegerField(allow_null=True)
+    variable_points_max = serializers.IntegerField(allow_null=True)
+    reward = RewardSerializer()
+    created_at = fields.InstantField()
+    updated_at = fields.InstantField()
+
+
+class PointsProducts(views.ApiView):
+    scopes = {"GET": Scope.POINTS_PRODUCT_READ}
+
+    @documentation.numbered_listing(
+        "points_products",
+        PointsProductSerializer,
+        summary="List what points can buy now",
+        filters=[documentation.filter_by("exchange_type", EXCHANGE_TYPES)],
+    )
+    def get(self, request: Request) -> Response:
+        found = catalogue.on_offer(now=timezone.now()).order_by("id")
+        if (exchange_type := query.choice(request, "exchange_type", EXCHANGE_TYPES)) is not None:
+            found = found.filter(exchange_type=exchange_type)
+        return Response({"points_products": shape(pagination.by_number(found, request=request))})
+
+
+class OnePointsProduct(views.ApiView):
+    scopes = {"GET": Scope.POINTS_PRODUCT_READ}
+
+    @documentation.single("points_product", PointsProductSerializer, summary="Get one of them")
+    def get(self, request: Request, pk: str) -> Response:
+        product = catalogue.on_offer(now=timezone.now()).filter(pk=query.path_id(pk)).first()
+        if product is None:
+            raise errors.NotFound(f"There is no points product {pk} on offer now.")
+        return Response({"points_product": shape([product])[0]})
+
+
+def shape(products: list[PointsProduct]) -> list[dict[str, Any]]:
+    """Products as the wire has them, in the programme's language and a constant number of queries."""
+    programme = merchant.programme()
+    texts = catalogue.words(rewards=[product.reward for product in products], language=programme.language)
+    rows = []
+    for product in products:
+        words, price = texts[product.reward_id], product.points_price
+        label = programme.points_label_one if price == 1 else programme.points_label_other
+        rows.append(
+            {
+                "id": product.pk,
+                "exchange_type": product.exchange_type,
+                "exchange_description": f"{price:,} {label} = {words.name}",
+                "points_price": price,
+                "variable_points_step": None,
+                "variable_points_step_reward_value": None,
+                "variable_points_min": None,
+                "variable_points_max": None,
+                "reward": {
+                    "id": product.reward_id,
+                    "name": words.name,
+                    "description": words.short_description,
+                    "image_url": product.reward.image_url,
+                    "created_at": product.reward.created_at,
+                    "updated_at": product.reward.updated_at,
+                    "type": product.reward.type,
+                    "usage_instructions": words.usage_instructions or None,
+                    "terms_and_conditions": words.terms or None,
+                },
+                "created_at": product.created_at,
+                "updated_at": product.updated_at,
+            }
+        )
+    return list(PointsProductSerializer(rows, many=True).data)

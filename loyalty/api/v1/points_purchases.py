@@ -1,0 +1,81 @@
+"""Redeeming: points spent on a reward, answered with the code."""
+
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from loyalty.api import authentication, documentation, errors, fields, parsing, query, views
+from loyalty.api.keys import Scope
+from loyalty.api.v1 import reward_fulfillments
+from loyalty.common.errors import DomainError
+from rewards import redemption
+from rewards.models import PointsProduct, RedeemedReward
+
+
+class PointsPurchaseSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    customer_id = serializers.IntegerField()
+    points_product_id = serializers.IntegerField()
+    points_spent = serializers.IntegerField(source="cost_in_points")
+    reward_fulfillment = reward_fulfillments.RewardFulfillmentSerializer(source="*")
+    created_at = fields.InstantField(source="redeemed_at")
+    updated_at = fields.InstantField()
+
+
+class NewPointsPurchaseSerializer(serializers.Serializer):
+    customer_id = fields.WholeNumberField()
+    points_to_spend = fields.WholeNumberField(
+        required=False, allow_null=True, help_text="Leave out or null for a fixed price; else exactly that price."
+    )
+
+
+class WrongPrice(DomainError):
+    """The caller means to spend something else than the reward costs."""
+
+    code = "wrong_points_to_spend"
+
+
+class PointsPurchases(views.ApiView):
+    scopes = {"POST": Scope.POINTS_PURCHASE_WRITE}
+
+    @documentation.write(
+        "points_purchase",
+        PointsPurchaseSerializer,
+        accepts=NewPointsPurchaseSerializer,
+        wrapped=False,
+        missing=True,
+        summary="Redeem a reward for a customer's points",
+        description=(
+            "Answers when the shop has made the code, or with a refusal; then nothing was spent. With 503 "
+            "`redemption_unresolved` the shop did not answer in time: the points are held while it is being checked, and "
+            "the same Idempotency-Key later answers with the result."
+        ),
+        refusals="too few points, customer excluded, reward not available, limit reached, the shop refused",
+    )
+    @views.once(atomic=False)
+    def post(self, request: Request, pk: str) -> Response:
+        product = PointsProduct.objects.filter(pk=query.path_id(pk)).first()
+        if product is None:
+            raise errors.NotFound(f"There is no points product {pk}.")
+        given = NewPointsPurchaseSerializer(data=parsing.body_of(request, name="points_purchase"))
+        given.is_valid(raise_exception=True)
+        spend = given.validated_data.get("points_to_spend")
+        if spend is not None and spend != product.points_price:
+            raise WrongPrice(
+                f"points_to_spend is {spend}, but the price is fixed at {product.points_price}: leave it out."
+            )
+        now = timezone.now()
+        redeemed = redemption.redeem(
+            customer_id=given.validated_data["customer_id"],
+            points_product_id=product.pk,
+            actor=authentication.actor_of(request),
+            now=now,
+            idempotency_key=self.domain_key,
+        )
+        return Response({"points_purchase": _shape(redeemed)}, status=201)
+
+
+def _shape(redeemed: RedeemedReward) -> object:
+    shown = reward_fulfillments.readable(now=timezone.now()).get(pk=redeemed.pk)
+    return PointsPurchaseSerializer(shown).data

@@ -1,0 +1,37 @@
+"""The addresses of v1, each with and without a slash at its end: a redirect would lose the body of a POST."""
+
+from django.urls import URLPattern, path
+from django.views import View
+
+from loyalty.api.v1 import (
+    customers,
+    points_products,
+    points_purchases,
+    points_transactions,
+    reward_fulfillments,
+    schema,
+)
+
+ADDRESSES: list[tuple[str, type[View], str]] = [
+    ("customers", customers.Customers, "customers"),
+    ("customers/<str:pk>", customers.OneCustomer, "customer"),
+    ("points_transactions", points_transactions.PointsTransactions, "points_transactions"),
+    ("points_transactions/<str:pk>", points_transactions.OnePointsTransaction, "points_transaction"),
+    ("points_products", points_products.PointsProducts, "points_products"),
+    ("points_products/<str:pk>", points_products.OnePointsProduct, "points_product"),
+    ("points_products/<str:pk>/purchase", points_purchases.PointsPurchases, "points_purchases"),
+    ("reward_fulfillments", reward_fulfillments.RewardFulfillments, "reward_fulfillments"),
+    ("reward_fulfillments/<str:pk>", reward_fulfillments.OneRewardFulfillment, "reward_fulfillment"),
+    ("reward_fulfillments/<str:pk>/cancel", reward_fulfillments.CancelRewardFulfillment, "cancel"),
+    ("reward_fulfillments/<str:pk>/mark_used", reward_fulfillments.MarkRewardFulfillmentUsed, "mark_used"),
+    ("reward_fulfillments/<str:pk>/mark_unused", reward_fulfillments.MarkRewardFulfillmentUnused, "mark_unused"),
+    ("schema", schema.Schema, "schema"),
+]
+
+
+def both(route: str, view: type[View], name: str) -> list[URLPattern]:
+    return [path(route, view.as_view(), name=name), path(f"{route}/", view.as_view())]
+
+
+app_name = "v1"
+urlpatterns = [pattern for address in ADDRESSES for pattern in both(*address)]

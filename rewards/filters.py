@@ -1,0 +1,162 @@
+"""The one filter set of redeemed rewards: the grid, the export and the API read the same words in the same way.
+
+Its queryset must come annotated with `status` (`queries.with_status`). Dates and times without an offset are read in
+the current time zone; the doors set it to the programme's. A value that cannot be read is an error of `form`, never
+left out: ask `is_valid()` first.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import django_filters
+from django import forms
+from django.db.models import Q, QuerySet
+
+from loyalty.common import codes
+from loyalty.common.adminkit import moments
+from loyalty.customers import queries as customer_queries
+from platforms.models import StoreConnection
+from rewards.models import (
+    Cancellation,
+    CancellationState,
+    DeliveryStatus,
+    FulfillmentStatus,
+    RedeemedReward,
+    RewardCode,
+    RewardType,
+    UsageStatus,
+)
+from rewards.queries import Status
+
+FEW_CUSTOMERS = 2_000  # more than these are left to a sub-query: the planner then walks the order of the list
+FEW_CODES = 500
+CODE_LIKE = re.compile(r"[A-Z0-9-]{3,60}")
+
+# What each status implies for the stored axes: lets an index serve a filter by the derived word.
+IMPLIED: dict[str, Q] = {
+    Status.PENDING: Q(fulfillment_status=FulfillmentStatus.PENDING),
+    Status.FAILED: Q(fulfillment_status=FulfillmentStatus.FAILED),
+    Status.ISSUED: Q(fulfillment_status=FulfillmentStatus.ISSUED),
+    Status.USED: Q(fulfillment_status=FulfillmentStatus.ISSUED, usage_status=UsageStatus.USED),
+    Status.EXPIRED: Q(fulfillment_status=FulfillmentStatus.ISSUED),
+    Status.CANCELLING: Q(
+        pk__in=Cancellation.objects.filter(state=CancellationState.CANCELLING).values("redeemed_reward_id")
+    ),
+    Status.CANCELLED: Q(fulfillment_status=FulfillmentStatus.CANCELLED),
+}
+USAGE_CHOICES = [(UsageStatus.USED.value, "Used"), (UsageStatus.UNUSED.value, "Unused")]
+
+
+class Boxes(forms.CheckboxSelectMultiple):
+    """Takes one word as well as a list of them: programs hand over either."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        value = super().value_from_datadict(data, files, name)
+        return [value] if isinstance(value, str) else value
+
+
+class AnyOf(django_filters.MultipleChoiceFilter):
+    """Several words, any of which will do; drawn as boxes to tick."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("widget", Boxes)
+        kwargs.setdefault("distinct", False)
+        super().__init__(*args, **kwargs)
+
+
+class ShopFilter(django_filters.Filter):
+    field_class = forms.ChoiceField
+
+
+class IdFilter(django_filters.Filter):
+    field_class = forms.IntegerField
+
+
+def once(function: Callable[[], list[tuple[str, str]]]) -> Callable[[], list[tuple[str, str]]]:
+    """Ask only when needed, and only once."""
+    answers: list[list[tuple[str, str]]] = []
+
+    def asked() -> list[tuple[str, str]]:
+        if not answers:
+            answers.append(function())
+        return answers[0]
+
+    return asked
+
+
+def shop_choices() -> list[tuple[str, str]]:
+    shops = StoreConnection.objects.order_by("name", "pk").values_list("pk", "name")
+    return [("", "Any shop"), *((str(pk), name) for pk, name in shops)]
+
+
+class RedeemedRewardFilter(django_filters.FilterSet):
+    """`RedeemedRewardFilter(data=request.GET, queryset=queries.grid(now))`."""
+
+    redeemed_after = moments.MomentFilter(field_name="redeemed_at", end=False, label="From")
+    redeemed_before = moments.MomentFilter(field_name="redeemed_at", end=True, label="Until")
+    used_after = moments.MomentFilter(field_name="used_at", end=False, label="From")
+    used_before = moments.MomentFilter(field_name="used_at", end=True, label="Until", method="used_until")
+    usage = AnyOf(field_name="usage_status", choices=USAGE_CHOICES, label="Unused / used")
+    status = AnyOf(choices=Status.choices, label="Status", method="by_status")
+    type = AnyOf(choices=RewardType.choices, label="Type")
+    delivery_status = AnyOf(choices=[choice for choice in DeliveryStatus.choices if choice[0]], label="Delivery status")
+    shop = ShopFilter(field_name="connection_id", label="Shop", widget=forms.RadioSelect, choices=[])
+    fulfillment_status = AnyOf(choices=FulfillmentStatus.choices, label="Fulfillment status")
+    usage_status = AnyOf(choices=UsageStatus.choices, label="Usage status")
+    customer_id = IdFilter(label="Customer", min_value=1, max_value=2**63 - 1)
+    updated_at_min = moments.MomentFilter(field_name="updated_at", end=False, label="Changed since")
+    search = django_filters.CharFilter(method="by_search", label="Search", help_text="E-mail, phone, name or code")
+
+    class Meta:
+        model = RedeemedReward
+        fields: list[str] = []
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.filters["shop"].extra["choices"] = once(shop_choices)
+
+    def used_until(self, queryset: QuerySet, name: str, value: Any) -> QuerySet:
+        """Used before then; hence redeemed before then, which lets a walk by redeem date start in the right place."""
+        return queryset.filter(used_at__lt=value, redeemed_at__lt=value)
+
+    def by_status(self, queryset: QuerySet, name: str, values: list[str]) -> QuerySet:
+        """The derived word, and beside it what it implies for the columns that have an index."""
+        if not values:
+            return queryset
+        implied = Q()
+        for value in values:
+            implied |= IMPLIED[value]
+        return queryset.filter(implied, status__in=values)
+
+    def by_search(self, queryset: QuerySet, name: str, text: str) -> QuerySet:
+        """E-mail, phone and names by customers; codes by how they begin.
+
+        Never an OR across a join: few customers and few codes are looked up first, and their rows are taken by key.
+        """
+        text = text.strip()
+        if not text:
+            return queryset
+        customers = customer_queries.search(text).order_by().values_list("pk", flat=True)
+        customer_ids = list(customers[: FEW_CUSTOMERS + 1])
+        code_ids = list(codes_beginning(text)[: FEW_CODES + 1])
+        by_customer: Any = customers if len(customer_ids) > FEW_CUSTOMERS else customer_ids
+        few_codes = len(code_ids) <= FEW_CODES
+        by_code = Q(code_id__in=code_ids) if few_codes else Q(code__canonical__startswith=codes.canonical(text))
+        if not code_ids:
+            return queryset.filter(customer_id__in=by_customer)
+        if not customer_ids:
+            return queryset.filter(by_code)
+        if by_customer is customers or not few_codes:
+            return queryset.filter(Q(customer_id__in=by_customer) | by_code)
+        rows = RedeemedReward.objects.order_by()
+        found = rows.filter(customer_id__in=by_customer).values("pk").union(rows.filter(by_code).values("pk"))
+        return queryset.filter(pk__in=found)
+
+
+def codes_beginning(text: str) -> QuerySet:
+    """Ids of the codes that begin like the text, in their canonical form; none when it cannot be a code."""
+    canonical = codes.canonical(text)
+    if not CODE_LIKE.fullmatch(canonical):
+        return RewardCode.objects.none().values_list("pk", flat=True)
+    return RewardCode.objects.filter(canonical__startswith=canonical).order_by().values_list("pk", flat=True)

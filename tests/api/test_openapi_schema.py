@@ -1,0 +1,80 @@
+import io
+from contextlib import redirect_stderr
+
+import pytest
+import yaml
+from drf_spectacular.validation import validate_schema
+
+from loyalty.api.v1 import schema
+
+
+@pytest.fixture(scope="module")
+def document():
+    return yaml.safe_load(schema.FILE.read_text())
+
+
+def operations(document):
+    return [(path, method, each) for path, item in document["paths"].items() for method, each in item.items()]
+
+
+def test_is_committed_as_the_views_are_now():
+    assert schema.generate() == schema.FILE.read_bytes(), "Run manage.py write_api_schema and look at the difference."
+
+
+def test_is_generated_without_a_warning():
+    complaints = io.StringIO()
+
+    with redirect_stderr(complaints):
+        schema.generate()
+
+    assert complaints.getvalue() == ""
+
+
+def test_is_valid_openapi(document):
+    assert document["openapi"].startswith("3.1")
+    validate_schema(document)
+
+
+def test_can_be_read_without_a_key(client):
+    answer = client.get("/api/v1/schema/")
+
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith("application/vnd.oai.openapi")
+    assert answer.content == schema.FILE.read_bytes()
+    assert client.get("/api/v1/schema").content == answer.content
+
+
+def test_lists_every_operation_once(document):
+    assert sorted((path.removeprefix("/api/v1/"), method) for path, method, _ in operations(document)) == [
+        ("customers", "get"),
+        ("customers", "post"),
+        ("customers/{id}", "get"),
+        ("points_products", "get"),
+        ("points_products/{id}", "get"),
+        ("points_products/{id}/purchase", "post"),
+        ("points_transactions", "get"),
+        ("points_transactions", "post"),
+        ("points_transactions/{id}", "get"),
+        ("reward_fulfillments", "get"),
+        ("reward_fulfillments/{id}", "get"),
+        ("reward_fulfillments/{id}/cancel", "post"),
+        ("reward_fulfillments/{id}/mark_unused", "post"),
+        ("reward_fulfillments/{id}/mark_used", "post"),
+    ]
+
+
+def test_documents_every_status_and_the_bearer_key(document):
+    for path, method, operation in operations(document):
+        wanted = {"400", "401", "403", "405", "429", "500", "503"}
+        wanted |= {"404"} if "{id}" in path else set()
+        wanted |= {"409", "413", "415", "422"} if method == "post" else set()
+        assert wanted <= operation["responses"].keys(), (path, method)
+        assert operation["security"] == [{"bearer": []}], (path, method)
+        assert operation["summary"]
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+
+
+def test_every_write_takes_an_idempotency_key(document):
+    for path, method, operation in operations(document):
+        names = {parameter["name"] for parameter in operation.get("parameters", [])}
+        assert ("Idempotency-Key" in names) is (method == "post"), path
