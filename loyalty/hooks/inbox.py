@@ -1,0 +1,43 @@
+"""Storing a verified webhook, once."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.db import transaction
+
+from loyalty.common import queue
+from loyalty.hooks.models import InboundWebhook
+from platforms.adapter import WebhookMessage
+
+LONGEST_EVENT_ID = 120
+LONGEST_TOPIC = 80
+SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+@transaction.atomic
+def store(
+    *, connection_id: int, message: WebhookMessage, headers: Mapping[str, str], body: bytes, now: datetime
+) -> tuple[InboundWebhook, bool]:
+    """Keep one delivery raw and ring for a worker; says whether it is new. The same event again changes nothing."""
+    webhook, created = InboundWebhook.objects.get_or_create(
+        connection_id=connection_id,
+        event_id=_event_id(message.event_id),
+        defaults={
+            "topic": message.topic.replace("\x00", "")[:LONGEST_TOPIC],
+            "body": body,
+            "headers": {name: value for name, value in headers.items() if name not in SECRET_HEADERS},
+            "received_at": now,
+            "due_at": now,
+        },
+    )
+    if created:
+        queue.enqueue("hooks.process", webhook_id=webhook.pk)
+    return webhook, created
+
+
+def _event_id(event_id: str) -> str:
+    """The platform's id of the event, or a digest of one that does not fit: shortened, two could be taken for one."""
+    if len(event_id) <= LONGEST_EVENT_ID and "\x00" not in event_id:
+        return event_id
+    return hashlib.sha256(event_id.encode(errors="surrogatepass")).hexdigest()
