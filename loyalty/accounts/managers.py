@@ -1,4 +1,4 @@
-"""Making users: addresses keep their spelling and are looked up ignoring case."""
+"""Making users: addresses are stored in lower case, as people sign in with any."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ class UserManager(BaseUserManager["User"]):
         """A user with that address; without a password they sign in with a code by e-mail."""
         if not email:
             raise ValueError("A user needs an e-mail address.")
-        user = self.model(email=self.normalize_email(email.strip()), **fields)
+        user = self.model(email=email.strip().lower(), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user

@@ -1,0 +1,49 @@
+"""How people sign in: the rules of ours that allauth asks for.
+
+One door serves old and new customers: whoever can read the mail sent to an address may sign in as its user, so no
+sign-up form is needed, and nobody can tell from any answer whether an address is known.
+"""
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest
+
+from loyalty.accounts.models import User
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """Named by the setting ACCOUNT_ADAPTER."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Never: asking for a code is how people join, and no password is set before an address is proved."""
+        return False
+
+
+def user_for_code(*, email: str) -> User | None:
+    """The user a sign-in code to this address would sign in, made when the address is new. None: may not sign in.
+
+    The user's address is known to allauth afterwards, unverified until the code comes back.
+    """
+    email = email.strip().lower()
+    user = _find(email)
+    if user is None:
+        try:
+            with transaction.atomic():
+                user = User.objects.create_user(email)
+        except IntegrityError:  # somebody asked for the same address at the same instant
+            user = _find(email)
+    if user is None or not user.is_active:
+        return None
+    EmailAddress.objects.get_or_create(user=user, email=user.email.lower(), defaults={"primary": True})
+    return user
+
+
+def verified_addresses(*, user: User) -> list[str]:
+    """The addresses this user has proved to own, the main one first."""
+    owned = EmailAddress.objects.filter(user=user, verified=True).order_by("-primary", "pk")
+    return [str(address.email) for address in owned]
+
+
+def _find(email: str) -> User | None:
+    return User.objects.filter(email__iexact=email).first()

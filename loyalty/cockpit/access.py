@@ -1,0 +1,79 @@
+"""Who may open a page of the cockpit: a customer who signed in, and nobody else."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+
+from loyalty.accounts.models import User
+from loyalty.cockpit import linking
+from loyalty.common import actors
+from loyalty.customers.models import Customer, CustomerState
+from loyalty.merchant import queries as merchant
+from loyalty.merchant.models import Programme
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One customer's request for one page, and the instant it is judged at."""
+
+    request: HttpRequest
+    customer: Customer
+    programme: Programme
+    now: datetime
+
+    @property
+    def actor(self) -> actors.Actor:
+        return actors.customer(self.customer.pk)
+
+    @property
+    def language(self) -> str:
+        """The language of the rewards' texts."""
+        return self.customer.language or self.programme.language
+
+    @property
+    def excluded(self) -> bool:
+        return self.customer.state == CustomerState.DISABLED
+
+    def render(self, template: str, *, status: int = 200, **context: Any) -> HttpResponse:
+        """A page of the cockpit."""
+        context |= {
+            "customer": self.customer,
+            "programme": self.programme,
+            "now": self.now,
+            "excluded": self.excluded,
+            "text_language": self.language,
+        }
+        return render(self.request, template, context, status=status)
+
+
+def customers_only(view: Callable[Concatenate[Visit, P], HttpResponse]) -> Callable[..., HttpResponse]:
+    """Give the view a `Visit`. Strangers are led to the sign-in page and back; times are shown in the programme's zone."""
+
+    @wraps(view)
+    def door(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not isinstance(request.user, User):
+            back = request.get_full_path() if request.method == "GET" else reverse("cockpit:home")
+            return redirect_to_login(back, login_url=reverse("account_request_login_code"))
+        now = timezone.now()
+        programme = merchant.programme()
+        with timezone.override(programme.zone):
+            try:
+                customer = linking.customer_of(user=request.user, now=now)
+            except linking.NotACustomer as refusal:
+                context = {"refusal": refusal, "programme": programme}
+                return render(request, "cockpit/not_a_customer.html", context, status=403)
+            visit = Visit(request=request, customer=customer, programme=programme, now=now)
+            return view(visit, *args, **kwargs)
+
+    return never_cache(door)

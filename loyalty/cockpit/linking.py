@@ -1,0 +1,68 @@
+"""From the user who signed in to the customer they are."""
+
+from datetime import datetime
+
+from django.db import IntegrityError
+
+from loyalty.accounts import adapter
+from loyalty.accounts.models import User
+from loyalty.common import actors
+from loyalty.common.errors import DomainError
+from loyalty.customers import enrollment, profile, queries
+from loyalty.customers.models import Customer, CustomerState
+
+
+class NotACustomer(DomainError):
+    """The user stays outside the cockpit. `code` is one of: staff_only, address_unproved, address_taken."""
+
+    code = "not_a_customer"
+
+
+def customer_of(*, user: User, now: datetime) -> Customer:
+    """The user's customer: linked before, linked now by a proved address, or enrolled now. Raises NotACustomer.
+
+    An address nobody proved links nothing. Staff are linked to the customer who has their address, and never enrolled.
+    """
+    linked = queries.for_user(user)
+    if linked is not None:
+        return linked
+    addresses = adapter.verified_addresses(user=user)
+    known = next((found for address in addresses if (found := queries.by_email(address))), None)
+    if known is not None:
+        return _link(known, user, now=now)
+    if user.is_staff:
+        raise NotACustomer("You sign in as staff and have no points of your own here.", code="staff_only")
+    if not addresses:
+        raise NotACustomer(
+            "Your e-mail address is not confirmed yet. Sign out, then sign in with a code that we send to it.",
+            code="address_unproved",
+        )
+    return _enroll(addresses[0], user, now=now)
+
+
+def _link(customer: Customer, user: User, *, now: datetime) -> Customer:
+    try:
+        linked = enrollment.link_user(
+            customer_id=customer.pk, user_id=user.pk, now=now, actor=actors.customer(customer.pk)
+        )
+    except enrollment.UserTaken as error:
+        raise NotACustomer(
+            "The points of this e-mail address belong to somebody who signs in with another one. Write to us and we "
+            "will sort it out.",
+            code="address_taken",
+        ) from error
+    if linked.state == CustomerState.CANDIDATE:
+        return profile.update(
+            customer_id=linked.pk, state=CustomerState.MEMBER, now=now, actor=actors.customer(linked.pk)
+        )
+    return linked
+
+
+def _enroll(address: str, user: User, *, now: datetime) -> Customer:
+    try:
+        return enrollment.enroll(email=address, user_id=user.pk, now=now, actor=actors.SYSTEM)
+    except (profile.EmailTaken, IntegrityError):  # a second tab, or a shop, was quicker
+        found = queries.for_user(user) or queries.by_email(address)
+        if found is None:
+            raise
+        return _link(found, user, now=now)

@@ -1,0 +1,19 @@
+"""The customers' pages."""
+
+from django.urls import path
+
+from loyalty.cockpit.views import account, home, mine, points, redeeming
+
+app_name = "cockpit"
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("rewards/<int:points_product_id>/", redeeming.confirm, name="confirm"),
+    path("redemptions/<int:redeemed_reward_id>/", redeeming.checking, name="checking"),
+    path("redemptions/<int:redeemed_reward_id>/state/", redeeming.state, name="state"),
+    path("my-rewards/", mine.my_rewards, name="my_rewards"),
+    path("my-rewards/<int:redeemed_reward_id>/", mine.my_reward, name="my_reward"),
+    path("points/", points.history, name="points"),
+    path("account/", account.account, name="account"),
+    path("account/address/", account.address, name="address"),
+]

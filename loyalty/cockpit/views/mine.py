@@ -1,0 +1,45 @@
+"""The rewards the customer has."""
+
+from django.core.paginator import Paginator
+from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_safe
+
+from loyalty.cockpit.access import Visit, customers_only
+from rewards import queries
+from rewards.models import DeliveryStatus, RedeemedReward, RewardType
+from rewards.queries import Status
+
+ROWS = 20
+UNDER_WAY = Q(type=RewardType.GIFT, delivery_status__in=[DeliveryStatus.ORDERED, DeliveryStatus.SHIPPED])
+
+
+@require_safe
+@customers_only
+def my_rewards(visit: Visit) -> HttpResponse:
+    """Ready to use first, then parcels under way, then used ones; what expired stands on a page of its own."""
+    past = visit.request.GET.get("show") == "past"
+    mine = queries.for_customer_page(customer_id=visit.customer.pk, now=visit.now)
+    rows = mine.filter(Q(status=Status.EXPIRED)) if past else _in_groups(mine.exclude(Q(status=Status.EXPIRED)))
+    page = Paginator(rows, ROWS).get_page(visit.request.GET.get("page"))
+    return visit.render("cockpit/my_rewards.html", page=page, past=past)
+
+
+@require_safe
+@customers_only
+def my_reward(visit: Visit, redeemed_reward_id: int) -> HttpResponse:
+    """One reward with its code. Other people's, and those without success, do not exist here."""
+    mine = queries.for_customer_page(customer_id=visit.customer.pk, now=visit.now)
+    redeemed = get_object_or_404(mine.select_related("code", "delivery", "connection"), pk=redeemed_reward_id)
+    return visit.render("cockpit/my_reward.html", redeemed=redeemed, new="new" in visit.request.GET)
+
+
+def _in_groups(mine: QuerySet[RedeemedReward]) -> QuerySet[RedeemedReward]:
+    group = Case(
+        When(status=Status.ISSUED, then=Value(0)),
+        When(UNDER_WAY, then=Value(1)),
+        default=Value(2),
+        output_field=IntegerField(),
+    )
+    return mine.select_related("code").annotate(group=group).order_by("group", "-redeemed_at", "-pk")

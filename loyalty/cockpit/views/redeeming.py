@@ -1,0 +1,154 @@
+"""From "Redeem" to the code: asked once more, done once."""
+
+import uuid
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from loyalty.cockpit.access import Visit, customers_only
+from loyalty.cockpit.forms import AddressForm
+from loyalty.common.errors import DomainError
+from loyalty.customers import profile
+from loyalty.customers.models import ShippingAddress
+from loyalty.points import queries as points
+from rewards import catalogue, limits, redemption
+from rewards.catalogue import Offer
+from rewards.models import FulfillmentStatus, Origin, RedeemedReward
+
+LOOK_AGAIN_SECONDS = 3
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@customers_only
+def confirm(visit: Visit, points_product_id: int) -> HttpResponse:
+    """What it costs, what is left, what happens; on POST it happens."""
+    if visit.excluded:
+        return redirect("cockpit:home")
+    offer = _offer(visit, points_product_id)
+    if visit.request.method == "POST":
+        return _post(visit, points_product_id, offer)
+    if offer is None:
+        raise Http404
+    return _confirmation(visit, offer)
+
+
+def _post(visit: Visit, points_product_id: int, offer: Offer | None) -> HttpResponse:
+    """Check what the page itself asks for, then redeem. An offer that is gone is judged by the domain: see `_redeem`."""
+    key = _key(visit.request)
+    if offer is not None:
+        if key is None:
+            return _confirmation(visit, offer, refusal=_("This page was out of date. Nothing was spent: try again."))
+        if offer.needs_address and "line_1" in visit.request.POST:
+            form = AddressForm.of(visit.customer, None, visit.request.POST)
+            if not form.is_valid():
+                return _confirmation(visit, offer, key=key, address_form=form)
+            profile.set_address(customer_id=visit.customer.pk, address=form.address(), now=visit.now, actor=visit.actor)
+        elif offer.needs_address and _address(visit) is None:
+            return _confirmation(visit, offer, key=key, refusal=_("Tell us first where to send it."))
+    if key is None:
+        raise Http404
+    return _redeem(visit, points_product_id, offer, key=key)
+
+
+def _redeem(visit: Visit, points_product_id: int, offer: Offer | None, *, key: str) -> HttpResponse:
+    """Redeem; the same key again leads to the same reward, even when the offer has ended meanwhile."""
+    try:
+        redeemed = redemption.redeem(
+            customer_id=visit.customer.pk,
+            points_product_id=points_product_id,
+            actor=visit.actor,
+            now=visit.now,
+            idempotency_key=f"cockpit:{visit.customer.pk}:{key}",
+        )
+    except (redemption.RedemptionUnresolved, redemption.RedemptionFailed) as outcome:
+        return redirect("cockpit:checking", redeemed_reward_id=outcome.redeemed_reward_id)
+    except catalogue.UnknownReward as refusal:
+        raise Http404 from refusal
+    except DomainError as refusal:
+        offer = offer and _offer(visit, points_product_id)  # as it stands now
+        if offer is not None:
+            return _confirmation(visit, offer, refusal=offer.reason or _sentence(refusal))
+        messages.error(visit.request, _sentence(refusal))
+        return redirect("cockpit:home")
+    return redirect(f"{reverse('cockpit:my_reward', args=[redeemed.pk])}?new")
+
+
+@require_safe
+@customers_only
+def checking(visit: Visit, redeemed_reward_id: int) -> HttpResponse:
+    """A redemption the shop has not answered for, until it is known what became of it."""
+    attempt = _own(visit, redeemed_reward_id)
+    if attempt.fulfillment_status == FulfillmentStatus.PENDING:
+        response = visit.render("cockpit/checking.html", attempt=attempt, seconds=LOOK_AGAIN_SECONDS, status=503)
+        response.headers["Retry-After"] = str(LOOK_AGAIN_SECONDS)
+        return response
+    if attempt.fulfillment_status == FulfillmentStatus.FAILED:
+        return visit.render("cockpit/failed.html", attempt=attempt)
+    return redirect("cockpit:my_reward", redeemed_reward_id=attempt.pk)
+
+
+@require_safe
+@customers_only
+def state(visit: Visit, redeemed_reward_id: int) -> HttpResponse:
+    """Is the answer known yet? For the script that waits on the page above."""
+    attempt = _own(visit, redeemed_reward_id)
+    return JsonResponse({"known": attempt.fulfillment_status != FulfillmentStatus.PENDING})
+
+
+def _confirmation(
+    visit: Visit, offer: Offer, *, refusal: str = "", key: str | None = None, address_form: AddressForm | None = None
+) -> HttpResponse:
+    """The confirmation page. A new key unless the old one was not spent on anything yet."""
+    address = _address(visit) if offer.needs_address else None
+    if offer.needs_address and address is None and address_form is None:
+        address_form = AddressForm.of(visit.customer, None)
+    status = 409 if refusal else 422 if address_form is not None and address_form.is_bound else 200
+    balance = points.balance(customer_id=visit.customer.pk, now=visit.now)
+    return visit.render(
+        "cockpit/confirm.html",
+        offer=offer,
+        balance=balance,
+        left=balance.balance - offer.cost_in_points,
+        refusal=refusal,
+        key=key or str(uuid.uuid4()),
+        address=address,
+        address_form=address_form,
+        status=status,
+    )
+
+
+def _sentence(refusal: DomainError) -> str:
+    """Limits and windows speak to customers; other refusals speak to staff, and customers hear the outcome alone."""
+    if isinstance(refusal, limits.RewardNotAvailable):
+        return refusal.sentence
+    return _("This reward cannot be redeemed just now.")
+
+
+def _offer(visit: Visit, points_product_id: int) -> Offer | None:
+    try:
+        return catalogue.offer(
+            customer_id=visit.customer.pk, points_product_id=points_product_id, now=visit.now, language=visit.language
+        )
+    except catalogue.UnknownReward:
+        return None
+
+
+def _key(request: HttpRequest) -> str | None:
+    """The name the page gave to this one redemption; None when it was tampered with."""
+    try:
+        return str(uuid.UUID(request.POST.get("key", "")))
+    except ValueError:
+        return None
+
+
+def _own(visit: Visit, redeemed_reward_id: int) -> RedeemedReward:
+    own = RedeemedReward.objects.filter(customer_id=visit.customer.pk, origin=Origin.REDEMPTION)
+    return get_object_or_404(own, pk=redeemed_reward_id)
+
+
+def _address(visit: Visit) -> ShippingAddress | None:
+    return ShippingAddress.objects.filter(customer=visit.customer).first()

@@ -1,0 +1,69 @@
+"use strict";
+
+// The pages work without this file. It copies codes, sends a form once, and waits for the shop's answer.
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  const code = document.getElementById(button.dataset.copy);
+  const label = button.querySelector("[aria-live]");
+  const before = label.textContent;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(code.textContent.trim());
+    } catch {
+      getSelection().selectAllChildren(code);
+      if (!document.execCommand("copy")) return; // selected: the person copies it themselves
+    }
+    label.textContent = button.dataset.done;
+    button.classList.add("done");
+    setTimeout(() => {
+      label.textContent = before;
+      button.classList.remove("done");
+    }, 2500);
+  });
+}
+
+for (const form of document.querySelectorAll("form[data-once]")) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+    form.classList.add("busy");
+  });
+}
+
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return; // back from the next page: the form may be sent again
+  for (const form of document.querySelectorAll("form[data-once]")) {
+    delete form.dataset.sent;
+    form.classList.remove("busy");
+  }
+});
+
+for (const tip of document.querySelectorAll(".with-tip")) {
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape") tip.classList.add("dismissed");
+  });
+  for (const arrival of ["mouseenter", "focusin"]) {
+    tip.addEventListener(arrival, () => tip.classList.remove("dismissed"));
+  }
+}
+
+for (const waiting of document.querySelectorAll("[data-wait]")) {
+  const pause = Number(waiting.dataset.seconds) * 1000;
+  const look = async () => {
+    try {
+      const answer = await fetch(waiting.dataset.wait, { headers: { Accept: "application/json" } });
+      if (!answer.ok || answer.redirected || (await answer.json()).known) {
+        location.reload();
+        return;
+      }
+    } catch {
+      // offline for a moment: look again
+    }
+    setTimeout(look, pause);
+  };
+  setTimeout(look, pause);
+}
