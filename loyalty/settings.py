@@ -113,13 +113,14 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 INSTALLED_APPS = [
     "loyalty.accounts",
-    "django.contrib.admin",
+    "loyalty.common.adminkit.apps.DeskAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.postgres",
     "django.contrib.staticfiles",
+    "django.forms",
     "csp",
     "pgtrigger",
     "django_filters",
@@ -138,6 +139,7 @@ INSTALLED_APPS = [
     "loyalty.hooks",
     "loyalty.api",
     "loyalty.cockpit",
+    "loyalty.demo",
 ]
 
 MIDDLEWARE = [
@@ -157,6 +159,7 @@ ROOT_URLCONF = "loyalty.urls"
 WSGI_APPLICATION = "loyalty.wsgi.application"
 APPEND_SLASH = True
 
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"  # our templates may replace those of form fields
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -279,6 +282,8 @@ ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_PROXY else 0  # else the limit per address would count the proxy
+MFA_ADAPTER = "loyalty.accounts.adapter.SecondFactorAdapter"
+MFA_TOTP_ISSUER = "Loyalty Desk"
 STAFF_SECOND_FACTOR = boolean("STAFF_SECOND_FACTOR", default=PRODUCTION)
 
 # An address typed without its scheme means https, as from Django 6.0 on. The setting goes when Django 6 comes.

@@ -36,15 +36,6 @@ class Claim:
     token: uuid.UUID
 
 
-def require_complete(*, reward: Reward) -> None:
-    """Refuse a reward that only a shop can honour and that has none. Raises RewardIncomplete."""
-    if registry.type_of(reward.type).needs_shop and reward.connection_id is None:
-        raise RewardIncomplete(
-            f"The reward “{reward.name}” is a {reward.get_type_display().lower()} but no shop is chosen for it. "
-            "Choose the shop that takes its codes."
-        )
-
-
 def save(
     *,
     customer: Customer,

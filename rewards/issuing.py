@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from loyalty.common import codes, queue
-from loyalty.common.actors import SYSTEM
+from loyalty.common.actors import SYSTEM, Actor, ActorKind
 from loyalty.common.clock import Stopwatch
 from loyalty.common.errors import DomainError
 from loyalty.events import log
@@ -227,7 +227,10 @@ def record_issued(*, redeemed: RedeemedReward, now: datetime) -> None:
     changes: dict[str, object] = {}
     if redeemed.hold_id is not None:
         changes["debit"] = ledger.capture(
-            hold_id=redeemed.hold_id, kind=TransactionKind.REDEMPTION, actor=SYSTEM, now=now
+            hold_id=redeemed.hold_id,
+            kind=TransactionKind.REDEMPTION,
+            actor=Actor(ActorKind(redeemed.actor_kind), redeemed.actor_id),
+            now=now,
         )
     lifecycle.move(
         redeemed,

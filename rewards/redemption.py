@@ -106,7 +106,6 @@ def _start(
     reward = product.reward
     customer = catalogue.require_customer(customer_id=customer_id)
     catalogue.require_open(reward=reward, now=now)
-    claim.require_complete(reward=reward)
     limits.require_place_for_customer(reward=reward, customer_id=customer_id)
     redeemed = claim.save(
         customer=customer,

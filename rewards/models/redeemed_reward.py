@@ -185,7 +185,7 @@ class RedeemedReward(models.Model):
             models.Index(
                 fields=["delivery_status", "redeemed_at", "id"],
                 name="redeemed_delivery",
-                condition=~Q(delivery_status=""),
+                condition=Q(on_profile=True),
             ),
             models.Index(
                 fields=["redeemed_at", "id"],

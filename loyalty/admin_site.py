@@ -1,0 +1,84 @@
+"""The admin site of the project: which sections it has, in which zone it speaks, which numbers stand first."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from loyalty.accounts.second_factor import StaffEntrance
+from loyalty.common import clock
+from loyalty.common.adminkit import lists, show
+from loyalty.common.adminkit.site import DeskSite, Section, Stat
+from loyalty.merchant import queries as merchant_queries
+from rewards import queries
+from rewards.models import Cancellation, CancellationState, DeliveryStatus, FulfillmentStatus, RewardType
+
+GRID = "admin:rewards_redeemedreward_changelist"
+FAILED = "admin:rewards_redeemedreward_failed"
+
+
+class LoyaltyDeskSite(StaffEntrance, DeskSite):
+    sections: ClassVar[Sequence[Section]] = (
+        Section("Rewards", ("rewards.redeemedreward", "rewards.reward")),
+        Section("Customers", ("customers.customer", "points.pointstransaction", "program.order")),
+        Section("Shops", ("platforms.storeconnection", "hooks.inboundwebhook")),
+        Section("Settings", ("merchant.programme", "accounts.user", "auth.group", "api.apikey", "events.event")),
+    )
+
+    unlisted = frozenset({"account.emailaddress", "account.emailconfirmation", "mfa.authenticator"})
+
+    def zone(self) -> ZoneInfo:
+        return merchant_queries.programme().zone
+
+    def stats(self, request: HttpRequest) -> list[Stat]:
+        """Nothing for people who may not see redeemed rewards."""
+        if not request.user.has_perm("rewards.view_redeemedreward"):
+            return []
+        now = timezone.now()  # noqa: TID251 (the admin is a door)
+        return [waiting(), failed_today(now, self.zone()), cancelling(), to_ship()]
+
+
+def waiting() -> Stat:
+    """Granted rewards that the shop has not made yet."""
+    rows = queries.visible().filter(fulfillment_status=FulfillmentStatus.PENDING)
+    return stat("Waiting for a shop", rows, url(GRID, status="pending"), tone="warn", hint="Pending redeemed rewards")
+
+
+def failed_today(now: datetime, zone: ZoneInfo) -> Stat:
+    """Redemptions that came to nothing since midnight, those still being checked included."""
+    midnight = clock.start_of_day(now, 0, zone)
+    rows = queries.attempts().filter(redeemed_at__gte=midnight)
+    where = url(FAILED, redeemed_after=now.astimezone(zone).date().isoformat())
+    return stat("Failed redemptions today", rows, where, tone="bad", hint="Nobody lost points")
+
+
+def cancelling() -> Stat:
+    """Cancellations that are not proved yet."""
+    rows = Cancellation.objects.filter(state=CancellationState.CANCELLING)
+    return stat(
+        "Cancellations not done", rows, url(GRID, status="cancelling"), tone="warn", hint="Retried by themselves"
+    )
+
+
+def to_ship() -> Stat:
+    """Gifts that were ordered and lie here."""
+    rows = queries.visible().filter(type=RewardType.GIFT, delivery_status=DeliveryStatus.ORDERED)
+    where = url(GRID, type="gift", delivery_status="ordered")
+    return stat("Gifts to ship", rows, where, tone="warn", hint="Ordered, not shipped yet")
+
+
+def stat(label: str, rows: QuerySet, where: str, *, tone: str, hint: str) -> Stat:
+    """A number, counted no further than lists are."""
+    count = rows.order_by()[: lists.COUNT_CAP + 1].count()
+    text = show.points_text(min(count, lists.COUNT_CAP)) + ("+" if count > lists.COUNT_CAP else "")
+    return Stat(label, text, where, tone=tone if count else "quiet", hint=hint)
+
+
+def url(name: str, **parameters: str) -> str:
+    return f"{reverse(name)}?{urlencode(parameters)}"

@@ -1,0 +1,5 @@
+"""The admin's pages for rewards. Importing the package registers them."""
+
+from rewards.admin import catalogue, grid
+
+__all__ = ["catalogue", "grid"]

@@ -1,0 +1,200 @@
+"""What staff do with redeemed rewards. Each act is one domain call; a preview is the same call, rolled back."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django import forms
+from django.db import transaction
+
+from loyalty.common.actors import SYSTEM, Actor
+from loyalty.common.adminkit import acts, show
+from loyalty.common.errors import DomainError
+from rewards import cancellation, delivery, usage
+from rewards.admin import words
+from rewards.models import CancellationState, RedeemedReward
+
+
+def load(pk: int) -> RedeemedReward:
+    return RedeemedReward.objects.select_related("code").get(pk=pk)
+
+
+class StatusAct(acts.Act):
+    """An act that moves statuses in our database alone. Subclasses say the call and the word for what was done."""
+
+    done: ClassVar[str]
+
+    def call(self, *, pk: int, actor: Actor, now: datetime, data: Mapping[str, Any]) -> None:
+        raise NotImplementedError
+
+    def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
+        """Rehearsed: the domain does it and everything is rolled back, so the preview cannot differ from the deed."""
+        before = load(pk)
+        try:
+            with transaction.atomic():
+                self.call(pk=pk, actor=SYSTEM, now=now, data=data)
+                after = load(pk)
+                transaction.set_rollback(True)
+        except DomainError as refusal:
+            return acts.Preview(title=words.title(before), refusal=refusal.sentence)
+        return acts.Preview(title=words.title(before), effects=changes(before, after))
+
+    def apply(self, *, pk: int, actor: Actor, now: datetime, token: str, data: Mapping[str, Any]) -> str:
+        self.call(pk=pk, actor=actor, now=now, data=data)
+        return f"{words.title(load(pk))}: {self.done}."
+
+
+def changes(before: RedeemedReward, after: RedeemedReward) -> list[str]:
+    """Each status that moves, in words; one sentence when none does."""
+    found = []
+    if before.usage_status != after.usage_status:
+        found.append(f"Usage: {before.get_usage_status_display()} → {after.get_usage_status_display()}")
+    if before.delivery_status != after.delivery_status:
+        found.append(f"Delivery: {before.get_delivery_status_display()} → {after.get_delivery_status_display()}")
+    return found or ["Nothing changes: it is so already."]
+
+
+class MarkUsed(StatusAct):
+    slug, label, permission = "mark-used", "Mark used", "rewards.mark_used"
+    explain = "For rewards that were used without the shop telling us, and for gifts that are to be sent."
+    done = "marked used"
+    tone = "primary"
+
+    def call(self, *, pk: int, actor: Actor, now: datetime, data: Mapping[str, Any]) -> None:
+        usage.mark_used(redeemed_reward_id=pk, actor=actor, now=now)
+
+
+class MarkUnused(StatusAct):
+    slug, label, permission = "mark-unused", "Mark unused", "rewards.mark_unused"
+    explain = "The customer can use the reward again. The shop keeps its own record of the use, if it has one."
+    done = "marked unused"
+
+    def call(self, *, pk: int, actor: Actor, now: datetime, data: Mapping[str, Any]) -> None:
+        usage.mark_unused(redeemed_reward_id=pk, actor=actor, now=now)
+
+
+class ShipForm(forms.Form):
+    carrier = forms.CharField(max_length=60, required=False)
+    tracking_number = forms.CharField(max_length=80, required=False)
+    tracking_url = forms.URLField(
+        max_length=300,
+        required=False,
+        label="Tracking address",
+        assume_scheme="https",
+        help_text="The customer sees it.",
+    )
+    comment = forms.CharField(max_length=500, required=False, help_text="For staff.")
+
+
+class CommentForm(forms.Form):
+    comment = forms.CharField(max_length=500, required=False, help_text="For staff.")
+
+
+class Ship(StatusAct):
+    slug, label, permission = "ship", "Mark shipped", "rewards.deliver_redeemedreward"
+    explain = "The parcel is on its way. Only gifts that were ordered can be shipped."
+    done = "marked shipped"
+    form_class = ShipForm
+
+    def call(self, *, pk: int, actor: Actor, now: datetime, data: Mapping[str, Any]) -> None:
+        given = {name: value for name, value in data.items() if value}
+        delivery.ship(redeemed_reward_id=pk, actor=actor, now=now, **given)
+
+
+class Deliver(StatusAct):
+    slug, label, permission = "deliver", "Mark delivered", "rewards.deliver_redeemedreward"
+    explain = "The parcel has arrived."
+    done = "marked delivered"
+    form_class = CommentForm
+
+    def call(self, *, pk: int, actor: Actor, now: datetime, data: Mapping[str, Any]) -> None:
+        delivery.deliver(redeemed_reward_id=pk, actor=actor, now=now, comment=data.get("comment") or "")
+
+
+class CancelDelivery(StatusAct):
+    slug, label, permission = "cancel-delivery", "Cancel delivery", "rewards.deliver_redeemedreward"
+    explain = "The parcel is not sent after all. The reward itself stays as it is: to undo it and return the points, cancel it."
+    done = "delivery canceled"
+    form_class = CommentForm
+
+    def call(self, *, pk: int, actor: Actor, now: datetime, data: Mapping[str, Any]) -> None:
+        delivery.cancel_delivery(redeemed_reward_id=pk, actor=actor, now=now, comment=data.get("comment") or "")
+
+
+class CancelForm(forms.Form):
+    return_points = forms.BooleanField(required=False, initial=True, label="Return the points to the customer")
+    internal_note = forms.CharField(max_length=1000, required=False, help_text="For staff. The customer never sees it.")
+
+
+class Cancel(acts.Act):
+    slug, label, permission = "cancel", "Cancel reward", "rewards.cancel_redeemedreward"
+    explain = (
+        "The code is made useless at the shop and proved dead, then the points go back to where they came from. "
+        "This cannot be undone."
+    )
+    tone = "danger"
+    form_class = CancelForm
+    preview_fields = ("return_points",)
+
+    def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
+        plan = cancellation.plan(redeemed_reward_id=pk, now=now, return_points=bool(data.get("return_points")))
+        return acts.Preview(
+            title=words.title(load(pk)),
+            effects=[effect.sentence for effect in plan.effects],
+            refusal=plan.refusal,
+            token=plan.fingerprint,
+            tally={"points": plan.points_returned},
+        )
+
+    def apply(self, *, pk: int, actor: Actor, now: datetime, token: str, data: Mapping[str, Any]) -> str:
+        row = cancellation.cancel(
+            redeemed_reward_id=pk,
+            actor=actor,
+            now=now,
+            fingerprint=token,
+            return_points=bool(data.get("return_points")),
+            internal_note=data.get("internal_note") or "",
+        )
+        return f"{words.title(load(pk))}: {OUTCOMES[row.state]}"
+
+    def totals(self, tally: Mapping[str, int]) -> str:
+        points = tally.get("points", 0)
+        return f"{show.points_text(points)} points go back in all." if points else "No points go back."
+
+
+OUTCOMES: dict[str, str] = {
+    CancellationState.PROVED: "canceled.",
+    CancellationState.CANCELLING: "the shop could not be asked yet. It is being canceled, and tried again by itself.",
+    CancellationState.UNPROVED: "canceled by force. The code may still work at the shop.",
+    CancellationState.USED_MEANWHILE: "not canceled, because it was used meanwhile.",
+}
+
+
+class ForceForm(forms.Form):
+    internal_note = forms.CharField(max_length=1000, required=False, help_text="Why it cannot wait. For staff.")
+
+
+class ForceCancel(acts.Act):
+    slug, label, permission = "force-cancel", "Cancel by force", "rewards.cancel_redeemedreward"
+    explain = "Ends the cancellation without the shop's proof. Only for a shop that cannot be reached any more."
+    tone = "danger"
+    form_class = ForceForm
+    bulk = False
+
+    def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
+        redeemed = load(pk)
+        under_way = redeemed.cancellations.filter(state=CancellationState.CANCELLING).exists()
+        return acts.Preview(
+            title=words.title(redeemed),
+            effects=[
+                "The reward becomes Canceled now.",
+                "The code may still work at the shop: nobody has proved it dead.",
+            ],
+            refusal="" if under_way else "No cancellation of this reward is under way.",
+        )
+
+    def apply(self, *, pk: int, actor: Actor, now: datetime, token: str, data: Mapping[str, Any]) -> str:
+        row = cancellation.force(
+            redeemed_reward_id=pk, actor=actor, now=now, internal_note=data.get("internal_note") or ""
+        )
+        return f"{words.title(load(pk))}: {OUTCOMES[row.state]}"

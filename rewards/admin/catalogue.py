@@ -1,0 +1,145 @@
+"""The catalogue: what the merchant offers, with its words and its price on one page."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from loyalty.common.adminkit import desk, lists, show
+from loyalty.common.errors import DomainError
+from rewards import limits
+from rewards.admin.catalogue_form import PriceForm, RewardFilter, RewardForm, TextForm
+from rewards.models import PointsProduct, Reward, RewardStock, RewardText
+
+
+class TextInline(admin.StackedInline):
+    model = RewardText
+    form = TextForm
+    extra = 0
+    min_num = 1
+    verbose_name_plural = "What customers read"
+
+
+class PriceInline(admin.TabularInline):
+    model = PointsProduct
+    form = PriceForm
+    fields = ("points_price",)
+    verbose_name_plural = "Price"
+
+
+@admin.register(Reward)
+class RewardAdmin(desk.DeskAdmin):
+    """Changes concern what is redeemed from now on: redeemed rewards keep copies of what was true then."""
+
+    form = RewardForm
+    inlines = (TextInline, PriceInline)
+    list_display = ("name", "on", "kind", "price", "worth", "left", "per_customer", "window", "shop")
+    list_select_related = ("connection", "points_product")
+    ordering = ("-enabled", "name", "pk")
+    sortable_by = ()
+    filterset_class = RewardFilter
+    chips = (lists.Chip("State", "enabled"), lists.Chip("Type", "type"), lists.Chip("Shop", "connection"))
+    list_empty = "There is no reward yet. Add the first one; it starts switched off."
+    fieldsets = (
+        (None, {"fields": ("name", "type", "connection", "enabled", "featured")}),
+        ("Value", {"fields": ("percent", "amount", "minimum_order", "tax_value", "currency")}),
+        ("Code", {"fields": ("prefix", "days_valid")}),
+        ("Availability", {"fields": ("active_from", "active_until", "limit_total", "limit_per_customer")}),
+        ("Image and link", {"fields": ("image_url", "action_url")}),
+    )
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Rewards are switched off, not deleted: what was redeemed points at them."""
+        return False
+
+    def get_list_queryset(self, request: HttpRequest) -> QuerySet:
+        stock = RewardStock.objects.filter(reward=OuterRef("pk")).order_by().values("reward")
+        rows: QuerySet[Reward] = super().get_list_queryset(request)
+        return rows.annotate(pieces=Subquery(stock.annotate(sum=Sum("left")).values("sum")))
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Shops are connected on their own page, not from here."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "connection" and field is not None:
+            widget: Any = field.widget
+            widget.can_add_related = widget.can_change_related = widget.can_view_related = False
+        return field
+
+    def get_fieldsets(self, request: HttpRequest, obj: Reward | None = None) -> Any:
+        """A new reward starts switched off, so there is nothing to switch yet."""
+        if obj is not None:
+            return self.fieldsets
+        first = (None, {"fields": ("name", "type", "connection", "featured")})
+        return (first, *self.fieldsets[1:])
+
+    def save_model(self, request: HttpRequest, obj: Reward, form: Any, change: bool) -> None:  # noqa: FBT001
+        """All but the total, which moves the stock with it and is therefore the domain's to change."""
+        wanted = obj.limit_total
+        obj.limit_total = form.initial.get("limit_total") if change else None
+        super().save_model(request, obj, form, change)
+        if wanted == obj.limit_total:
+            return
+        try:
+            limits.set_total(reward_id=obj.pk, limit=wanted, now=timezone.now())
+        except DomainError as refusal:
+            messages.error(request, f"{refusal.sentence} Everything else was saved.")
+        else:
+            obj.limit_total = wanted
+
+    @admin.display(description="State")
+    def on(self, reward: Reward) -> SafeString:
+        return show.badge("On", tone="good") if reward.enabled else show.badge("Off", tone="quiet")
+
+    @admin.display(description="Type")
+    def kind(self, reward: Reward) -> str:
+        return reward.get_type_display()
+
+    @admin.display(description="Cost in points")
+    def price(self, reward: Reward) -> SafeString:
+        product = getattr(reward, "points_product", None)
+        return show.points(product.points_price) if product is not None else show.text("Only granted")
+
+    @admin.display(description="Worth")
+    def worth(self, reward: Reward) -> SafeString:
+        if reward.percent is not None:
+            return format_html("{} %", f"{reward.percent.normalize():f}")
+        return show.money(reward.amount, reward.currency)
+
+    @admin.display(description="Left")
+    def left(self, reward: Any) -> SafeString:
+        if reward.limit_total is None:
+            return show.dash()
+        left = reward.pieces or 0
+        if not left:
+            return show.badge("Sold out", tone="warn")
+        return format_html(
+            '<span class="desk-number">{} <span class="desk-unit">of {}</span></span>',
+            show.points_text(left),
+            show.points_text(reward.limit_total),
+        )
+
+    @admin.display(description="Per customer")
+    def per_customer(self, reward: Reward) -> SafeString:
+        return show.points(reward.limit_per_customer)
+
+    @admin.display(description="Available")
+    def window(self, reward: Reward) -> str:
+        start, end = reward.active_from, reward.active_until
+        if start is None and end is None:
+            return "Always"
+        return " ".join(
+            part
+            for part in (
+                f"from {show.instant_text(start)}" if start else "",
+                f"until {show.instant_text(end)}" if end else "",
+            )
+            if part
+        )
+
+    @admin.display(description="Shop")
+    def shop(self, reward: Reward) -> SafeString:
+        return show.text(reward.connection.name) if reward.connection is not None else show.dash()

@@ -1,0 +1,128 @@
+"""The form of a reward: it says in sentences what the database would refuse."""
+
+from typing import Any, ClassVar
+
+import django_filters
+from django import forms
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from loyalty.common import codes
+from loyalty.common.adminkit import show
+from loyalty.common.errors import DomainError
+from platforms.models import StoreConnection
+from rewards import limits
+from rewards.filters import AnyOf
+from rewards.models import PointsProduct, Reward, RewardText, RewardType
+
+
+class RewardFilter(django_filters.FilterSet):
+    """The chips and the search of the catalogue."""
+
+    enabled = django_filters.ChoiceFilter(
+        choices=[("true", "On"), ("false", "Off")],
+        label="State",
+        empty_label="Any",
+        widget=forms.RadioSelect,
+        method="by_state",
+    )
+    type = AnyOf(choices=RewardType.choices, label="Type")
+    connection = django_filters.ModelMultipleChoiceFilter(
+        queryset=StoreConnection.objects.order_by("name", "pk"), label="Shop", widget=forms.CheckboxSelectMultiple
+    )
+    search = django_filters.CharFilter(field_name="name", lookup_expr="icontains", help_text="Name for staff")
+
+    class Meta:
+        model = Reward
+        fields: ClassVar[list[str]] = []
+
+    def by_state(self, queryset: Any, name: str, value: str) -> Any:
+        return queryset.filter(enabled=value == "true") if value else queryset
+
+
+class RewardForm(forms.ModelForm):
+    """Which fields a type needs, what stands in the way of switching it on, and a total the stock can follow."""
+
+    class Meta:
+        model = Reward
+        exclude = ("created_at", "updated_at")  # noqa: DJ006 (the admin's fieldsets name what is shown)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in {"active_from", "active_until"} & self.fields.keys():  # none of them for those who only look
+            self.fields[name].help_text = f"In {show.zone_name()}."
+
+    def clean_currency(self) -> str:
+        currency: str = self.cleaned_data["currency"].strip().upper()
+        if not (len(currency) == 3 and currency.isascii() and currency.isalpha()):
+            raise forms.ValidationError("Write the three letters of a currency, such as EUR.")
+        return currency
+
+    def clean_prefix(self) -> str:
+        prefix: str = self.cleaned_data["prefix"]
+        try:
+            codes.generate(prefix=prefix)
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+        return prefix
+
+    def clean_limit_total(self) -> int | None:
+        """Rehearsed: fewer than are taken already is refused here, beside the field."""
+        limit: int | None = self.cleaned_data["limit_total"]
+        if self.instance.pk is None or "limit_total" not in self.changed_data:
+            return limit
+        try:
+            with transaction.atomic():
+                limits.set_total(reward_id=self.instance.pk, limit=limit, now=timezone.now())
+                transaction.set_rollback(True)
+        except DomainError as refusal:
+            raise forms.ValidationError(refusal.sentence) from refusal
+        return limit
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        reward_type = data.get("type")
+        if reward_type:
+            self.require_value(data, reward_type)
+        start, end = data.get("active_from"), data.get("active_until")
+        if start and end and end <= start:
+            self.add_error("active_until", "It ends before it begins. Choose a later moment.")
+        return data
+
+    def require_value(self, data: dict[str, Any], reward_type: str) -> None:
+        """A percentage for percentage discounts, an amount for discount codes, neither for the others."""
+        needs = {RewardType.PERCENTAGE_DISCOUNT: "percent", RewardType.DISCOUNT_CODE: "amount"}
+        for owner, name in needs.items():
+            if name in self.errors:
+                continue
+            if reward_type == owner and data.get(name) is None:
+                self.add_error(name, f"A {owner.label.lower()} needs this. Say how much it takes off.")
+            if reward_type != owner and data.get(name) is not None:
+                label = RewardType(reward_type).label.lower()
+                self.add_error(name, f"Leave this empty: a reward of type “{label}” has none.")
+
+
+class TextForm(forms.ModelForm):
+    language = forms.ChoiceField(choices=settings.LANGUAGES)
+
+    class Meta:
+        model = RewardText
+        fields = ("language", "name", "short_description", "usage_instructions", "terms", "action_text")
+        widgets: ClassVar[dict[str, Any]] = {
+            "short_description": forms.Textarea(attrs={"rows": 2}),
+            "usage_instructions": forms.Textarea(attrs={"rows": 2}),
+            "terms": forms.Textarea(attrs={"rows": 3}),
+        }
+
+
+class PriceForm(forms.ModelForm):
+    class Meta:
+        model = PointsProduct
+        fields = ("points_price",)
+
+    def clean_points_price(self) -> int:
+        price: int = self.cleaned_data["points_price"]
+        if price < 1:
+            raise forms.ValidationError("A price is at least 1 point. Remove the price to only grant this reward.")
+        return price

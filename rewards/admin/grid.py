@@ -1,0 +1,211 @@
+"""The redeemed rewards grid: every reward somebody got, in the merchant's columns."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import F, Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from loyalty.common.adminkit import desk, lists, show
+from loyalty.customers.models import Customer
+from rewards import queries
+from rewards.admin import acts, export, page, words
+from rewards.filters import RedeemedRewardFilter
+from rewards.models import RedeemedReward, UsageStatus
+
+# Nothing of these is shown in a list, and they are long.
+UNSHOWN = ("usage_instructions", "terms", "shipping_address", "image_url", "action_text", "action_url")
+
+
+class RedeemedRewardColumns(desk.ReadOnlyAdmin):
+    """The cells that both lists of redeemed rewards share."""
+
+    @admin.display(description="Redeem date and time", ordering="redeemed_at")
+    def redeemed(self, row: RedeemedReward) -> SafeString:
+        return show.instant(row.redeemed_at)
+
+    @admin.display(description="Cost in points")
+    def cost(self, row: RedeemedReward) -> SafeString:
+        return show.points(row.cost_in_points)
+
+    @admin.display(description="E-mail")
+    def email(self, row: RedeemedReward) -> SafeString:
+        return self.customer_link(row, row.customer_email)
+
+    @admin.display(description="Phone")
+    def phone(self, row: RedeemedReward) -> SafeString:
+        return show.text(row.customer_phone)
+
+    @admin.display(description="Reward")
+    def reward_with_code(self, row: RedeemedReward) -> SafeString:
+        return words.named(row)
+
+    @admin.display(description="Status")
+    def status_word(self, row: RedeemedReward) -> SafeString:
+        return words.status_badge(row, row.status)  # type: ignore[attr-defined]
+
+    def customer_link(self, row: RedeemedReward, text: str) -> SafeString:
+        return self.link_to(Customer, row.customer_id, text) if text else show.dash()
+
+
+@admin.register(RedeemedReward)
+class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
+    """Read-only: what staff change, they change by acts."""
+
+    list_display = (
+        "redeemed",
+        "status_word",
+        "used",
+        "cost",
+        "tax",
+        "email",
+        "phone",
+        "reward_with_code",
+        "kind",
+        "first_name",
+        "surname",
+        "points_after",
+        "delivery_word",
+        "cashback",
+        "used_or_not",
+        "view",
+    )
+    list_display_links = ("redeemed", "reward_with_code")
+    ordering = ("-redeemed_at", "-pk")
+    tie_breaks = {"delivery_status": ("redeemed_at",)}
+    filterset_class = RedeemedRewardFilter
+    chips = (
+        lists.Chip("Redeemed", "redeemed_after", "redeemed_before"),
+        lists.Chip("Used", "used_after", "used_before"),
+        lists.Chip("Unused / used", "usage"),
+        lists.Chip("Status", "status"),
+        lists.Chip("Type", "type"),
+        lists.Chip("Delivery", "delivery_status"),
+        lists.Chip("Shop", "shop"),
+    )
+    acts = (
+        acts.MarkUsed(),
+        acts.MarkUnused(),
+        acts.Ship(),
+        acts.Deliver(),
+        acts.CancelDelivery(),
+        acts.Cancel(),
+        acts.ForceCancel(),
+    )
+    list_empty = "No reward has been redeemed or granted yet."
+
+    def get_list_queryset(self, request: HttpRequest) -> QuerySet:
+        return queries.grid(now=timezone.now()).defer(*UNSHOWN)
+
+    def list_tools(self, request: HttpRequest) -> list[desk.Tool]:
+        return [desk.Tool("Export CSV", reverse(f"admin:{export.URL_NAME}") + lists.query(request))]
+
+    def menu_links(self, request: HttpRequest) -> list[desk.Tool]:
+        return [desk.Tool("Failed redemptions", reverse(f"admin:{FAILED_URL_NAME}"))]
+
+    def get_urls(self) -> list[URLPattern]:
+        own = [
+            path("export/", self.admin_site.admin_view(self.export_view), name=export.URL_NAME),
+            path("failed/", self.admin_site.admin_view(self.failed_view), name=FAILED_URL_NAME),
+        ]
+        return [*own, *super().get_urls()]
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        return export.view(request, model_admin=self)
+
+    def failed_view(self, request: HttpRequest) -> HttpResponse:
+        return FailedRedemptions(RedeemedReward, self.admin_site).changelist_view(request)
+
+    @admin.display(
+        description="Usage date and time",
+        ordering=F("used_at").asc(nulls_first=True),  # reversed: newest first, empty last
+    )
+    def used(self, row: RedeemedReward) -> SafeString:
+        return show.instant(row.used_at)
+
+    @admin.display(description="Tax value")
+    def tax(self, row: RedeemedReward) -> SafeString:
+        return show.money(row.tax_value, row.currency)
+
+    @admin.display(description="Type")
+    def kind(self, row: RedeemedReward) -> str:
+        return row.get_type_display()
+
+    @admin.display(description="First name")
+    def first_name(self, row: RedeemedReward) -> SafeString:
+        return show.clipped(row.customer_first_name)
+
+    @admin.display(description="Surname")
+    def surname(self, row: RedeemedReward) -> SafeString:
+        return show.clipped(row.customer_last_name)
+
+    @admin.display(description="Active points after")
+    def points_after(self, row: RedeemedReward) -> SafeString:
+        return show.points(row.balance_after)
+
+    @admin.display(description="Delivery status", ordering="delivery_status")
+    def delivery_word(self, row: RedeemedReward) -> SafeString:
+        return words.delivery_badge(row)
+
+    @admin.display(description="Cashback status")
+    def cashback(self, row: RedeemedReward) -> SafeString:
+        """A dash for every type but cashback."""
+        return show.dash()
+
+    @admin.display(description="Unused / used")
+    def used_or_not(self, row: RedeemedReward) -> SafeString:
+        """A box, marked when used; a dash where nobody can know."""
+        if row.usage_status == UsageStatus.UNTRACKED:
+            return format_html('<span class="desk-quiet" title="The use of this type is not tracked">–</span>')
+        marked = row.usage_status == UsageStatus.USED
+        return format_html(
+            '<span class="desk-tick{}">{}</span>', " desk-tick--on" if marked else "", "Used" if marked else "Unused"
+        )
+
+    @admin.display(description="")
+    def view(self, row: RedeemedReward) -> SafeString:
+        """The reward's page, where the name and the address stand."""
+        return format_html(
+            '<a class="desk-eye" href="{}#address" aria-label="View {}" title="View with address"></a>',
+            page.url_of(row.pk),
+            words.title(row),
+        )
+
+
+FAILED_URL_NAME = "rewards_redeemedreward_failed"
+
+
+class FailedRedemptions(RedeemedRewardColumns):
+    """Attempts to redeem that came to nothing, or whose outcome is not known yet. On no profile, in no grid."""
+
+    list_display = ("redeemed", "email", "phone", "reward_with_code", "cost", "status_word", "reason")
+    list_display_links = ("redeemed",)
+    ordering = ("-redeemed_at", "-pk")
+    filterset_class = RedeemedRewardFilter
+    chips = (
+        lists.Chip("Tried", "redeemed_after", "redeemed_before"),
+        lists.Chip("Type", "type"),
+        lists.Chip("Shop", "shop"),
+    )
+    list_noun = "failed redemptions"
+    list_intro = "Redemptions that did not succeed. Nobody lost points, and the customers were told."
+    list_empty = "No redemption has failed."
+
+    def get_list_queryset(self, request: HttpRequest) -> QuerySet:
+        rows = queries.with_status(queries.attempts(), now=timezone.now())
+        return rows.select_related("code").defer(*UNSHOWN)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm("rewards.view_redeemedreward")
+
+    def get_preserved_filters(self, request: HttpRequest) -> Any:
+        return ""
+
+    @admin.display(description="Reason")
+    def reason(self, row: RedeemedReward) -> SafeString:
+        return show.clipped(row.failure_reason, wide=True)

@@ -1,0 +1,182 @@
+"""The page of one redeemed reward: its true state, what it cost, where it is, and all that happened to it."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from loyalty.common.adminkit import desk, show
+from loyalty.customers.models import Customer
+from loyalty.program.models import Order
+from platforms.models import StoreConnection
+from rewards import queries
+from rewards.admin import timeline, words
+from rewards.models import Delivery, DeliveryStatus, RedeemedReward, Reward, UsageStatus
+from rewards.queries import Status
+
+# Which buttons make sense in which state. The domain decides; this only keeps the page calm.
+OFFERED: dict[str, tuple[str, ...]] = {
+    Status.PENDING: ("cancel",),
+    Status.ISSUED: ("mark-used", "cancel"),
+    Status.USED: ("mark-unused",),
+    Status.CANCELLING: ("force-cancel",),
+    Status.EXPIRED: ("cancel",),
+}
+PARCEL: dict[str, tuple[str, ...]] = {"ordered": ("ship", "cancel-delivery"), "shipped": ("deliver", "cancel-delivery")}
+ADDRESS_LINES = (("recipient",), ("line_1",), ("line_2",), ("postal_code", "city"), ("region",), ("country",))
+
+
+def url_of(pk: int) -> str:
+    return reverse("admin:rewards_redeemedreward_change", args=(pk,))
+
+
+class RewardPage(desk.ReadOnlyAdmin):
+    """Replaces the change form by a page to read, with acts as buttons."""
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        redeemed = self.read(object_id)
+        now = timezone.now()
+        status = queries.status_of(redeemed=redeemed, now=now)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": redeemed.name,
+            "subtitle": None,
+            "redeemed": redeemed,
+            "status_word": words.status_label(redeemed, status),
+            "tone": words.TONES[status],
+            "meaning": words.meaning(redeemed, status),
+            "acts": self.act_links(request, redeemed.pk, only=offered(redeemed, status)),
+            "facts": self.facts(redeemed),
+            "people": self.people(redeemed),
+            "points": timeline.points_of(redeemed),
+            "attempts": list(redeemed.issue_attempts.order_by("id")),
+            "work": getattr(redeemed, "issue_work", None),
+            "cancellations": timeline.cancellations_of(redeemed),
+            "evidence": timeline.evidence_of(redeemed),
+            "history": timeline.entries(queries.history(redeemed_reward_id=redeemed.pk)),
+            "parcel": self.parcel(request, redeemed),
+            "zone": show.zone_name(),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/rewards/redeemedreward/page.html", {**context, **(extra_context or {})})
+
+    def read(self, object_id: str) -> RedeemedReward:
+        rows: QuerySet[RedeemedReward] = RedeemedReward.objects.select_related(
+            "code", "customer", "connection", "reward", "hold", "debit", "delivery", "issue_work"
+        )
+        found = rows.filter(pk=int(object_id)).first() if object_id.isdecimal() and len(object_id) < 19 else None
+        if found is None:
+            raise Http404(f"There is no redeemed reward {object_id}.")
+        return found
+
+    def facts(self, redeemed: RedeemedReward) -> list[tuple[str, Any]]:
+        """What it is, in the words of the moment it was redeemed."""
+        facts: list[tuple[str, Any]] = [
+            ("Code", show.copyable(redeemed.code.code) if redeemed.code is not None else show.dash()),
+            ("Type", redeemed.get_type_display()),
+            ("Worth", worth(redeemed)),
+            ("Cost in points", show.points(redeemed.cost_in_points)),
+            ("Tax value", show.money(redeemed.tax_value, redeemed.currency)),
+            ("Came by", redeemed.get_origin_display()),
+            ("Redeemed", show.instant(redeemed.redeemed_at)),
+            ("Issued", show.instant(redeemed.issued_at)),
+            ("Expires", show.instant(redeemed.expires_at) if redeemed.expires_at else "Never"),
+            ("Used", used(redeemed)),
+            ("Used on order", self.order_link(redeemed)),
+            ("Delivery status", words.delivery_badge(redeemed)),
+            ("Cashback status", show.dash()),
+            ("Shop", self.shop_link(redeemed)),
+            ("Offer", self.link_to(Reward, redeemed.reward_id, redeemed.reward.name)),
+        ]
+        if redeemed.minimum_order is not None:
+            facts.insert(3, ("Minimum order", show.money(redeemed.minimum_order, redeemed.currency)))
+        if redeemed.cancelled_at is not None:
+            facts.append(("Canceled", show.instant(redeemed.cancelled_at)))
+        return facts
+
+    def people(self, redeemed: RedeemedReward) -> list[tuple[str, Any]]:
+        """The customer: the link of today, the contacts of then."""
+        name = f"{redeemed.customer_first_name} {redeemed.customer_last_name}".strip()
+        return [
+            ("Name", self.link_to(Customer, redeemed.customer_id, name or f"Customer {redeemed.customer_id}")),
+            ("E-mail", show.text(redeemed.customer_email)),
+            ("Phone", show.text(redeemed.customer_phone)),
+            ("Active points after", show.points(redeemed.balance_after)),
+        ]
+
+    def order_link(self, redeemed: RedeemedReward) -> Any:
+        if not redeemed.used_order_id:
+            return show.dash()
+        order = Order.objects.filter(connection_id=redeemed.connection_id, external_id=redeemed.used_order_id).first()
+        if order is None:
+            return redeemed.used_order_id
+        return self.link_to(Order, order.pk, redeemed.used_order_id)
+
+    def shop_link(self, redeemed: RedeemedReward) -> Any:
+        if redeemed.connection is None:
+            return "None: no shop knows it"
+        return self.link_to(StoreConnection, redeemed.connection.pk, redeemed.connection.name)
+
+    def parcel(self, request: HttpRequest, redeemed: RedeemedReward) -> dict[str, Any]:
+        """The address, for those who may see it, and what is known of the parcel."""
+        delivery: Delivery | None = getattr(redeemed, "delivery", None)
+        corrected = delivery.address if delivery is not None else None
+        address = corrected or redeemed.shipping_address or {}
+        allowed = request.user.has_perm("rewards.view_address")
+        return {
+            "allowed": allowed,
+            "lines": address_lines(address) if allowed else [],
+            "corrected": bool(corrected),
+            "delivery": delivery,
+            "is_gift": redeemed.is_gift,
+            "steps": parcel_steps(delivery) if delivery is not None else [],
+        }
+
+
+def offered(redeemed: RedeemedReward, status: str) -> list[str]:
+    """The acts whose buttons stand on the page in this state."""
+    if not redeemed.on_profile:
+        return []
+    slugs = [*OFFERED.get(status, ())]
+    travels = redeemed.delivery_status in (DeliveryStatus.SHIPPED, DeliveryStatus.DELIVERED)
+    if redeemed.usage_status == UsageStatus.UNTRACKED or travels:
+        slugs = [slug for slug in slugs if slug not in ("mark-used", "mark-unused")]
+    return slugs + list(PARCEL.get(redeemed.delivery_status, ()) if redeemed.is_gift else ())
+
+
+def worth(redeemed: RedeemedReward) -> Any:
+    if redeemed.percent is not None:
+        return f"{redeemed.percent.normalize():f} % off"
+    return show.money(redeemed.amount, redeemed.currency)
+
+
+def used(redeemed: RedeemedReward) -> Any:
+    if redeemed.usage_status == UsageStatus.UNTRACKED:
+        return "Not tracked"
+    return show.instant(redeemed.used_at) if redeemed.used_at else "Not yet"
+
+
+def address_lines(address: dict[str, str]) -> list[str]:
+    lines = (" ".join(str(address.get(part, "")) for part in parts).strip() for parts in ADDRESS_LINES)
+    return [line for line in lines if line]
+
+
+def parcel_steps(delivery: Delivery) -> list[tuple[str, Any]]:
+    steps = [
+        ("Ordered", delivery.ordered_at),
+        ("Shipped", delivery.shipped_at),
+        ("Delivered", delivery.delivered_at),
+        ("Canceled", delivery.cancelled_at),
+    ]
+    return [(label, show.instant(at)) for label, at in steps if at is not None]

@@ -1,0 +1,207 @@
+"""The catalogue in the admin: a form that says in sentences what is wrong, and a stock that follows its total."""
+
+import pytest
+from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
+
+from rewards import limits
+from rewards.models import PointsProduct, Reward, RewardStock, RewardText
+from tests.factories.catalogue import GiftFactory, PointsProductFactory, RewardFactory
+from tests.factories.people import ConnectionFactory
+from tests.rewards.admin_rows import AT, listed, row, staff, words
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/rewards/reward/"
+RIGHTS = tuple(
+    f"rewards.{verb}_{model}"
+    for model in ("reward", "rewardtext", "pointsproduct")
+    for verb in ("view", "add", "change")
+)
+
+
+@pytest.fixture
+def manager():
+    return staff(*RIGHTS)
+
+
+def form(**changes):
+    """The form of a new discount of 5, as a browser sends it."""
+    data = {
+        "name": "5 off",
+        "type": "discount_code",
+        "amount": "5.00",
+        "currency": "usd",
+        "prefix": "SPRING",
+        "texts-TOTAL_FORMS": "1",
+        "texts-INITIAL_FORMS": "0",
+        "texts-0-language": "en",
+        "texts-0-name": "$5 off",
+        "points_product-TOTAL_FORMS": "1",
+        "points_product-INITIAL_FORMS": "0",
+        "points_product-0-points_price": "500",
+    }
+    return {key: value for key, value in (data | changes).items() if value is not None}
+
+
+def changed(reward, **changes):
+    """The form of a reward that exists, without its texts and price."""
+    data = {
+        "name": reward.name,
+        "type": reward.type,
+        "amount": reward.amount or "",
+        "currency": reward.currency,
+        "connection": reward.connection_id or "",
+        "texts-TOTAL_FORMS": "1",
+        "texts-INITIAL_FORMS": "0",
+        "texts-0-language": "en",
+        "texts-0-name": "Text",
+        "points_product-TOTAL_FORMS": "0",
+        "points_product-INITIAL_FORMS": "0",
+    }
+    return data | changes
+
+
+def test_a_new_reward_starts_switched_off_with_its_text_and_price(manager):
+    response = manager.post(f"{LIST}add/", form(enabled="on", limit_total="7"))
+
+    reward = Reward.objects.get()
+    assert response.status_code == 302
+    assert (reward.enabled, reward.currency, reward.limit_total) == (False, "USD", 7)
+    assert RewardText.objects.get().name == "$5 off"
+    assert PointsProduct.objects.get().points_price == 500
+    assert RewardStock.objects.get().left == 7
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"amount": ""}, "A discount code needs this. Say how much it takes off."),
+        ({"percent": "10"}, "Leave this empty: a reward of type “discount code” has none."),
+        ({"type": "percentage_discount", "amount": ""}, "A percentage discount code needs this."),
+        ({"type": "percentage_discount", "amount": "", "percent": "101"}, "less than or equal to 100"),
+        ({"currency": "EU"}, "Write the three letters of a currency, such as EUR."),
+        ({"prefix": "spring"}, "Only capital letters and digits."),
+        (
+            {
+                "active_from_0": "2026-03-02",
+                "active_from_1": "00:00",
+                "active_until_0": "2026-03-01",
+                "active_until_1": "00:00",
+            },
+            "It ends before it begins. Choose a later moment.",
+        ),
+        ({"points_product-0-points_price": "0"}, "A price is at least 1 point."),
+        ({"texts-0-name": ""}, "This field is required."),
+    ],
+)
+def test_says_what_is_wrong_and_saves_nothing(manager, changes, sentence):
+    response = manager.post(f"{LIST}add/", form(**changes))
+
+    assert response.status_code == 200
+    assert sentence in words(response)
+    assert not Reward.objects.exists()
+
+
+def test_a_reward_may_have_no_price_and_is_then_only_granted(manager):
+    manager.post(f"{LIST}add/", form(**{"points_product-0-points_price": ""}))
+
+    assert Reward.objects.count() == 1
+    assert not PointsProduct.objects.exists()
+    assert "Only granted" in words(manager.get(LIST))
+
+
+def test_it_is_switched_on_with_a_shop_and_a_gift_without(manager):
+    discount, gift = RewardFactory(enabled=False, connection=ConnectionFactory()), GiftFactory(enabled=False)
+
+    for reward in (discount, gift):
+        manager.post(f"{LIST}{reward.pk}/change/", changed(reward, enabled="on"))
+
+    assert all(Reward.objects.values_list("enabled", flat=True))
+
+
+def test_changing_the_total_moves_the_stock(manager):
+    gift = GiftFactory()
+    limits.set_total(reward_id=gift.pk, limit=5, now=AT)
+    row(reward=gift)
+
+    manager.post(f"{LIST}{gift.pk}/change/", changed(gift, enabled="on", limit_total="10"))
+
+    assert Reward.objects.get().limit_total == 10
+    assert RewardStock.objects.get().left == 9
+
+
+def test_a_total_below_what_is_taken_is_refused(manager):
+    gift = GiftFactory()
+    limits.set_total(reward_id=gift.pk, limit=5, now=AT)
+    row(reward=gift)
+    row(reward=gift)
+
+    response = manager.post(f"{LIST}{gift.pk}/change/", changed(gift, name="Other", enabled="on", limit_total="1"))
+
+    assert "2 of this reward are taken already: the limit cannot be 1." in words(response)
+    assert Reward.objects.values_list("limit_total", "name").get() == (5, "A mug")
+
+
+def test_taking_the_total_away_leaves_no_stock_to_count(manager):
+    gift = GiftFactory()
+    limits.set_total(reward_id=gift.pk, limit=5, now=AT)
+
+    manager.post(f"{LIST}{gift.pk}/change/", changed(gift, enabled="on", limit_total=""))
+
+    assert Reward.objects.get().limit_total is None
+    assert not RewardStock.objects.exists()
+
+
+def test_lists_rewards_with_price_stock_and_state(manager):
+    gift = GiftFactory(limit_per_customer=2)
+    PointsProductFactory(reward=gift, points_price=1200)
+    limits.set_total(reward_id=gift.pk, limit=5, now=AT)
+
+    assert "A mug On Gift 1 200 – 5 of 5 2 Always –" in words(manager.get(LIST))
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ({"enabled": "false"}, "off"),
+        ({"type": "gift"}, "gift"),
+        ({"search": "MUG"}, "gift"),
+        ({"enabled": "true"}, "gift"),
+    ],
+)
+def test_each_filter_filters(manager, query, wanted):
+    rewards = {"off": RewardFactory(enabled=False), "gift": GiftFactory()}
+
+    assert listed(manager.get(LIST, query)) == [rewards[wanted].pk]
+
+
+def test_takes_as_many_queries_for_many_rewards_as_for_one(manager):
+    PointsProductFactory(reward__connection=ConnectionFactory())
+    manager.get(LIST)
+    with CaptureQueriesContext(database) as one:
+        manager.get(LIST)
+    for _ in range(5):
+        PointsProductFactory(reward__connection=ConnectionFactory())
+
+    with CaptureQueriesContext(database) as many:
+        assert len(listed(manager.get(LIST))) == 6
+
+    assert len(many) == len(one)
+
+
+def test_rewards_are_switched_off_and_never_deleted():
+    reward = RewardFactory()
+    client = staff(*RIGHTS, "rewards.delete_reward")
+
+    assert client.post(f"{LIST}{reward.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert Reward.objects.exists()
+
+
+def test_only_those_with_the_right_change_the_catalogue():
+    reward = RewardFactory()
+    viewer = staff("rewards.view_reward")
+
+    assert viewer.get(f"{LIST}{reward.pk}/change/").status_code == 200
+    assert viewer.post(f"{LIST}{reward.pk}/change/", changed(reward, name="Other")).status_code == 403
+    assert viewer.get(f"{LIST}add/").status_code == 403

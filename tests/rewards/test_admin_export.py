@@ -1,0 +1,130 @@
+"""The export: the grid's rows, every column, harmless to spreadsheets, in constant memory."""
+
+import csv
+import io
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
+
+from rewards.admin import export
+from rewards.models import Delivery
+from tests.factories.people import ConnectionFactory, CustomerFactory
+from tests.rewards.admin_rows import AT, EXPORT, VIEW, attempt, gift_row, row, set_zone, staff
+
+pytestmark = pytest.mark.django_db
+
+ADDRESS = {"recipient": "Ada Byron", "line_1": "Prosta 1", "postal_code": "00-001", "city": "Warszawa", "country": "PL"}
+
+
+def exported(client, **query):
+    response = client.get(EXPORT, query)
+    assert response.status_code == 200, response
+    text = b"".join(response.streaming_content).decode()
+    assert text.startswith("\ufeff")
+    return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+
+
+def test_holds_every_column_in_words_and_in_the_programmes_zone():
+    set_zone("Europe/Warsaw")
+    customer = CustomerFactory(email="a@example.com", phone="600", first_name="Ada", last_name="Byron")
+    redeemed = gift_row(
+        customer=customer,
+        connection=ConnectionFactory(name="Roastery"),
+        code="MUG-1",
+        cost_in_points=1200,
+        tax_value=Decimal("2.50"),
+        usage_status="used",
+        used_order_id="77",
+        delivery_status="shipped",
+    )
+
+    (line,) = exported(staff(VIEW))
+
+    assert line == {
+        "Redeem date and time (Europe/Warsaw)": "2026-03-01 13:00:00",
+        "Usage date and time (Europe/Warsaw)": "2026-03-01 14:00:00",
+        "Cost in points": "1200",
+        "Tax value": "2.50",
+        "Currency": "USD",
+        "E-mail": "a@example.com",
+        "Phone": "600",
+        "Reward": "A mug",
+        "Code": "MUG-1",
+        "Type": "Gift",
+        "First name": "Ada",
+        "Surname": "Byron",
+        "Active points after": "150",
+        "Delivery status": "Shipped",
+        "Unused / used": "Used",
+        "Status": "Used",
+        "Expires (Europe/Warsaw)": "",
+        "Shop": "Roastery",
+        "Order": "77",
+        "Customer number": str(customer.pk),
+        "Redeemed reward number": str(redeemed.pk),
+    }
+
+
+def test_holds_addresses_only_for_those_who_may_see_them():
+    redeemed = gift_row(usage_status="used", shipping_address=ADDRESS)
+    corrected = gift_row(usage_status="used", shipping_address=ADDRESS, at=AT - timedelta(days=1))
+    Delivery.objects.create(redeemed_reward=corrected, address={**ADDRESS, "line_1": "Nowa 2"})
+    Delivery.objects.create(redeemed_reward=redeemed)
+
+    with_addresses = exported(staff(VIEW, "rewards.view_address"))
+
+    assert [line["Address: line 1"] for line in with_addresses] == ["Prosta 1", "Nowa 2"]
+    assert with_addresses[0]["Address: recipient"] == "Ada Byron"
+    assert not any(name.startswith("Address") for name in exported(staff(VIEW))[0])
+
+
+def test_holds_the_filtered_rows_newest_first_and_no_attempts():
+    first, second = row(), row(at=AT + timedelta(days=1))
+    row(usage_status="used")
+    attempt()
+
+    lines = exported(staff(VIEW), usage="unused")
+
+    assert [line["Redeemed reward number"] for line in lines] == [str(second.pk), str(first.pk)]
+
+
+def test_exports_nothing_when_a_filter_cannot_be_read():
+    row()
+
+    response = staff(VIEW).get(EXPORT, {"redeemed_after": "soon"}, follow=True)
+
+    page = response.content.decode()
+    assert "Nothing was exported, because a filter cannot be read." in page
+    assert "“soon” is not a date." in page
+
+
+def test_refuses_those_who_may_not_see_the_grid():
+    assert staff("rewards.view_reward").get(EXPORT).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1"])
+def test_takes_the_sting_out_of_formulas(name):
+    row(customer=CustomerFactory(first_name=name, last_name='O\'Neil, "x"'))
+
+    (line,) = exported(staff(VIEW))
+
+    assert line["First name"] == f"'{name}"
+    assert line["Surname"] == 'O\'Neil, "x"'
+
+
+def test_reads_a_chunk_at_a_time_and_every_row_once(monkeypatch):
+    monkeypatch.setattr(export, "CHUNK", 3)
+    made = [row(at=AT + timedelta(hours=number // 4)) for number in range(10)]
+    client = staff(VIEW)
+
+    with CaptureQueriesContext(database) as captured:
+        lines = exported(client)
+
+    wanted = sorted(made, key=lambda each: (each.redeemed_at, each.pk), reverse=True)
+    assert [line["Redeemed reward number"] for line in lines] == [str(each.pk) for each in wanted]
+    reads = [each["sql"] for each in captured.captured_queries if 'FROM "rewards_redeemedreward"' in each["sql"]]
+    assert len(reads) == 4
+    assert all("LIMIT 3" in sql for sql in reads)

@@ -1,0 +1,305 @@
+"""The redeemed rewards grid: its columns, its order, its filters, its counts, and what never stands in it."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from loyalty.common.adminkit import lists
+from rewards.models import Cancellation
+from tests.factories.people import ConnectionFactory, CustomerFactory
+from tests.rewards.admin_rows import (
+    AT,
+    FAILED,
+    GRID,
+    VIEW,
+    attempt,
+    gift_row,
+    listed,
+    row,
+    set_zone,
+    sorted_by,
+    staff,
+    words,
+)
+
+pytestmark = pytest.mark.django_db
+
+HEADINGS = [
+    "Redeem date and time",
+    "Status",
+    "Usage date and time",
+    "Cost in points",
+    "Tax value",
+    "E-mail",
+    "Phone",
+    "Reward",
+    "Type",
+    "First name",
+    "Surname",
+    "Active points after",
+    "Delivery status",
+    "Cashback status",
+    "Unused / used",
+]
+OUR_TABLES = ("rewards_", "customers_", "merchant_", "platforms_", "points_", "events_")
+
+
+@pytest.fixture
+def viewer():
+    return staff(VIEW)
+
+
+def own_queries(captured):
+    """Queries on our tables: not those for the session, the person and their rights."""
+    return [each["sql"] for each in captured.captured_queries if any(name in each["sql"] for name in OUR_TABLES)]
+
+
+def test_shows_every_column_in_order(viewer):
+    set_zone("Europe/Warsaw")
+    customer = CustomerFactory(email="a@example.com", phone="+48600", first_name="Ada", last_name="Byron")
+    gift_row(
+        customer=customer,
+        code="MUG-2345",
+        cost_in_points=1200,
+        tax_value=Decimal("2.5"),
+        balance_after=3400,
+        usage_status="used",
+        delivery_status="shipped",
+    )
+
+    page = words(viewer.get(GRID))
+
+    assert [name for name in HEADINGS if name in page] == HEADINGS
+    assert "1 Mar 2026, 13:00 Used 1 Mar 2026, 14:00 1 200 2.50 USD a@example.com +48600 A mug (MUG-2345)" in page
+    assert "(MUG-2345) Gift Ada Byron 3 400 Shipped – Used" in page
+
+
+def test_headings_stand_in_the_order_of_the_columns(viewer):
+    row()
+
+    page = words(viewer.get(GRID))
+
+    places = [page.index(f" {name} ", page.index("Redeem date and time") - 1) for name in HEADINGS]
+    assert places == sorted(places)
+
+
+def test_the_view_link_leads_to_the_page_with_the_address(viewer):
+    redeemed = row()
+
+    assert f'href="{GRID}{redeemed.pk}/change/#address"' in viewer.get(GRID).content.decode()
+
+
+def test_newest_first_and_ties_by_number_in_the_same_direction(viewer):
+    old, first, second = row(at=AT - timedelta(days=1)), row(), row()
+
+    assert listed(viewer.get(GRID)) == [second.pk, first.pk, old.pk]
+    assert sorted_by(viewer, "redeemed") == [old.pk, first.pk, second.pk]
+
+
+def test_sorts_by_usage_date_with_unused_ones_last_and_the_reverse_of_that(viewer):
+    unused = row()
+    early = row(usage_status="used", used_at=AT + timedelta(hours=1))
+    late = row(usage_status="used", used_at=AT + timedelta(hours=2))
+
+    assert sorted_by(viewer, "used", down=True) == [late.pk, early.pk, unused.pk]
+    assert sorted_by(viewer, "used") == [unused.pk, early.pk, late.pk]
+
+
+def test_sorts_by_delivery_status_and_then_by_redeem_date(viewer):
+    ordered_late = gift_row(usage_status="used")
+    ordered_early = gift_row(usage_status="used", at=AT - timedelta(days=1))
+    shipped = gift_row(usage_status="used", delivery_status="shipped")
+
+    assert sorted_by(viewer, "delivery_word") == [ordered_early.pk, ordered_late.pk, shipped.pk]
+
+
+def test_no_other_column_can_be_sorted(viewer):
+    row()
+    response = viewer.get(GRID)
+    listing = response.context["cl"]
+
+    sortable = [name for name in listing.list_display if listing.get_ordering_field(name)]
+
+    assert sortable == ["redeemed", "used", "delivery_word"]
+
+
+def test_attempts_never_stand_in_the_grid_and_have_a_list_of_their_own(viewer):
+    failed = attempt(failure_reason="The shop said no.")
+    checking = attempt(fulfillment_status="pending", failure_reason="")
+    granted_failure = row(fulfillment_status="failed")
+
+    assert listed(viewer.get(GRID)) == [granted_failure.pk]
+    page = viewer.get(FAILED)
+    assert listed(page) == [checking.pk, failed.pk]
+    assert "The shop said no." in words(page)
+    assert "Being checked" in words(page)
+
+
+@pytest.mark.parametrize("url", [GRID, FAILED])
+def test_opens_only_for_those_who_may_see_redeemed_rewards(url):
+    assert staff("rewards.view_reward").get(url).status_code == 403
+    assert staff(VIEW).get(url).status_code == 200
+
+
+def test_nobody_adds_changes_or_deletes_rows_by_hand():
+    redeemed = row()
+    everything = staff(
+        VIEW, "rewards.add_redeemedreward", "rewards.change_redeemedreward", "rewards.delete_redeemedreward"
+    )
+
+    assert everything.get(f"{GRID}add/").status_code == 403
+    assert everything.post(f"{GRID}{redeemed.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert everything.post(f"{GRID}{redeemed.pk}/change/", {"name": "x"}).status_code == 405
+    assert "delete_selected" not in everything.get(GRID).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ({"redeemed_after": "2026-03-02"}, "late"),
+        ({"redeemed_before": "2026-03-01"}, "early"),
+        ({"used_after": "2026-03-05"}, "late"),
+        ({"used_before": "2026-03-05 13:00"}, "none"),
+        ({"usage": "unused"}, "early"),
+        ({"status": "used"}, "late"),
+        ({"type": "gift"}, "late"),
+        ({"delivery_status": "ordered"}, "late"),
+        ({"search": "kim@example.com"}, "early"),
+        ({"search": "LATE-"}, "late"),
+    ],
+)
+def test_each_filter_filters(viewer, query, wanted):
+    rows = {
+        "early": row(customer=CustomerFactory(email="kim@example.com")),
+        "late": gift_row(at=AT + timedelta(days=4), usage_status="used", code="LATE-22222"),
+    }
+
+    assert listed(viewer.get(GRID, query)) == ([rows[wanted].pk] if wanted in rows else [])
+
+
+def test_the_shop_filter_names_the_shops(viewer):
+    shop = ConnectionFactory(name="Roastery")
+    mine = row(connection=shop)
+    row()
+
+    page = viewer.get(GRID, {"shop": shop.pk})
+
+    assert listed(page) == [mine.pk]
+    assert "Shop Roastery" in words(page)
+
+
+def test_chips_say_what_is_chosen_and_in_which_zone_times_are(viewer):
+    set_zone("Asia/Tokyo")
+
+    page = words(viewer.get(GRID, {"redeemed_after": "2026-03-01", "status": ["issued", "used"]}))
+
+    assert "Redeemed from 2026-03-01" in page
+    assert "Status Used, Issued" in page or "Status Issued, Used" in page
+    assert "Times are in Asia/Tokyo. A date without a time means the whole day." in page
+    assert "Clear all" in page
+
+
+def test_a_filter_without_a_chip_of_its_own_gets_one_when_it_is_in_use(viewer):
+    redeemed = row()
+    row()
+
+    page = viewer.get(GRID, {"customer_id": redeemed.customer_id})
+
+    assert listed(page) == [redeemed.pk]
+    assert f"Customer {redeemed.customer_id}" in words(page)
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"redeemed_after": "soon"}, "From: “soon” is not a date."),
+        ({"status": "lost"}, "lost is not one of the available choices"),
+        ({"used_at__gte": "2026-01-01"}, "There is no filter “used_at__gte” in this list."),
+    ],
+)
+def test_what_cannot_be_read_is_said_and_shows_no_rows(viewer, query, sentence):
+    row()
+
+    page = viewer.get(GRID, query)
+
+    assert page.status_code == 200
+    assert listed(page) == []
+    assert sentence in words(page)
+
+
+def test_counts_no_further_than_the_cap(viewer, monkeypatch):
+    monkeypatch.setattr(lists, "COUNT_CAP", 2)
+    for _ in range(3):
+        row()
+
+    assert "More than 2 redeemed rewards" in words(viewer.get(GRID))
+    monkeypatch.setattr(lists, "COUNT_CAP", 3)
+    assert "3 redeemed rewards" in words(viewer.get(GRID))
+    assert "More than" not in words(viewer.get(GRID))
+
+
+@pytest.mark.parametrize("query", [{}, {"search": "customer", "status": "issued", "redeemed_after": "2026-01-01"}])
+def test_takes_as_many_queries_for_a_hundred_rows_as_for_one(viewer, query):
+    shop = ConnectionFactory()
+    row(connection=shop, code="A-0000000001")
+    viewer.get(GRID, query)
+    with CaptureQueriesContext(database) as one:
+        assert len(listed(viewer.get(GRID, query))) == 1
+    for number in range(99):
+        row(connection=shop, code=f"B-{number:010d}")
+
+    with CaptureQueriesContext(database) as hundred:
+        assert len(listed(viewer.get(GRID, query))) == 50
+
+    assert len(own_queries(hundred)) == len(own_queries(one)) <= 6
+    assert len(hundred) == len(one)
+
+
+@pytest.mark.parametrize(("page", "shown"), [("2", 1), ("99", 1), ("0", 50), ("x", 50)])
+def test_a_page_that_is_not_there_shows_the_nearest_and_keeps_the_filters(viewer, page, shown):
+    for _ in range(51):
+        row()
+
+    assert len(listed(viewer.get(GRID, {"usage": "unused", "p": page}))) == shown
+
+
+def test_never_counts_the_whole_table(viewer):
+    row()
+
+    with CaptureQueriesContext(database) as captured:
+        viewer.get(GRID)
+
+    counts = [sql for sql in own_queries(captured) if "COUNT(" in sql]
+    assert len(counts) == 1
+    assert "LIMIT 10001" in counts[0]
+
+
+def test_the_first_page_counts_what_waits_and_links_to_it(viewer):
+    now = timezone.now()
+    pending = row(fulfillment_status="pending")
+    today = attempt(at=now)
+    attempt(at=now - timedelta(days=2))
+    cancelling = row()
+    Cancellation.objects.create(
+        redeemed_reward=cancelling, return_points=True, actor_kind="staff", created_at=now, due_at=now
+    )
+    parcel = gift_row(usage_status="used")
+    gift_row(usage_status="used", delivery_status="shipped")
+
+    stats = viewer.get("/admin/").context["stats"]
+
+    assert [(each.label, each.value) for each in stats] == [
+        ("Waiting for a shop", "1"),
+        ("Failed redemptions today", "1"),
+        ("Cancellations not done", "1"),
+        ("Gifts to ship", "1"),
+    ]
+    assert [listed(viewer.get(each.url)) for each in stats] == [[pending.pk], [today.pk], [cancelling.pk], [parcel.pk]]
+
+
+def test_the_first_page_tells_no_numbers_to_those_who_may_not_see_them():
+    assert staff("rewards.view_reward").get("/admin/").context["stats"] == []
