@@ -1,11 +1,9 @@
-"""Shop credentials at rest: sealed with the first of CREDENTIALS_KEYS, opened with any of them."""
+"""Shop credentials at rest: encrypted, and only ever opened to build an adapter."""
 
 import json
 from collections.abc import Mapping
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from django.conf import settings
-
+from loyalty.common import sealing
 from loyalty.common.errors import DomainError
 
 
@@ -15,13 +13,9 @@ class CredentialsUnreadable(DomainError):
     code = "credentials_unreadable"
 
 
-def _keys() -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in settings.CREDENTIALS_KEYS])
-
-
 def seal(credentials: Mapping[str, str]) -> str:
     """Encrypt credentials for the database."""
-    return _keys().encrypt(json.dumps(dict(credentials)).encode()).decode()
+    return sealing.seal(json.dumps(dict(credentials)))
 
 
 def unseal(sealed: str) -> dict[str, str]:
@@ -29,15 +23,10 @@ def unseal(sealed: str) -> dict[str, str]:
     if not sealed:
         return {}
     try:
-        opened = _keys().decrypt(sealed.encode())
-    except InvalidToken as error:
+        opened = sealing.unseal(sealed)
+    except sealing.Unreadable as error:
         raise CredentialsUnreadable(
             "The stored credentials of this shop cannot be read with the present CREDENTIALS_KEYS. "
             "Put the old key back after the new one, or enter the credentials again."
         ) from error
     return {str(name): str(value) for name, value in json.loads(opened).items()}
-
-
-def reseal(sealed: str) -> str:
-    """The same credentials under the newest key. Raises CredentialsUnreadable."""
-    return seal(unseal(sealed))

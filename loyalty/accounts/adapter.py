@@ -6,10 +6,13 @@ sign-up form is needed, and nobody can tell from any answer whether an address i
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
+from allauth.mfa.adapter import DefaultMFAAdapter
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
+from django.urls import reverse
 
 from loyalty.accounts.models import User
+from loyalty.common import sealing
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -18,6 +21,22 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Never: asking for a code is how people join, and no password is set before an address is proved."""
         return False
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Staff who are no customers have nothing to see in the cockpit: they land in the admin."""
+        if request.user.is_staff and not hasattr(request.user, "customer"):
+            return reverse("admin:index")
+        return str(super().get_login_redirect_url(request))
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):
+    """Named by the setting MFA_ADAPTER: the secrets of second factors are encrypted at rest."""
+
+    def encrypt(self, text: str) -> str:
+        return sealing.seal(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return sealing.unseal(encrypted_text)
 
 
 def user_for_code(*, email: str) -> User | None:

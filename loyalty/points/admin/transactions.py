@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from loyalty.common.adminkit import desk, lists, moments, show
+from loyalty.common.causes import CauseType
 from loyalty.customers import queries as customers_queries
 from loyalty.points import queries
 from loyalty.points.models import PointsTransaction, TransactionKind
@@ -18,6 +19,12 @@ KIND_TONES: dict[str, show.Tone] = {
     TransactionKind.ADJUSTMENT: "warn",
     TransactionKind.EXPIRY: "quiet",
     TransactionKind.REVERSAL: "neutral",
+}
+# Named, not imported: the pages stand in layers above.
+PAGES_OF_CAUSES: dict[str, str] = {
+    CauseType.REDEEMED_REWARD: "admin:rewards_redeemedreward_change",
+    CauseType.ORDER: "admin:program_order_change",
+    CauseType.TRANSACTION: "admin:points_pointstransaction_change",
 }
 
 
@@ -105,7 +112,9 @@ class PointsTransactionAdmin(desk.ReadOnlyAdmin):
 
     @admin.display(description="Caused by")
     def caused_by(self, row: PointsTransaction) -> str:
-        return f"{row.cause_type.replace('_', ' ')} {row.cause_id or ''}".strip()
+        words = f"{row.cause_type.replace('_', ' ')} {row.cause_id or ''}".strip()
+        page = PAGES_OF_CAUSES.get(row.cause_type)
+        return show.link(words, reverse(page, args=(row.cause_id,))) if page and row.cause_id else words
 
     @admin.display(description="Done by")
     def done_by(self, row: PointsTransaction) -> str:

@@ -54,6 +54,7 @@ class PointsTransaction(models.Model):
             models.Index(fields=["customer", "id"], name="transaction_customer"),
             models.Index(fields=["cause_type", "cause_id"], name="transaction_cause"),
             models.Index(fields=["recorded_at", "id"], name="transaction_recorded"),
+            models.Index(fields=["kind", "recorded_at", "id"], name="transaction_kind"),
         ]
         triggers = [
             pgtrigger.Protect(name="transaction_insert_only", operation=pgtrigger.Update | pgtrigger.Delete),

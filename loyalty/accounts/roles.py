@@ -1,0 +1,171 @@
+"""What staff may do: four roles as data, written into groups, and the rule that nobody gives away what they lack."""
+
+from enum import StrEnum
+
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+from django.db.models import Q
+
+from loyalty.accounts.models import User
+from loyalty.common.errors import DomainError
+
+
+class Role(StrEnum):
+    """A role is the group of this name."""
+
+    VIEWER = "viewer"
+    SUPPORT = "support"
+    FULFILMENT = "fulfilment"
+    MANAGER = "manager"
+
+
+class Action(StrEnum):
+    """What the table below speaks of; each is the permissions beside it in `PERMISSIONS`."""
+
+    LOOK = "look at everything but addresses, API keys and staff"
+    MARK_USED = "mark used"
+    MARK_UNUSED = "mark unused"
+    CANCEL = "cancel"
+    DELIVER = "deliver"
+    ADJUST = "adjust points"
+    GRANT = "grant"
+    SEE_ADDRESSES = "see addresses"
+    EDIT_CUSTOMERS = "add and change customers"
+    CONNECT_SHOPS = "connect shops"
+    EDIT_CATALOGUE = "add and change rewards"
+    EDIT_PROGRAMME = "change the programme's settings"
+    MANAGE_API_KEYS = "make and revoke API keys"
+    MANAGE_STAFF = "add staff and give roles"
+
+
+PERMISSIONS: dict[Action, frozenset[str]] = {
+    Action.LOOK: frozenset(
+        {
+            "customers.view_customer",
+            "customers.view_customeridentity",
+            "events.view_event",
+            "hooks.view_inboundwebhook",
+            "merchant.view_programme",
+            "platforms.view_storeconnection",
+            "points.view_pointsaccount",
+            "points.view_pointsadjustment",
+            "points.view_pointshold",
+            "points.view_pointslot",
+            "points.view_pointstransaction",
+            "program.view_order",
+            "program.view_ordercode",
+            "program.view_orderrefund",
+            "rewards.view_cancellation",
+            "rewards.view_codeevidence",
+            "rewards.view_issueattempt",
+            "rewards.view_pointsproduct",
+            "rewards.view_redeemedreward",
+            "rewards.view_reward",
+            "rewards.view_rewardcode",
+            "rewards.view_rewardstock",
+            "rewards.view_rewardtext",
+        }
+    ),
+    Action.MARK_USED: frozenset({"rewards.mark_used"}),
+    Action.MARK_UNUSED: frozenset({"rewards.mark_unused"}),
+    Action.CANCEL: frozenset({"rewards.cancel_redeemedreward"}),
+    Action.DELIVER: frozenset({"rewards.deliver_redeemedreward"}),
+    Action.ADJUST: frozenset({"points.add_pointsadjustment"}),
+    Action.GRANT: frozenset({"rewards.grant_reward"}),
+    Action.SEE_ADDRESSES: frozenset({"rewards.view_address"}),
+    Action.EDIT_CUSTOMERS: frozenset({"customers.add_customer", "customers.change_customer"}),
+    Action.CONNECT_SHOPS: frozenset({"platforms.add_storeconnection", "platforms.change_storeconnection"}),
+    Action.EDIT_CATALOGUE: frozenset(
+        {
+            "rewards.add_pointsproduct",
+            "rewards.add_reward",
+            "rewards.add_rewardtext",
+            "rewards.change_pointsproduct",
+            "rewards.change_reward",
+            "rewards.change_rewardtext",
+            "rewards.delete_pointsproduct",
+            "rewards.delete_rewardtext",
+        }
+    ),
+    Action.EDIT_PROGRAMME: frozenset({"merchant.change_programme"}),
+    Action.MANAGE_API_KEYS: frozenset({"api.add_apikey", "api.change_apikey", "api.view_apikey"}),
+    Action.MANAGE_STAFF: frozenset({"accounts.add_user", "accounts.change_user", "accounts.view_user"}),
+}
+
+# Role × action. What is not named is not allowed.
+TABLE: dict[Role, frozenset[Action]] = {
+    Role.VIEWER: frozenset({Action.LOOK}),
+    Role.SUPPORT: frozenset(
+        {
+            Action.LOOK,
+            Action.MARK_USED,
+            Action.MARK_UNUSED,
+            Action.CANCEL,
+            Action.ADJUST,
+            Action.GRANT,
+            Action.SEE_ADDRESSES,
+            Action.EDIT_CUSTOMERS,
+        }
+    ),
+    Role.FULFILMENT: frozenset({Action.LOOK, Action.MARK_USED, Action.DELIVER, Action.SEE_ADDRESSES}),
+    Role.MANAGER: frozenset(Action),
+}
+
+
+class UnknownPermission(DomainError):
+    """The table names a permission that the database does not have."""
+
+    code = "unknown_permission"
+
+
+def permissions_of(role: Role) -> frozenset[str]:
+    """Every permission of a role, as `app.codename`."""
+    return frozenset().union(*(PERMISSIONS[action] for action in TABLE[role]))
+
+
+@transaction.atomic
+def sync() -> dict[Role, int]:
+    """Make the groups say exactly what the table says; again changes nothing. Other groups are left alone.
+
+    Returns how many permissions each role has. Raises UnknownPermission.
+    """
+    known = {
+        f"{permission.content_type.app_label}.{permission.codename}": permission
+        for permission in Permission.objects.select_related("content_type")
+    }
+    for role in Role:
+        names = permissions_of(role)
+        missing = sorted(names - known.keys())
+        if missing:
+            raise UnknownPermission(
+                f"The database has no permission {', '.join(missing)}. Run `manage.py migrate` first."
+            )
+        group, _ = Group.objects.get_or_create(name=role.value)
+        group.permissions.set([known[name] for name in names])
+    return {role: len(permissions_of(role)) for role in Role}
+
+
+def assignable_by(user: User) -> list[Group]:
+    """The roles a person may give to others: those that allow nothing the person may not do."""
+    own = user.get_all_permissions()
+    groups = Group.objects.prefetch_related("permissions__content_type").order_by("name", "pk")
+    return [group for group in groups if user.is_superuser or _permissions(group) <= own]
+
+
+def may_manage(user: User, target: User) -> bool:
+    """Whether a person may change another's account: nobody changes one that may do more than they may."""
+    if user.is_superuser:
+        return True
+    return not target.is_superuser and _held(target) <= user.get_all_permissions()
+
+
+def _held(user: User) -> set[str]:
+    """Everything a person's roles allow, whether or not they may sign in at the moment."""
+    held = Permission.objects.filter(Q(group__user=user) | Q(user=user)).values_list(
+        "content_type__app_label", "codename"
+    )
+    return {f"{app}.{codename}" for app, codename in held}
+
+
+def _permissions(group: Group) -> set[str]:
+    return {f"{permission.content_type.app_label}.{permission.codename}" for permission in group.permissions.all()}

@@ -1,0 +1,3 @@
+from loyalty.customers.admin.page import CustomerAdmin
+
+__all__ = ["CustomerAdmin"]

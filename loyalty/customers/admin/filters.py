@@ -1,0 +1,24 @@
+"""How the list of customers is narrowed."""
+
+import django_filters
+from django.db.models import QuerySet
+
+from loyalty.common.adminkit import moments
+from loyalty.customers import queries
+from loyalty.customers.models import Customer, CustomerState
+
+
+class CustomerFilter(django_filters.FilterSet):
+    search = django_filters.CharFilter(
+        label="Search", help_text="E-mail, phone or name", method="narrow", max_length=200
+    )
+    state = django_filters.MultipleChoiceFilter(label="State", choices=CustomerState.choices)
+    created_after = moments.MomentFilter(field_name="created_at", label="From", end=False)
+    created_before = moments.MomentFilter(field_name="created_at", label="Until", end=True)
+
+    class Meta:
+        model = Customer
+        fields: list[str] = []
+
+    def narrow(self, queryset: QuerySet[Customer], name: str, value: str) -> QuerySet[Customer]:
+        return queryset.filter(pk__in=queries.search(value).values("pk"))

@@ -1,0 +1,139 @@
+"""What staff type on the customer page: who somebody is, an adjustment of points, a reward to grant."""
+
+import uuid
+from typing import Any
+
+from django import forms
+from django.conf import settings
+
+from loyalty.customers import profile
+from loyalty.customers.models import Customer, CustomerState
+from loyalty.points.errors import MOST_POINTS
+from loyalty.points.models import AdjustmentReason
+from rewards.models import Reward
+
+STATE_HELP = (
+    "An excluded customer keeps points and rewards, but cannot redeem and is granted nothing; choose another state to "
+    "let them take part again. A member does not become a guest again."
+)
+ADDRESS_FIELDS = ("recipient", "line_1", "line_2", "postal_code", "city", "region", "country")
+ADDRESS_NEEDS = ("line_1", "city", "country")
+
+
+class CustomerForm(forms.Form):
+    """Who a customer is. Cleaning the contacts is the domain's: its refusals become errors of the field."""
+
+    first_name = forms.CharField(max_length=80, required=False)
+    last_name = forms.CharField(label="Surname", max_length=80, required=False)
+    email = forms.CharField(label="E-mail", max_length=254, required=False)
+    phone = forms.CharField(max_length=32, required=False, help_text="With the country, such as +48 501 234 567.")
+    language = forms.ChoiceField(required=False)
+    state = forms.ChoiceField(help_text=STATE_HELP)
+
+    def __init__(self, *args: Any, customer: Customer | None = None, **kwargs: Any) -> None:
+        kwargs.setdefault("initial", {"state": CustomerState.MEMBER} if customer is None else self.known(customer))
+        super().__init__(*args, **kwargs)
+        self.fields["language"].choices = [("", "The programme's language"), *settings.LANGUAGES]  # type: ignore[attr-defined]
+        allowed = {*profile.TRANSITIONS[customer.state], customer.state} if customer else {*CustomerState.values}
+        self.fields["state"].choices = [  # type: ignore[attr-defined]
+            (value, label) for value, label in CustomerState.choices if value in allowed
+        ]
+
+    @staticmethod
+    def known(customer: Customer) -> dict[str, Any]:
+        names = ("first_name", "last_name", "email", "phone", "language", "state")
+        return {name: getattr(customer, name) or "" for name in names}
+
+
+class AddressForm(forms.Form):
+    """Where gifts go. All fields empty: there is no address."""
+
+    recipient = forms.CharField(max_length=160, required=False)
+    line_1 = forms.CharField(label="Street", max_length=200, required=False)
+    line_2 = forms.CharField(label="Additional line", max_length=200, required=False)
+    postal_code = forms.CharField(max_length=20, required=False)
+    city = forms.CharField(max_length=100, required=False)
+    region = forms.CharField(max_length=100, required=False)
+    country = forms.RegexField(
+        r"^[A-Z]{2}$",
+        required=False,
+        strip=True,
+        help_text="Two capital letters, such as PL.",
+        error_messages={"invalid": "Write the country as two capital letters, such as PL."},
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if any(cleaned.values()) and not self.errors:
+            for name in ADDRESS_NEEDS:
+                if not cleaned.get(name):
+                    self.add_error(name, "An address needs a street, a city and a country. Fill it in, or empty all.")
+        return cleaned
+
+    def address(self) -> profile.Address | None:
+        """The address that was typed; None when every field is empty."""
+        values = {name: self.cleaned_data[name] for name in ADDRESS_FIELDS}
+        return profile.Address(**values) if any(values.values()) else None
+
+
+class OnceForm(forms.Form):
+    """A form that does its work once, however often it is sent: its key is the name of the one intended change."""
+
+    once = forms.UUIDField(widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial.setdefault("once", uuid.uuid4())
+
+    def idempotency_key(self, user_id: int) -> str:
+        return f"staff:{user_id}:{self.cleaned_data['once']}"
+
+
+class AdjustForm(OnceForm):
+    """A change of the balance. Both notes are optional."""
+
+    points = forms.IntegerField(
+        label="Points adjustment",
+        min_value=-MOST_POINTS,
+        max_value=MOST_POINTS,
+        help_text="A whole number: 50 adds points, -50 takes them away, soonest expiring first.",
+        error_messages={"invalid": "Write a whole number, such as 50 to add or -50 to take away."},
+    )
+    reason = forms.ChoiceField(choices=[("", "–"), *AdjustmentReason.choices], required=False)
+    internal_note = forms.CharField(
+        max_length=1000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Only staff read it.",
+    )
+    customer_note = forms.CharField(
+        max_length=500,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="The customer reads it in their points history.",
+    )
+
+    def clean_points(self) -> int:
+        points: int = self.cleaned_data["points"]
+        if points == 0:
+            raise forms.ValidationError("0 changes nothing. Write 50 to add points or -50 to take them away.")
+        return points
+
+
+class GrantForm(OnceForm):
+    """A reward to give without points."""
+
+    reward = forms.ModelChoiceField(
+        Reward.objects.none(), empty_label="Choose a reward", help_text="Only rewards that are switched on."
+    )
+    internal_note = forms.CharField(
+        max_length=1000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Only staff read it.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rewards = Reward.objects.filter(enabled=True).order_by("name", "pk")
+        self.fields["reward"].queryset = rewards  # type: ignore[attr-defined]

@@ -1,0 +1,184 @@
+"""What the customer page shows: the points card, what expires when, and the Activity section."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from loyalty.accounts.models import User
+from loyalty.common.actors import ActorKind
+from loyalty.common.adminkit import show
+from loyalty.common.causes import CauseType
+from loyalty.customers.admin import adjusting, granting
+from loyalty.customers.models import Customer, CustomerState
+from loyalty.points import queries as points_queries
+from loyalty.points.models import PointsTransaction, TransactionKind
+from rewards import queries as rewards_queries
+from rewards.models import RedeemedReward
+from rewards.queries import Status
+
+PER_PAGE = 10
+TABS = ("points", "rewards", "failed")
+
+STATE_TONES: dict[str, show.Tone] = {
+    CustomerState.CANDIDATE: "quiet",
+    CustomerState.MEMBER: "good",
+    CustomerState.DISABLED: "bad",
+}
+STATUS_TONES: dict[str, show.Tone] = {
+    Status.PENDING: "warn",
+    Status.FAILED: "bad",
+    Status.ISSUED: "good",
+    Status.USED: "info",
+    Status.CANCELLING: "warn",
+    Status.CANCELLED: "quiet",
+    Status.EXPIRED: "quiet",
+}
+PAGES_OF_CAUSES = {
+    CauseType.REDEEMED_REWARD: "admin:rewards_redeemedreward_change",
+    CauseType.ORDER: "admin:program_order_change",
+}
+
+
+@dataclass(frozen=True)
+class PointsRow:
+    """One line of the Points tab."""
+
+    transaction: PointsTransaction
+    change: SafeString
+    kind: str  # only where the customer's note hides it
+    description: str
+    customer_note: str
+    internal_note: str
+    cause_url: str
+    cause_label: str
+    actor: str
+
+
+@dataclass(frozen=True)
+class RewardRow:
+    """One line of the Rewards tab."""
+
+    redeemed: RedeemedReward
+    url: str
+    badge: SafeString
+
+
+def page(request: HttpRequest, *, customer: Customer, now: datetime) -> dict[str, Any]:
+    """Everything the page shows beside its forms."""
+    tab = request.GET.get("tab", "")
+    tab = tab if tab in TABS else "points"
+    attempts = rewards_queries.attempts().filter(customer=customer)
+    return {
+        "state": state_badge(customer),
+        "balance": points_queries.balance(customer_id=customer.pk, now=now),
+        "expiring": points_queries.expiring(customer_id=customer.pk, now=now),
+        "identities": customer.identities.select_related("connection").order_by("pk"),
+        "may_adjust": request.user.has_perm(adjusting.ADJUST),
+        "may_grant": request.user.has_perm(granting.GRANT),
+        "attempt_count": attempts.count(),
+        "tab": tab,
+        "zone": show.zone_name(),
+        **activity(request, customer=customer, tab=tab, attempts=attempts, now=now),
+    }
+
+
+def activity(
+    request: HttpRequest, *, customer: Customer, tab: str, attempts: QuerySet[RedeemedReward], now: datetime
+) -> dict[str, Any]:
+    """The rows of the chosen tab, one page of them."""
+    if tab == "points":
+        shown = one_page(request, points_queries.history(customer_id=customer.pk))
+        return {"shown": shown, "rows": points_rows(shown.object_list), "available": False}
+    available = tab == "rewards" and request.GET.get("available") == "1"
+    mine = rewards_queries.visible().filter(customer=customer) if tab == "rewards" else attempts
+    rows = rewards_queries.with_status(mine.select_related("code"), now).order_by("-redeemed_at", "-id")
+    shown = one_page(request, rows.filter(status=Status.ISSUED) if available else rows)
+    return {"shown": shown, "rows": [reward_row(redeemed) for redeemed in shown], "available": available}
+
+
+def one_page(request: HttpRequest, rows: QuerySet) -> Page:
+    """The page that `?page=` asks for; the nearest one when there is no such page."""
+    return Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+
+
+def points_rows(transactions: Iterable[PointsTransaction]) -> list[PointsRow]:
+    transactions = list(transactions)
+    names, rewards = staff_names(transactions), reward_names(transactions)
+    return [points_row(transaction, names, rewards) for transaction in transactions]
+
+
+def points_row(transaction: PointsTransaction, names: dict[int, str], rewards: dict[int, str]) -> PointsRow:
+    note = getattr(transaction, "note", None)
+    return PointsRow(
+        transaction=transaction,
+        change=show.signed_points(transaction.points_change),
+        kind=TransactionKind(transaction.kind).label if note and note.description else "",
+        description=points_queries.describe(transaction=transaction),
+        customer_note=note.description if note else "",
+        internal_note=note.internal_note if note else "",
+        cause_url=cause_url(transaction),
+        cause_label=cause_label(transaction, rewards),
+        actor=actor_text(transaction, names),
+    )
+
+
+def cause_url(transaction: PointsTransaction) -> str:
+    """The page of what made the transaction, where it has one."""
+    view = PAGES_OF_CAUSES.get(CauseType(transaction.cause_type))
+    if view is None or transaction.cause_id is None:
+        return ""
+    return reverse(view, args=(transaction.cause_id,))
+
+
+def cause_label(transaction: PointsTransaction, rewards: dict[int, str]) -> str:
+    if transaction.cause_type == CauseType.REDEEMED_REWARD:
+        return rewards.get(transaction.cause_id or 0, "The redeemed reward")
+    return "The order"
+
+
+def reward_names(transactions: Iterable[PointsTransaction]) -> dict[int, str]:
+    """Names of the redeemed rewards among the causes, in one query."""
+    ids = {row.cause_id for row in transactions if row.cause_type == CauseType.REDEEMED_REWARD and row.cause_id}
+    return dict(RedeemedReward.objects.filter(pk__in=ids).values_list("pk", "name")) if ids else {}
+
+
+def staff_names(transactions: Iterable[PointsTransaction]) -> dict[int, str]:
+    """Names of the staff among the actors, in one query."""
+    ids = {row.actor_id for row in transactions if row.actor_kind == ActorKind.STAFF and row.actor_id}
+    return {user.pk: user.get_full_name() for user in User.objects.filter(pk__in=ids)} if ids else {}
+
+
+def actor_text(transaction: PointsTransaction, names: dict[int, str]) -> str:
+    """Who did it, in words."""
+    match transaction.actor_kind:
+        case ActorKind.STAFF:
+            return names.get(transaction.actor_id or 0, f"staff {transaction.actor_id}")
+        case ActorKind.CUSTOMER:
+            return "the customer"
+        case ActorKind.API_KEY:
+            return f"API key {transaction.actor_id}"
+        case ActorKind.SHOP:
+            return "the shop"
+        case _:
+            return "the programme"
+
+
+def reward_row(redeemed: Any) -> RewardRow:
+    status = Status(redeemed.status)
+    label = "Being checked" if status is Status.PENDING and not redeemed.on_profile else str(status.label)
+    return RewardRow(
+        redeemed=redeemed,
+        url=reverse("admin:rewards_redeemedreward_change", args=(redeemed.pk,)),
+        badge=show.badge(label, tone=STATUS_TONES[status]),
+    )
+
+
+def state_badge(customer: Customer) -> SafeString:
+    return show.badge(CustomerState(customer.state).label, tone=STATE_TONES[customer.state])

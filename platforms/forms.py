@@ -1,0 +1,155 @@
+"""The form of a shop's connection: its address, and credentials that go in and never come out."""
+
+import ipaddress
+import secrets
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from django import forms
+from django.conf import settings
+
+from platforms import credentials, registry
+from platforms.adapter import CredentialField
+from platforms.models import StoreConnection
+
+PREFIX = "credential_"
+FORGET = "forget_"
+WEBHOOK_SECRET, PREVIOUS_WEBHOOK_SECRET = registry.WEBHOOK_SECRET_FIELDS
+WEBHOOK_FIELD = CredentialField(
+    name=WEBHOOK_SECRET,
+    label="Webhook secret",
+    help_text="What the shop signs its webhooks with. A new one is taken beside the old one until you change it again.",
+    required=False,
+)
+
+
+def credential_fields(platform: str) -> tuple[CredentialField, ...]:
+    """What this platform asks for, the webhook secret included where it sends webhooks."""
+    adapter = registry.adapter_class(platform)
+    own = tuple(field for field in adapter.credential_fields if field.name not in registry.WEBHOOK_SECRET_FIELDS)
+    return (*own, WEBHOOK_FIELD) if adapter.capabilities.webhooks else own
+
+
+def names(platform: str, stored: dict[str, str]) -> list[str]:
+    """The form's fields for the credentials of a platform, in order."""
+    found = []
+    for field in credential_fields(platform):
+        found.append(PREFIX + field.name)
+        if forgettable(field, stored):
+            found.append(FORGET + field.name)
+    return found
+
+
+def forgettable(field: CredentialField, stored: dict[str, str]) -> bool:
+    return field.secret and not field.required and bool(stored.get(field.name))
+
+
+class AddressField(forms.URLField):
+    """An address; https where somebody leaves the beginning out."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"assume_scheme": "https", **kwargs})
+
+
+class ConnectionForm(forms.ModelForm):
+    """Subclasses made by `form_for` carry the platform, what is stored and the credential fields."""
+
+    platform: ClassVar[str]
+    stored: ClassVar[dict[str, str]]
+
+    class Meta:
+        model = StoreConnection
+        fields = ("name", "base_url", "currency", "enabled")
+        field_classes = {"base_url": AddressField}
+        widgets = {"base_url": forms.URLInput(attrs={"class": "vTextField"})}
+
+    def clean_base_url(self) -> str:
+        address: str = self.cleaned_data["base_url"].rstrip("/")
+        problem = problem_of(address)
+        if problem:
+            raise forms.ValidationError(problem)
+        return address
+
+    def clean_currency(self) -> str:
+        currency: str = self.cleaned_data["currency"].strip().upper()
+        if len(currency) != 3 or not (currency.isascii() and currency.isalpha()):
+            raise forms.ValidationError("Write the currency as three letters, such as EUR.")
+        return currency
+
+    def changed_credentials(self) -> dict[str, str]:
+        """All credentials after this form: what is stored, with what was typed or forgotten."""
+        result = dict(self.stored)
+        for field in credential_fields(self.platform):
+            typed = self.cleaned_data.get(PREFIX + field.name, "").strip()
+            if self.cleaned_data.get(FORGET + field.name) or (not field.secret and not typed):
+                result.pop(field.name, None)
+            elif typed:
+                if field.name == WEBHOOK_SECRET and result.get(WEBHOOK_SECRET, typed) != typed:
+                    result[PREVIOUS_WEBHOOK_SECRET] = result[WEBHOOK_SECRET]
+                result[field.name] = typed
+        if WEBHOOK_SECRET not in result:
+            result.pop(PREVIOUS_WEBHOOK_SECRET, None)
+        return result
+
+    def seal(self, connection: StoreConnection) -> list[str]:
+        """Write the credentials onto the row. Returns the names of those that changed, never a value."""
+        after = self.changed_credentials()
+        changed = sorted(name for name in after.keys() | self.stored.keys() if after.get(name) != self.stored.get(name))
+        if changed:
+            connection.credentials = credentials.seal(after)
+        return changed
+
+
+def problem_of(address: str) -> str:
+    """Why this cannot be a shop's address; empty when it can."""
+    parts = urlsplit(address)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        return "Write the address alone, without a password, a question mark or a #."
+    if settings.ALLOW_PRIVATE_SHOP_ADDRESSES:
+        return ""
+    if parts.scheme != "https":
+        return "The address must start with https://, for credentials travel over it."
+    if parts.hostname == "localhost" or _private(parts.hostname or ""):
+        return "This address is inside a private network. A shop needs a public one."
+    return ""
+
+
+def _private(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False  # a name: what it stands for is checked at each call
+
+
+def form_for(*, platform: str, stored: dict[str, str], set_on: str) -> type[ConnectionForm]:
+    """The form for one platform; `set_on` says when credentials were last changed, in words."""
+    fields: dict[str, Any] = {"platform": platform, "stored": stored}
+    for field in credential_fields(platform):
+        fields[PREFIX + field.name] = form_field(field, stored=stored.get(field.name, ""), set_on=set_on)
+        if forgettable(field, stored):
+            fields[FORGET + field.name] = forms.BooleanField(label=f"Forget the {field.label.lower()}", required=False)
+    return type("PlatformConnectionForm", (ConnectionForm,), fields)
+
+
+def form_field(field: CredentialField, *, stored: str, set_on: str) -> forms.CharField:
+    """A secret is never filled in: an empty field keeps what is there."""
+    if not field.secret:
+        return forms.CharField(
+            label=field.label,
+            help_text=field.help_text,
+            required=field.required,
+            initial=stored,
+            max_length=500,
+            widget=forms.TextInput(attrs={"class": "vTextField"}),
+        )
+    kept = f"Set{set_on}. Leave empty to keep it." if stored else ""
+    hints = [kept, field.help_text]
+    if field.name == WEBHOOK_SECRET and not stored:
+        hints.append(f"For example {secrets.token_urlsafe(24)}")
+    return forms.CharField(
+        label=field.label,
+        help_text=" ".join(filter(None, hints)),
+        required=field.required and not stored,
+        max_length=2000,
+        widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password", "class": "vTextField"}),
+    )
