@@ -141,14 +141,16 @@ def test_refuses_a_reward_that_sold_out_meanwhile(visitor, customer, discount):
     assert balance(customer) == (1000, 0)
 
 
-def test_does_not_show_customers_what_is_meant_for_staff(visitor, customer, discount):
-    Reward.objects.update(connection=None)  # a discount without a shop: the merchant's mistake
+def test_does_not_show_customers_what_is_meant_for_staff(visitor, customer, gift, discount):
+    key = str(uuid.uuid4())
+    visitor.post(url(discount), {"key": key})
 
-    answer = visitor.post(url(discount), {"key": str(uuid.uuid4())})
+    answer = visitor.post(url(gift), {"key": key, **ADDRESS})  # a key that was spent on another reward
 
     assert answer.status_code == 409
     assert "This reward cannot be redeemed just now." in words(answer)
-    assert balance(customer) == (1000, 0)
+    assert "idempotency" not in words(answer)
+    assert balance(customer) == (700, 0)
 
 
 @pytest.mark.parametrize("key", ["", "x", "00000000-0000-0000-0000-00000000000g", "a" * 500])
