@@ -4,6 +4,7 @@ from datetime import datetime
 
 from loyalty.common.actors import Actor
 from loyalty.common.causes import Cause
+from loyalty.points.errors import MOST_POINTS, InvalidPoints
 from loyalty.points.models import PointsAccount, PointsTransaction, PointsTransactionNote, TransactionKind
 
 
@@ -21,7 +22,12 @@ def transaction(
     description: str = "",
     internal_note: str = "",
 ) -> PointsTransaction:
-    """Insert one transaction. Call it before the account's figures take the change: it needs the sum so far."""
+    """Insert one transaction. Call it before the account's figures take the change: it needs the sum so far.
+
+    Raises InvalidPoints when the customer would have more points than a figure holds.
+    """
+    if account.total + change > MOST_POINTS:
+        raise InvalidPoints(f"The customer would have more than {MOST_POINTS:,} points: that is too many.")
     entry = PointsTransaction.objects.create(
         customer_id=account.customer_id,
         kind=kind,
