@@ -1,0 +1,174 @@
+"""Import purchases as orders, by the batch: customers, orders, points and events of a batch are one transaction.
+
+What a run guarantees: a purchase is known by everything the file says of it and by how many equal lines came before
+it in the run. So the same purchases, in any order and any number of times, make the same orders once; lines that are
+equal in every column are as many orders as there are lines. A file with a corrected line is another purchase.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from loyalty.common import clock
+from loyalty.common.actors import SYSTEM
+from loyalty.common.causes import Cause, CauseType
+from loyalty.customers.models import Customer, CustomerIdentity, CustomerState
+from loyalty.events.models import Event
+from loyalty.merchant.models import Programme
+from loyalty.points import bulk, earning
+from loyalty.points.models import TransactionKind
+from loyalty.program.models import Order, OrderStatus
+from loyalty.program.purchases import Purchase
+
+SOURCE = "cdnow"
+CURRENCY = "USD"
+ONE_AT_A_TIME = 0x10A1_0001  # the advisory lock of imports: two of them at once take turns, batch by batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What one batch did."""
+
+    orders: int  # new ones
+    known: int  # imported before
+    customers: int  # new ones
+    points: int  # earned by the new orders, those included that expired long ago
+
+
+def begin() -> None:
+    """Forget how many equal lines an earlier run of this connection saw. Call it once, before the first batch."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMPORARY TABLE IF NOT EXISTS import_seen (content text PRIMARY KEY, times int NOT NULL)"
+        )
+        cursor.execute("TRUNCATE import_seen")
+
+
+@transaction.atomic
+def take(*, purchases: Sequence[Purchase], programme: Programme, now: datetime) -> Taken:
+    """Import the purchases of a batch that are not in yet: all of them, or none when it is interrupted.
+
+    An order counts from midnight of its day in the programme's time zone; its points are earned then, and expire as
+    the programme says, at once where that has passed already. Customers who are excluded earn none.
+    Raises InvalidPoints when a customer would hold more points than fit.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
+    named = _external_ids(purchases)
+    known = set(
+        Order.objects.filter(connection=None, external_id__in=named).values_list("external_id", flat=True).order_by()
+    )
+    fresh = {external_id: purchase for external_id, purchase in named.items() if external_id not in known}
+    customers, enrolled = _customers({purchase.customer for purchase in fresh.values()}, now=now)
+    orders = Order.objects.bulk_create(
+        Order(
+            connection=None,
+            external_id=external_id,
+            customer=customers[purchase.customer],
+            status=OrderStatus.COMPLETED,
+            total=purchase.amount,
+            currency=CURRENCY,
+            placed_at=clock.midnight(purchase.day, programme.zone),
+            changed_at=clock.midnight(purchase.day, programme.zone),
+            recorded_at=now,
+        )
+        for external_id, purchase in fresh.items()
+    )
+    credits_due = [credit for order in orders if (credit := _credit(order, programme=programme))]
+    bulk.credit_many(batch=credits_due, now=now)
+    Event.objects.bulk_create(
+        _event("order.completed", "order", order.pk, order.customer_id, now=now) for order in orders
+    )
+    return Taken(
+        orders=len(orders),
+        known=len(known),
+        customers=enrolled,
+        points=sum(credit.points for credit in credits_due),
+    )
+
+
+def _external_ids(purchases: Sequence[Purchase]) -> dict[str, Purchase]:
+    """A stable name for each purchase, in the order of the lines. The count of equal lines is kept by the database."""
+    counted = Counter(purchase.content for purchase in purchases)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO import_seen AS seen (content, times)
+            SELECT * FROM unnest(%s::text[], %s::int[])
+            ON CONFLICT (content) DO UPDATE SET times = seen.times + excluded.times
+            RETURNING content, times""",
+            [list(counted), list(counted.values())],
+        )
+        seen = {content: times - counted[content] for content, times in cursor.fetchall()}
+    named = {}
+    for purchase in purchases:
+        seen[purchase.content] += 1
+        named[f"{SOURCE}:{purchase.content}:{seen[purchase.content]}"] = purchase
+    return named
+
+
+def _customers(numbers: set[str], *, now: datetime) -> tuple[dict[str, Customer], int]:
+    """The customer behind each number of the file, and how many of them are new: without e-mail, known by the number."""
+    names = {f"{SOURCE}:{number}": number for number in sorted(numbers)}
+    found = {
+        names[identity.external_id]: identity.customer
+        for identity in CustomerIdentity.objects.filter(connection=None, external_id__in=names).select_related(
+            "customer"
+        )
+    }
+    missing = [name for name, number in names.items() if number not in found]
+    made = Customer.objects.bulk_create(Customer(state=CustomerState.CANDIDATE) for _ in missing)
+    CustomerIdentity.objects.bulk_create(
+        CustomerIdentity(customer=customer, connection=None, external_id=name)
+        for customer, name in zip(made, missing, strict=True)
+    )
+    Event.objects.bulk_create(
+        event
+        for customer in made
+        for event in (
+            _event("customer.enrolled", "customer", customer.pk, customer.pk, now=now, state=str(customer.state)),
+            _event("customer.identity_added", "customer", customer.pk, customer.pk, now=now, connection_id=None),
+        )
+    )
+    found |= {names[name]: customer for customer, name in zip(made, missing, strict=True)}
+    return found, len(made)
+
+
+def _credit(order: Order, *, programme: Programme) -> bulk.Credit | None:
+    """What the order earns: the same as one that a shop tells of."""
+    points = int(order.total) * programme.points_per_unit
+    if order.customer is None or order.customer.state == CustomerState.DISABLED or points <= 0:
+        return None
+    available_at = order.placed_at
+    if programme.pending_days:
+        available_at = clock.start_of_day(order.placed_at, programme.pending_days, programme.zone)
+    return bulk.Credit(
+        customer_id=order.customer.pk,
+        points=points,
+        kind=TransactionKind.EARNING,
+        cause=Cause(CauseType.ORDER, order.pk),
+        actor=SYSTEM,
+        idempotency_key=f"order:{order.pk}",
+        available_at=available_at,
+        expires_at=earning.lot_expiry(programme=programme, available_at=available_at),
+        effective_at=order.placed_at,
+    )
+
+
+def _event(
+    kind: str, subject: str, subject_id: int, customer_id: int | None, *, now: datetime, **data: object
+) -> Event:
+    """An event as `events.log` writes it, marked as imported so that nobody is told of it as news."""
+    return Event(
+        kind=kind,
+        occurred_at=now,
+        actor_kind=SYSTEM.kind,
+        actor_id=SYSTEM.id,
+        subject_type=subject,
+        subject_id=subject_id,
+        customer_id=customer_id,
+        data={**data, "imported": True},
+    )
