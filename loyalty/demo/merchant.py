@@ -1,0 +1,95 @@
+"""Load the whole demo merchant. Again, it only mends what the outside changed: addresses, tokens, lost passwords."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.db import transaction
+
+from loyalty.common.actors import SYSTEM
+from loyalty.customers.models import CustomerIdentity
+from loyalty.demo import catalogue, history, logins, people, shops, texts, today
+from loyalty.demo.acts import World
+from loyalty.events import log
+from loyalty.merchant import queries as merchant
+from loyalty.merchant.models import ExpiryMode
+from loyalty.points import audit
+from platforms.models import StoreConnection
+from rewards.models import PointsProduct
+
+HISTORY, TODAY = "demo.history_loaded", "demo.today_loaded"
+PROGRAMME = {
+    "name": "Fern & Field Rewards",
+    "support_email": "rewards@example.com",
+    "time_zone": "Europe/Warsaw",
+    "currency": shops.CURRENCY,
+    "language": "en",
+    "expiry_mode": ExpiryMode.DAYS,
+    "expiry_days": 365,
+    "pending_days": 0,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What loading came to."""
+
+    fresh: bool  # the merchant was not there before
+    differences: list[str]  # what the audit of the ledger found
+
+
+def load(*, access: shops.ShopAccess, credentials_file: Path, now: datetime) -> Loaded:
+    """Make the demo merchant, or go on where an interrupted load stopped; what is there is left as it is.
+
+    Raises ShopUnreachable, CredentialsFileRefused.
+    """
+    file = logins.CredentialsFile(credentials_file)
+    shop, old_shop = shops.connect(access)
+    shops.register_webhooks(shop)
+    staff = logins.staff(file)
+    world = World(old_shop=old_shop, products={}, staff=staff)
+    fresh = not _done(HISTORY)
+    if fresh:
+        _load_history(world, shop=shop, now=now)
+    _find(world)
+    logins.customer(file, customer=world.customers[people.MAIN], now=now)
+    logins.api_key(file, manager_id=staff["manager"], now=now)
+    file.write()
+    if not _done(TODAY):
+        today.load(world=world, shop=shop, faults=shops.Faults(access), now=now)
+        _note(TODAY, now=now)
+    return Loaded(fresh=fresh, differences=[str(difference) for difference in audit.differences()])
+
+
+@transaction.atomic
+def _load_history(world: World, *, shop: StoreConnection, now: datetime) -> None:
+    """Programme, catalogue, people and past: all of it or nothing. No shop is asked."""
+    programme = merchant.programme()
+    for name, value in PROGRAMME.items():
+        setattr(programme, name, value)
+    programme.save()
+    world.products = catalogue.load(shop=shop, now=now)
+    history.load(world=world, now=now)
+    catalogue.sell_out(products=dict(world.products), now=now)
+    _note(HISTORY, now=now)
+
+
+def _find(world: World) -> None:
+    """Customers by their key, rewards by theirs, as they stand."""
+    world.customers = {
+        identity.external_id: identity.customer
+        for identity in CustomerIdentity.objects.filter(connection=world.old_shop).select_related("customer")
+    }
+    keys = {names["en"][0]: key for key, names in texts.NAMES.items()}
+    world.products = {
+        keys[product.reward.name]: product
+        for product in PointsProduct.objects.filter(reward__name__in=keys).select_related("reward").order_by("-pk")
+    }
+
+
+def _done(kind: str) -> bool:
+    return log.exists(kind=kind, subject_type="programme", subject_id=1)
+
+
+def _note(kind: str, *, now: datetime) -> None:
+    log.record(kind=kind, subject_type="programme", subject_id=1, actor=SYSTEM, now=now)
