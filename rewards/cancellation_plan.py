@@ -7,7 +7,7 @@ from loyalty.common import plans
 from loyalty.points import ledger
 from loyalty.points.errors import NotReversible
 from loyalty.points.returns import ReturnLine, Way
-from rewards import usage
+from rewards import issuing, usage
 from rewards.models import FulfillmentStatus, IssueWork, RedeemedReward, UsageStatus
 
 
@@ -80,6 +80,12 @@ def _pending_refusal(redeemed: RedeemedReward, *, now: datetime) -> str:
     work = IssueWork.objects.filter(pk=redeemed.pk).first()
     if work is not None and work.claimed_until is not None and work.claimed_until > now:
         return f"“{redeemed.name}” is being generated this moment: try again in a minute."
+    if (
+        work is not None
+        and work.in_doubt_since is not None
+        and not issuing.absence_counts(work.in_doubt_since, now=now)
+    ):
+        return f"The shop has not said whether it made “{redeemed.name}”: try again in a minute."
     if usage.open_cancellation(redeemed_reward_id=redeemed.pk) is not None:
         return f"“{redeemed.name}” is being canceled already."
     return ""

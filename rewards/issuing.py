@@ -38,10 +38,13 @@ from rewards.models import (
 )
 from rewards.types import registry as types
 
+AT_ONCE = 0.0
 MOST_ATTEMPTS = 12  # of a granted reward while the shop cannot be reached: about a day with the back-off below
 LONGEST_BACKOFF = timedelta(hours=3)
 CALL_TIMEOUT = 8.0
-LOOK_AGAIN = 0.5  # seconds between two look-ups of a code in doubt while somebody waits
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds between two questions about one reward; each pause doubles
+SOONEST = timedelta(seconds=5)  # between two workers' tries; a doubt that lasts is looked into ever more rarely, up to
+RAREST = timedelta(minutes=15)
 
 
 class Verdict(StrEnum):
@@ -63,7 +66,7 @@ def lease() -> timedelta:
 
 
 def take(*, redeemed_reward_id: int, now: datetime) -> Claim | None:
-    """Claim the work on one redeemed reward; none when it is decided, not due, or somebody else works on it.
+    """Claim the work on one redeemed reward; none when it is decided or somebody else works on it.
 
     Taking over from a holder whose claim ran out puts the code in doubt: they may have called before they died.
     """
@@ -107,34 +110,45 @@ def sweep(*, now: datetime, limit: int = 500) -> int:
 
 def work(*, claim: Claim, now: datetime, patience: float) -> Verdict:
     """Ask the shop until the reward is decided or `patience` (seconds) is over. Not inside a transaction."""
-    watch = Stopwatch(now)
+    watch, pause = Stopwatch(now), FIRST_PAUSE
     while True:
-        verdict = _round(claim, watch, timeout=min(CALL_TIMEOUT, max(patience - watch.elapsed, 1.0)))
-        if verdict is not None:
+        verdict = _round(claim, watch, patience=patience)
+        if isinstance(verdict, Verdict):
             return verdict
-        if watch.elapsed + LOOK_AGAIN >= patience:
+        wait = max(verdict, pause)
+        if watch.elapsed + wait >= patience:
             return _put_off(claim, now=watch.now)
-        time.sleep(LOOK_AGAIN)
+        time.sleep(wait)
+        pause = min(pause * 2, LONGEST_PAUSE)
 
 
-def _round(claim: Claim, watch: Stopwatch, *, timeout: float) -> Verdict | None:
-    """One question to the shop and what follows from the answer; None: not decided, ask again."""
+def _round(claim: Claim, watch: Stopwatch, *, patience: float) -> Verdict | float:
+    """One question to the shop and what follows from the answer.
+
+    A number: not decided, ask again, and not before so many seconds.
+    """
     redeemed = RedeemedReward.objects.select_related("code", "reward").get(pk=claim.redeemed_reward_id)
     waiting = IssueWork.objects.filter(pk=redeemed.pk, claim=claim.token).first()
     if waiting is None:
         return _verdict_of(redeemed)
     try:
+        timeout = min(CALL_TIMEOUT, max(patience - watch.elapsed, 1.0))
         adapter = platforms.adapter_for(connection_of(redeemed), timeout=timeout)
     except DomainError as refusal:
         return _fail(claim, Failure(refusal.code, refusal.sentence), watch)
     if waiting.in_doubt_since is not None:
         return _look_up(claim, redeemed, adapter, watch, in_doubt_since=waiting.in_doubt_since)
-    return _create(claim, redeemed, adapter, watch)
+    if waiting.attempts >= MOST_ATTEMPTS:
+        return _fail(claim, Failure("gave_up", _gave_up(redeemed)), watch)
+    return _create(claim, redeemed, adapter, watch, patience=patience)
 
 
-def _create(claim: Claim, redeemed: RedeemedReward, adapter: Adapter, watch: Stopwatch) -> Verdict | None:
+def _create(
+    claim: Claim, redeemed: RedeemedReward, adapter: Adapter, watch: Stopwatch, *, patience: float
+) -> Verdict | float:
     started_at = watch.now
-    IssueWork.objects.filter(pk=redeemed.pk, claim=claim.token).update(attempts=F("attempts") + 1)
+    if not IssueWork.objects.filter(pk=redeemed.pk, claim=claim.token).update(attempts=F("attempts") + 1):
+        return Verdict.WAITING  # our claim is over: whoever took it over, or canceled, must be able to rely on that
     answer = adapter.create_code(types.type_of(redeemed.type).spec(redeemed, _code(redeemed)))
     _note(redeemed, "create", answer, started_at=started_at, finished_at=watch.now)
     match answer.outcome:
@@ -148,31 +162,39 @@ def _create(claim: Claim, redeemed: RedeemedReward, adapter: Adapter, watch: Sto
             IssueWork.objects.filter(pk=redeemed.pk, claim=claim.token, in_doubt_since__isnull=True).update(
                 in_doubt_since=watch.now
             )
-            return None
+            return AT_ONCE
         case Outcome.NOT_SENT | Outcome.THROTTLED:
-            return _nothing_done(claim, redeemed, answer, watch)
+            return _nothing_done(claim, redeemed, answer, watch, patience=patience)
 
 
 def _look_up(
     claim: Claim, redeemed: RedeemedReward, adapter: Adapter, watch: Stopwatch, *, in_doubt_since: datetime | None
-) -> Verdict | None:
-    """Ask whether the code is there. Ours: issued. Foreign: a new code. Absent for long enough: it never was made."""
+) -> Verdict | float:
+    """Ask whether the code is there. Ours: issued. Foreign: a new code. Absent for long enough: it never was made.
+
+    `in_doubt_since` is None when the shop itself has just said that it has the code: one it does not show is foreign.
+    """
     started_at = watch.now
     answer = adapter.find_code(_code(redeemed))
     _note(redeemed, "find", answer, started_at=started_at, finished_at=watch.now)
     if not answer.ok:
-        return None
+        return answer.retry_after or AT_ONCE
     if answer.value is not None and is_ours(redeemed, answer.value):
         return _issue(claim, answer.value, EvidenceKind.FOUND, answer, watch)
-    if answer.value is not None:
+    if answer.value is not None or in_doubt_since is None:
         return _replace_code(claim, redeemed, watch)
-    if in_doubt_since is None or watch.now - in_doubt_since < timedelta(seconds=settings.ABSENCE_PROVED_AFTER_SECONDS):
-        return None  # the request may still be under way inside the shop
+    if not absence_counts(in_doubt_since, now=watch.now):
+        return AT_ONCE  # the request may still be under way inside the shop
     if redeemed.origin == Origin.REDEMPTION:
         reason = "The shop did not answer in time, and it has no such code: nothing was made there."
         return _fail(claim, Failure("not_made", reason), watch)
     IssueWork.objects.filter(pk=redeemed.pk, claim=claim.token).update(in_doubt_since=None)
-    return None
+    return _later(claim, redeemed, watch)
+
+
+def absence_counts(in_doubt_since: datetime, *, now: datetime) -> bool:
+    """Whether "no such code" is proof by now: no request of before can still be under way inside the shop."""
+    return now - in_doubt_since >= timedelta(seconds=settings.ABSENCE_PROVED_AFTER_SECONDS)
 
 
 def is_ours(redeemed: RedeemedReward, found: PlatformCode) -> bool:
@@ -184,7 +206,7 @@ def is_ours(redeemed: RedeemedReward, found: PlatformCode) -> bool:
     )
 
 
-def _replace_code(claim: Claim, redeemed: RedeemedReward, watch: Stopwatch) -> Verdict | None:
+def _replace_code(claim: Claim, redeemed: RedeemedReward, watch: Stopwatch) -> Verdict | float:
     """The shop has somebody else's code of that name: commit another one and go on with it."""
     with transaction.atomic():
         row = RedeemedReward.objects.select_for_update(of=("self",)).select_related("reward").get(pk=redeemed.pk)
@@ -192,7 +214,7 @@ def _replace_code(claim: Claim, redeemed: RedeemedReward, watch: Stopwatch) -> V
             return Verdict.WAITING
         row.code = new_code(reward=row.reward, now=watch.now)
         row.save(update_fields=["code"])
-    return None
+    return AT_ONCE
 
 
 def _issue(
@@ -263,14 +285,33 @@ def _fail(claim: Claim, failure: Failure, watch: Stopwatch) -> Verdict:
     return Verdict.FAILED
 
 
-def _nothing_done(claim: Claim, redeemed: RedeemedReward, answer: Answer[PlatformCode], watch: Stopwatch) -> Verdict:
-    """The shop could not be reached, or wants us to wait: nothing was made. A redemption ends here, a grant waits."""
-    waiting = IssueWork.objects.get(pk=redeemed.pk)
-    if redeemed.origin == Origin.REDEMPTION or waiting.attempts >= MOST_ATTEMPTS:
-        return _fail(claim, Failure(str(answer.outcome), answer.reason), watch)
-    wait = timedelta(seconds=answer.retry_after) if answer.retry_after else backoff(waiting.attempts)
-    _let_go(claim, due_at=watch.now + wait)
+def _nothing_done(
+    claim: Claim, redeemed: RedeemedReward, answer: Answer[PlatformCode], watch: Stopwatch, *, patience: float
+) -> Verdict | float:
+    """The shop could not be reached, or wants us to wait: nothing was made. A grant is tried again later.
+
+    A redemption waits when the shop says for how long and that is within the caller's patience; else it ends here.
+    """
+    if redeemed.origin != Origin.REDEMPTION:
+        return _later(claim, redeemed, watch, wait=answer.retry_after)
+    if answer.retry_after and watch.elapsed + answer.retry_after < patience:
+        return answer.retry_after
+    return _fail(claim, Failure(str(answer.outcome), answer.reason), watch)
+
+
+def _later(claim: Claim, redeemed: RedeemedReward, watch: Stopwatch, *, wait: float | None = None) -> Verdict:
+    """Leave a grant to a later try: when the shop said so, else the more tries there were, the later."""
+    waiting = IssueWork.objects.filter(pk=redeemed.pk, claim=claim.token).first()
+    if waiting is not None:
+        pause = timedelta(seconds=wait) if wait else backoff(waiting.attempts)
+        _let_go(claim, due_at=watch.now + pause)
     return Verdict.WAITING
+
+
+def _gave_up(redeemed: RedeemedReward) -> str:
+    last = IssueAttempt.objects.filter(redeemed_reward=redeemed, call="create").order_by("-id").first()
+    said = f" Its last answer: {last.reason}" if last is not None and last.reason else ""
+    return f"The shop did not make it in {MOST_ATTEMPTS} tries.{said}"
 
 
 def backoff(attempts: int) -> timedelta:
@@ -280,7 +321,10 @@ def backoff(attempts: int) -> timedelta:
 
 
 def _put_off(claim: Claim, *, now: datetime) -> Verdict:
-    _let_go(claim, due_at=now + timedelta(seconds=5))
+    """Our patience is over. A worker goes on: soon, and ever more rarely the longer a doubt has lasted."""
+    waiting = IssueWork.objects.filter(pk=claim.redeemed_reward_id, claim=claim.token).first()
+    lasted = now - waiting.in_doubt_since if waiting is not None and waiting.in_doubt_since is not None else SOONEST
+    _let_go(claim, due_at=now + max(SOONEST, min(lasted / 2, RAREST)))
     redeemed = RedeemedReward.objects.get(pk=claim.redeemed_reward_id)
     return _verdict_of(redeemed)
 
