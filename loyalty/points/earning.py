@@ -2,14 +2,17 @@
 
 from datetime import datetime
 
+from django.db import transaction
+
 from loyalty.common import clock
 from loyalty.common.actors import Actor
 from loyalty.common.causes import Cause
 from loyalty.merchant.models import ExpiryMode, Programme
-from loyalty.points import ledger
+from loyalty.points import ledger, locking
 from loyalty.points.models import PointsTransaction, TransactionKind
 
 
+@transaction.atomic
 def earn(
     *,
     customer_id: int,
@@ -22,13 +25,17 @@ def earn(
     idempotency_key: str,
     description: str = "",
 ) -> PointsTransaction:
-    """Credit earned points, effective when they were earned. The same key never credits twice.
+    """Credit earned points, effective when they were earned.
 
-    Raises UnknownCustomer, InvalidPoints, IdempotencyConflict.
+    The same key never credits twice: it gives back what was credited then, whatever it would be worth by now. Later
+    news of what earned the points is not a second earning, and no mistake of the caller either.
+    Raises UnknownCustomer, InvalidPoints.
     """
-    available_at = earned_at
-    if programme.pending_days:
-        available_at = clock.start_of_day(earned_at, programme.pending_days, programme.zone)
+    locking.lock(customer_id=customer_id, now=now)
+    before = PointsTransaction.objects.filter(idempotency_key=idempotency_key).first()
+    if before is not None:
+        return before
+    available_at = lot_start(programme=programme, earned_at=earned_at)
     return ledger.credit(
         customer_id=customer_id,
         points=points,
@@ -42,6 +49,13 @@ def earn(
         idempotency_key=idempotency_key,
         description=description,
     )
+
+
+def lot_start(*, programme: Programme, earned_at: datetime) -> datetime:
+    """When earned points become available: at once, or at the beginning of a day in the programme's zone."""
+    if not programme.pending_days:
+        return earned_at
+    return clock.start_of_day(earned_at, programme.pending_days, programme.zone)
 
 
 def lot_expiry(*, programme: Programme, available_at: datetime) -> datetime | None:

@@ -142,9 +142,7 @@ def _credit(order: Order, *, programme: Programme) -> bulk.Credit | None:
     points = int(order.total) * programme.points_per_unit
     if order.customer is None or order.customer.state == CustomerState.DISABLED or points <= 0:
         return None
-    available_at = order.placed_at
-    if programme.pending_days:
-        available_at = clock.start_of_day(order.placed_at, programme.pending_days, programme.zone)
+    available_at = earning.lot_start(programme=programme, earned_at=order.placed_at)
     return bulk.Credit(
         customer_id=order.customer.pk,
         points=points,

@@ -29,9 +29,6 @@ from tests.factories.points import NOW
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("ledger_stays_proved")]
 
 HOUR = timedelta(hours=1)
-EARNS_AGAIN = pytest.mark.xfail(
-    strict=True, reason="An order that has earned is credited again, and refused when the points would differ."
-)
 PLACED, COMPLETED, CANCELLED = adapter.OrderStatus.PLACED, adapter.OrderStatus.COMPLETED, adapter.OrderStatus.CANCELLED
 
 
@@ -125,7 +122,6 @@ def test_the_same_news_again_changes_nothing(shop, customer):
     assert Event.objects.filter(subject_type="order").count() == 1
 
 
-@EARNS_AGAIN
 def test_newer_news_replaces_what_is_stored_and_does_not_earn_twice(shop, customer):
     record(shop, told(codes=(AppliedCode(code="OLD"),)))
 
@@ -136,7 +132,6 @@ def test_newer_news_replaces_what_is_stored_and_does_not_earn_twice(shop, custom
     assert balance(customer) == 59
 
 
-@EARNS_AGAIN
 def test_the_same_news_after_the_programme_changed_its_rate_changes_nothing(shop, customer):
     record(shop, told())
     Programme.objects.update_or_create(pk=1, defaults={"points_per_unit": 3})
