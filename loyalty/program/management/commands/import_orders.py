@@ -1,10 +1,14 @@
 """`manage.py import_orders FILE`: bring a purchase history in as orders, with the points they earned."""
 
+import signal
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from threading import Event
+from types import FrameType, TracebackType
 from typing import IO, Any, Self
 
 from django.core.management.base import BaseCommand, CommandError
@@ -88,6 +92,24 @@ class Tally:
         )
 
 
+@contextmanager
+def heeding_interrupts() -> Iterator[Event]:
+    """Ctrl-C is heard between two batches, so that exactly what is said to be in is in. A second one ends at once."""
+    heard = Event()
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if heard.is_set():
+            raise KeyboardInterrupt
+        heard.set()
+
+    before = signal.signal(signal.SIGINT, hear)
+    try:
+        yield heard
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def batch_size(text: str) -> int:
     try:
         size = int(text)
@@ -127,8 +149,14 @@ class Command(BaseCommand):
         tally = Tally()
         try:
             today = timezone.now().astimezone(programme.zone).date()
-            with PurchaseFile(source, today=today) as file, BadLines(errors, source=source) as bad:
-                self._import(file, bad, tally, size=options["batch_size"], limit=options["limit"])
+            with (
+                PurchaseFile(source, today=today) as file,
+                BadLines(errors, source=source) as bad,
+                heeding_interrupts() as interrupted,
+            ):
+                self._import(
+                    file, bad, tally, size=options["batch_size"], limit=options["limit"], interrupted=interrupted
+                )
         except DomainError as refusal:
             raise CommandError(f"{refusal.sentence} So far: {tally}.", returncode=UNREADABLE) from refusal
         except KeyboardInterrupt:
@@ -141,10 +169,14 @@ class Command(BaseCommand):
             self.stderr.write(f"{bad.count:,} lines were not imported. Which and why: {errors}")
             sys.exit(SOME_BAD)
 
-    def _import(self, file: PurchaseFile, bad: BadLines, tally: Tally, *, size: int, limit: int | None) -> None:
+    def _import(
+        self, file: PurchaseFile, bad: BadLines, tally: Tally, *, size: int, limit: int | None, interrupted: Event
+    ) -> None:
         imports.begin()
         batch: list[Purchase] = []
         for line in file:
+            if interrupted.is_set():
+                raise KeyboardInterrupt
             tally.lines += 1
             if isinstance(line, BadLine):
                 bad.add(line)
