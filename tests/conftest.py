@@ -78,6 +78,19 @@ def django_db_modify_db_settings(test_slot: int) -> None:
     app.conf.update(broker_url=settings.CELERY_BROKER_URL)
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The usual set-up; at the end, sessions of processes that were killed a moment ago do not keep the database."""
+    yield
+    from django.db import connection
+
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid()"
+        )
+
+
 def own_broker(url: str, *, slot: int) -> str:
     """The same Redis or Valkey, another of its numbered databases."""
     parts = urlsplit(url)
