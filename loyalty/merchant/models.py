@@ -11,6 +11,7 @@ class ExpiryMode(models.TextChoices):
     DAYS = "days", "Days after earning"
     MONTH_END = "month_end", "End of the month"
     YEAR_END = "year_end", "End of the year"
+    IDLE = "idle", "Days without activity"
 
 
 class ReturnPolicy(models.TextChoices):
@@ -19,6 +20,14 @@ class ReturnPolicy(models.TextChoices):
     GRACE = "grace", "Give them some days of grace"
     STRICT = "strict", "They expire at once"
     ORIGINAL = "original", "Give them the life they had left when they were spent"
+
+
+class ShortfallPolicy(models.TextChoices):
+    """What becomes of points a refund takes back when the customer has spent them already."""
+
+    OPEN = "open", "Leave it open, for a person to decide"
+    COLLECT = "collect", "Collect it from the next points earned"
+    WAIVE = "waive", "Waive it"
 
 
 def validate_time_zone(name: str) -> None:
@@ -40,10 +49,23 @@ class Programme(models.Model):
 
     points_per_unit = models.PositiveIntegerField(default=1, help_text="Points earned per whole unit of currency.")
     expiry_mode = models.CharField(max_length=10, choices=ExpiryMode, default=ExpiryMode.NEVER)
-    expiry_days = models.PositiveIntegerField(default=365, help_text="For “days after earning”.")
+    expiry_days = models.PositiveIntegerField(
+        default=365, help_text="For “days after earning” and “days without activity”."
+    )
     pending_days = models.PositiveIntegerField(default=0, help_text="Days before earned points can be spent.")
     return_policy = models.CharField(max_length=10, choices=ReturnPolicy, default=ReturnPolicy.GRACE)
     grace_days = models.PositiveIntegerField(default=30)
+    shortfall_policy = models.CharField(max_length=10, choices=ShortfallPolicy, default=ShortfallPolicy.OPEN)
+    shortfall_blocks = models.BooleanField(
+        "open shortfalls count against the balance",
+        default=False,
+        help_text="The balance is shown less what is owed, below zero if need be, and nothing can be redeemed until "
+        "nothing is owed.",
+    )
+    transfers_allowed = models.BooleanField(default=False, help_text="Customers' points may be moved between them.")
+    adjustment_text = models.CharField(
+        max_length=200, blank=True, help_text="What customers read of an adjustment without a note of its own."
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

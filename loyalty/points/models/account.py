@@ -17,8 +17,11 @@ class PointsAccount(models.Model):
     balance = models.PositiveIntegerField(default=0)  # can be spent now
     pending = models.PositiveIntegerField(default=0)  # in lots that are not available yet
     held = models.PositiveIntegerField(default=0)  # set aside by open holds
+    owed = models.PositiveIntegerField(default=0)  # what open shortfalls still lack
     settled_at = models.DateTimeField()
     next_edge_at = models.DateTimeField(null=True)  # the next instant at which an open lot matures or expires
+    last_activity_at = models.DateTimeField(null=True)  # when points were last earned, redeemed, adjusted or moved
+    has_idle_lots = models.BooleanField(default=False)  # some lot's end moves with activity: see PointsLot.idle_days
 
     class Meta:
         verbose_name = "points account"
@@ -26,6 +29,7 @@ class PointsAccount(models.Model):
             models.CheckConstraint(condition=Q(balance__gte=0), name="account_balance_not_negative"),
             models.CheckConstraint(condition=Q(pending__gte=0), name="account_pending_not_negative"),
             models.CheckConstraint(condition=Q(held__gte=0), name="account_held_not_negative"),
+            models.CheckConstraint(condition=Q(owed__gte=0), name="account_owed_not_negative"),
         ]
         indexes = [
             models.Index(fields=["next_edge_at"], name="account_due", condition=Q(next_edge_at__isnull=False)),

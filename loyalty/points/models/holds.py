@@ -17,7 +17,10 @@ class HoldState(models.TextChoices):
 
 
 class PointsHold(models.Model):
-    """The lots are charged and the balance falls, but no transaction is written until the hold is captured."""
+    """The lots are charged and the balance falls, but no transaction is written until the hold is captured.
+
+    A hold may be captured in part: what its transaction does not take is released to the lots it came from.
+    """
 
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="points_holds", db_index=False)
     points = models.PositiveIntegerField()
@@ -31,6 +34,9 @@ class PointsHold(models.Model):
     )
     created_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)  # an integrator's time limit; the reward decides about its own holds
+    idempotency_key = models.CharField(max_length=120, null=True, unique=True)  # noqa: DJ001 (null: no key given)
+    description = models.CharField(max_length=500, blank=True)  # the customer reads it once the hold is captured
 
     class Meta:
         verbose_name = "hold"
@@ -51,6 +57,7 @@ class PointsHold(models.Model):
         indexes = [
             models.Index(fields=["customer", "id"], name="hold_customer"),
             models.Index(fields=["cause_type", "cause_id"], name="hold_cause"),
+            models.Index(fields=["expires_at"], name="hold_due", condition=Q(state="open", expires_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -83,7 +90,7 @@ class PointsHoldCharge(models.Model):
 
 
 class PointsHoldRelease(models.Model):
-    """Into which lot a released charge went: its own, or one that stands in for it when it expired meanwhile."""
+    """Into which lot what was not captured of a charge went: its own, or one that stands in for it when it expired."""
 
     charge = models.OneToOneField(PointsHoldCharge, on_delete=models.PROTECT, related_name="release")
     lot = models.ForeignKey(PointsLot, on_delete=models.PROTECT, related_name="hold_releases")

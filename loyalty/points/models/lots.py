@@ -25,6 +25,7 @@ class PointsLot(models.Model):
     open = models.BooleanField(default=True)  # something remains; it stands in indexes instead of `remaining`
     available_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True)  # exclusive: the first instant at which it is gone
+    idle_days = models.PositiveIntegerField(null=True)  # its end moves: so many days after the customer's last activity
     created_at = models.DateTimeField()
 
     class Meta:
@@ -40,6 +41,9 @@ class PointsLot(models.Model):
             models.CheckConstraint(
                 condition=Q(expires_at__isnull=True) | Q(expires_at__gt=F("available_at")),
                 name="lot_expires_after_available",
+            ),
+            models.CheckConstraint(
+                condition=Q(idle_days__isnull=True) | Q(expires_at__isnull=False), name="lot_idle_has_end"
             ),
         ]
         indexes = [
@@ -57,14 +61,50 @@ class PointsLot(models.Model):
                     "origin",
                     "points",
                     "available_at",
-                    "expires_at",
+                    "idle_days",
                     "created_at",
                 ],
+            ),
+            pgtrigger.Trigger(
+                name="lot_end_explained",
+                operation=pgtrigger.Update,
+                when=pgtrigger.Before,
+                condition=pgtrigger.Q(old__expires_at__df=pgtrigger.F("new__expires_at"), old__idle_days__isnull=True),
+                func="""
+                    IF NOT EXISTS (
+                        SELECT 1 FROM points_pointslotchange c
+                        WHERE c.lot_id = OLD.id AND c.expires_before IS NOT DISTINCT FROM OLD.expires_at
+                          AND c.expires_after IS NOT DISTINCT FROM NEW.expires_at
+                    ) THEN
+                        RAISE EXCEPTION 'The end of lot % moves only with a row that says why.', OLD.id;
+                    END IF;
+                    RETURN NEW;
+                    """,
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.remaining} of {self.points} points"
+
+
+class PointsLotChange(models.Model):
+    """Staff applied a changed expiry policy to a lot that existed: its end before and after. Insert-only."""
+
+    lot = models.ForeignKey(PointsLot, on_delete=models.PROTECT, related_name="changes")
+    expires_before = models.DateTimeField(null=True)
+    expires_after = models.DateTimeField(null=True)
+    actor_kind = models.CharField(max_length=20)
+    actor_id = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "change of a lot's end"
+        triggers = [
+            pgtrigger.Protect(name="lot_change_insert_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return f"Lot {self.lot_id}: {self.expires_before} to {self.expires_after}"
 
 
 class PointsAllocation(models.Model):

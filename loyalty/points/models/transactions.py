@@ -13,6 +13,9 @@ class TransactionKind(models.TextChoices):
     ADJUSTMENT = "adjustment", "Adjusted"
     EXPIRY = "expiry", "Expired"
     REVERSAL = "reversal", "Returned"
+    CLAWBACK = "clawback", "Taken back"  # an order was refunded
+    TRANSFER = "transfer", "Moved"  # between two customers: one of each sign
+    CANCELLATION = "cancellation", "Credit canceled"  # what was left of a wrong credit
 
 
 class PointsTransaction(models.Model):
@@ -39,14 +42,18 @@ class PointsTransaction(models.Model):
             models.CheckConstraint(
                 condition=(
                     Q(kind__in=["earning", "reversal"], points_change__gt=0)
-                    | Q(kind__in=["redemption", "expiry"], points_change__lt=0)
-                    | Q(kind="adjustment")
+                    | Q(kind__in=["redemption", "expiry", "clawback", "cancellation"], points_change__lt=0)
+                    | Q(kind__in=["adjustment", "transfer"])
                 ),
                 name="transaction_sign_fits_kind",
             ),
             models.CheckConstraint(
-                condition=Q(kind="reversal", reverses__isnull=False) | (~Q(kind="reversal") & Q(reverses__isnull=True)),
+                condition=Q(kind__in=["reversal", "cancellation"], reverses__isnull=False)
+                | (~Q(kind__in=["reversal", "cancellation"]) & Q(reverses__isnull=True)),
                 name="transaction_reversal_names_what",
+            ),
+            models.UniqueConstraint(
+                fields=["reverses"], condition=Q(kind="cancellation"), name="transaction_credit_cancelled_once"
             ),
             models.CheckConstraint(condition=~Q(reverses=F("id")), name="transaction_not_its_own_reversal"),
         ]
