@@ -120,24 +120,46 @@ RULES: dict[str, str] = {
         LEFT JOIN (SELECT lot_id, SUM(points) AS points FROM points_pointsholdrelease GROUP BY 1) h ON h.lot_id = l.id
         WHERE (%(customer)s::bigint IS NULL OR l.customer_id = %(customer)s::bigint)
           AND l.origin_id IS NOT NULL AND l.points <> COALESCE(r.points, 0) + COALESCE(h.points, 0)""",
+    "Owed = what open shortfalls lack": """
+        SELECT a.customer_id, 'account owed', a.owed, COALESCE(s.points, 0)
+        FROM points_pointsaccount a
+        LEFT JOIN (SELECT customer_id, SUM("left") AS points FROM points_pointsshortfall WHERE state = 'open'
+                   GROUP BY 1) s ON s.customer_id = a.customer_id
+        WHERE (%(customer)s::bigint IS NULL OR a.customer_id = %(customer)s::bigint)
+          AND a.owed <> COALESCE(s.points, 0)""",
+    "What a shortfall lacks = points - payments": """
+        SELECT s.customer_id, 'shortfall ' || s.id, s."left", s.points - COALESCE(p.points, 0)
+        FROM points_pointsshortfall s
+        LEFT JOIN (SELECT shortfall_id, SUM(points) AS points FROM points_pointsshortfallpayment GROUP BY 1) p
+               ON p.shortfall_id = s.id
+        WHERE (%(customer)s::bigint IS NULL OR s.customer_id = %(customer)s::bigint)
+          AND s."left" <> s.points - COALESCE(p.points, 0)""",
+    "What clawbacks of an earning took and lack = what was due": """
+        SELECT MAX(c.customer_id), 'earning ' || c.earning_id, MAX(c.due), SUM(c.taken + c.short)
+        FROM points_pointsclawback c
+        WHERE %(customer)s::bigint IS NULL OR c.customer_id = %(customer)s::bigint
+        GROUP BY c.earning_id HAVING MAX(c.due) <> SUM(c.taken + c.short)""",
+    "Both sides of a transfer": """
+        SELECT t.sender_id, 'transfer ' || t.id, t.points, LEAST(-d.points_change, c.points_change)
+        FROM points_pointstransfer t
+        JOIN points_pointstransaction d ON d.id = t.debit_id JOIN points_pointstransaction c ON c.id = t.credit_id
+        WHERE (%(customer)s::bigint IS NULL OR %(customer)s::bigint IN (t.sender_id, t.receiver_id))
+          AND (t.points <> -d.points_change OR t.points <> c.points_change
+               OR d.customer_id <> t.sender_id OR c.customer_id <> t.receiver_id)""",
     "A hold = its charges": """
         SELECT h.customer_id, 'hold ' || h.id, h.points, COALESCE(c.points, 0)
         FROM points_pointshold h
         LEFT JOIN (SELECT hold_id, SUM(points) AS points FROM points_pointsholdcharge GROUP BY 1) c ON c.hold_id = h.id
         WHERE (%(customer)s::bigint IS NULL OR h.customer_id = %(customer)s::bigint)
           AND h.points <> COALESCE(c.points, 0)""",
-    "A released hold = its releases": """
-        SELECT h.customer_id, 'hold ' || h.id, h.points, COALESCE(r.points, 0)
+    "A closed hold = its debit and its releases": """
+        SELECT h.customer_id, 'hold ' || h.id, h.points, COALESCE(-t.points_change, 0) + COALESCE(r.points, 0)
         FROM points_pointshold h
+        LEFT JOIN points_pointstransaction t ON t.id = h.transaction_id
         LEFT JOIN (SELECT c.hold_id, SUM(r.points) AS points FROM points_pointsholdrelease r
                    JOIN points_pointsholdcharge c ON c.id = r.charge_id GROUP BY 1) r ON r.hold_id = h.id
         WHERE (%(customer)s::bigint IS NULL OR h.customer_id = %(customer)s::bigint)
-          AND h.state = 'released' AND h.points <> COALESCE(r.points, 0)""",
-    "A captured hold = its debit": """
-        SELECT h.customer_id, 'hold ' || h.id, h.points, -t.points_change
-        FROM points_pointshold h JOIN points_pointstransaction t ON t.id = h.transaction_id
-        WHERE (%(customer)s::bigint IS NULL OR h.customer_id = %(customer)s::bigint)
-          AND h.points <> -t.points_change""",
+          AND h.state <> 'open' AND h.points <> COALESCE(-t.points_change, 0) + COALESCE(r.points, 0)""",
     "An adjustment = its transaction": """
         SELECT a.customer_id, 'adjustment ' || a.id, a.points, t.points_change
         FROM points_pointsadjustment a JOIN points_pointstransaction t ON t.id = a.transaction_id

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from loyalty.common.actors import SYSTEM, Actor
 from loyalty.common.causes import Cause, CauseType
 from loyalty.customers.models import Customer
-from loyalty.points import locking
+from loyalty.points import activity, locking
 from loyalty.points.errors import MOST_POINTS, IdempotencyConflict, InvalidPoints, UnknownCustomer, require_points
 from loyalty.points.models import PointsAccount, PointsAllocation, PointsLot, PointsTransaction, TransactionKind
 
@@ -30,6 +30,7 @@ class Credit:
     idempotency_key: str
     available_at: datetime | None = None
     expires_at: datetime | None = None
+    idle_days: int | None = None
     effective_at: datetime | None = None
 
 
@@ -45,6 +46,8 @@ def credit_many(*, batch: Sequence[Credit], now: datetime) -> int:
         require_points(credit.points)
     accounts = _lock({credit.customer_id for credit in batch}, now=now)
     fresh = _not_made_before(batch)
+    for customer_id, kind in sorted({(credit.customer_id, credit.kind) for credit in fresh}):
+        activity.note(account=accounts[customer_id], kind=kind)
     rows = _Rows()
     transaction_ids = iter(_next_ids(PointsTransaction, sum(1 + _has_ended(accounts, credit) for credit in fresh)))
     for credit, lot_id in zip(fresh, _next_ids(PointsLot, len(fresh)), strict=True):
@@ -134,14 +137,19 @@ def _credit(
         effective_at=credit.effective_at or now,
         recorded_at=now,
     )
+    available_at, expires_at = credit.available_at or now, credit.expires_at
+    if credit.idle_days is not None:
+        expires_at = activity.idle_end(account=account, idle_days=credit.idle_days, available_at=available_at)
+        account.has_idle_lots = True
     lot = PointsLot(
         pk=lot_id,
         customer_id=credit.customer_id,
         transaction_id=entry.pk,
         points=credit.points,
         remaining=credit.points,
-        available_at=credit.available_at or now,
-        expires_at=credit.expires_at,
+        available_at=available_at,
+        expires_at=expires_at,
+        idle_days=credit.idle_days,
         created_at=now,
     )
     rows.transactions.append(entry)
@@ -193,7 +201,7 @@ def _save(accounts: list[PointsAccount], rows: _Rows) -> None:
         accounts,
         update_conflicts=True,
         unique_fields=["customer"],
-        update_fields=["balance", "pending", "settled_at", "next_edge_at"],
+        update_fields=["balance", "pending", "settled_at", "next_edge_at", "last_activity_at", "has_idle_lots"],
     )
 
 

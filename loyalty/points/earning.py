@@ -9,6 +9,7 @@ from loyalty.common.actors import Actor
 from loyalty.common.causes import Cause
 from loyalty.merchant.models import ExpiryMode, Programme
 from loyalty.points import ledger, locking
+from loyalty.points.ledger import NewLot
 from loyalty.points.models import PointsTransaction, TransactionKind
 
 
@@ -35,31 +36,37 @@ def earn(
     before = PointsTransaction.objects.filter(idempotency_key=idempotency_key).first()
     if before is not None:
         return before
-    available_at = lot_start(programme=programme, earned_at=earned_at)
-    return ledger.credit(
+    return ledger.credit_lots(
         customer_id=customer_id,
-        points=points,
+        lots=[new_lot(programme=programme, points=points, earned_at=earned_at)],
         kind=TransactionKind.EARNING,
         cause=cause,
         actor=actor,
         now=now,
-        available_at=available_at,
-        expires_at=lot_expiry(programme=programme, available_at=available_at),
         effective_at=earned_at,
         idempotency_key=idempotency_key,
         description=description,
     )
 
 
-def lot_start(*, programme: Programme, earned_at: datetime) -> datetime:
-    """When earned points become available: at once, or at the beginning of a day in the programme's zone."""
-    if not programme.pending_days:
-        return earned_at
-    return clock.start_of_day(earned_at, programme.pending_days, programme.zone)
+def new_lot(*, programme: Programme, points: int, earned_at: datetime) -> NewLot:
+    """The lot of points earned then: pending and expiring as the programme says now."""
+    available_at = earned_at
+    if programme.pending_days:
+        available_at = clock.start_of_day(earned_at, programme.pending_days, programme.zone)
+    return NewLot(
+        points=points,
+        available_at=available_at,
+        expires_at=lot_expiry(programme=programme, available_at=available_at),
+        idle_days=programme.expiry_days if programme.expiry_mode == ExpiryMode.IDLE else None,
+    )
 
 
 def lot_expiry(*, programme: Programme, available_at: datetime) -> datetime | None:
-    """When points that become available at that instant expire: at the end of a day in the programme's zone."""
+    """When points that become available at that instant expire: at the end of a day in the programme's zone.
+
+    None for those that never do, and for those whose end moves with the customer's activity.
+    """
     match programme.expiry_mode:
         case ExpiryMode.DAYS:
             return clock.end_of_day(available_at, programme.expiry_days, programme.zone)

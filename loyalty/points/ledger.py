@@ -3,6 +3,8 @@
 Each call locks the customer's account first, settles what time has done, and writes in the caller's transaction.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
@@ -11,11 +13,12 @@ from loyalty.common.actors import Actor
 from loyalty.common.causes import Cause
 from loyalty.merchant import queries as merchant
 from loyalty.merchant.models import ReturnPolicy
-from loyalty.points import allocation, locking, returns, rows
+from loyalty.points import activity, allocation, locking, returns, rows
 from loyalty.points.errors import (
     HoldClosed,
     IdempotencyConflict,
     InsufficientPoints,
+    InvalidPoints,
     NotReversible,
     require_points,
 )
@@ -32,6 +35,18 @@ from loyalty.points.models import (
     TransactionKind,
 )
 
+REVERSIBLE = (TransactionKind.REDEMPTION, TransactionKind.ADJUSTMENT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewLot:
+    """Points credited together. `available_at` None: now. With `idle_days` its end moves with activity."""
+
+    points: int
+    available_at: datetime | None = None
+    expires_at: datetime | None = None
+    idle_days: int | None = None
+
 
 @transaction.atomic
 def credit(
@@ -44,6 +59,7 @@ def credit(
     now: datetime,
     available_at: datetime | None = None,
     expires_at: datetime | None = None,
+    idle_days: int | None = None,
     effective_at: datetime | None = None,
     idempotency_key: str | None = None,
     description: str = "",
@@ -51,13 +67,44 @@ def credit(
 ) -> PointsTransaction:
     """Add points as one lot. A lot whose end has passed already is credited and expires in the same call.
 
+    With `idle_days` the lot ends so many days after the customer's last activity, and `expires_at` is not given.
     Raises UnknownCustomer, InvalidPoints, IdempotencyConflict.
     """
-    require_points(points)
+    return credit_lots(
+        customer_id=customer_id,
+        lots=[NewLot(points=points, available_at=available_at, expires_at=expires_at, idle_days=idle_days)],
+        kind=kind,
+        cause=cause,
+        actor=actor,
+        now=now,
+        effective_at=effective_at,
+        idempotency_key=idempotency_key,
+        description=description,
+        internal_note=internal_note,
+    )
+
+
+@transaction.atomic
+def credit_lots(
+    *,
+    customer_id: int,
+    lots: Sequence[NewLot],
+    kind: TransactionKind,
+    cause: Cause,
+    actor: Actor,
+    now: datetime,
+    effective_at: datetime | None = None,
+    idempotency_key: str | None = None,
+    description: str = "",
+    internal_note: str = "",
+) -> PointsTransaction:
+    """Add points by one transaction as several lots, each with its own beginning and end. As `credit` otherwise."""
+    points = require_points(sum(require_points(lot.points) for lot in lots))
     account = locking.lock(customer_id=customer_id, now=now)
     before = _made_before(idempotency_key, customer_id=customer_id, change=points, kind=kind)
     if before is not None:
         return before
+    activity.note(account=account, kind=kind)
     entry = rows.transaction(
         account=account,
         kind=kind,
@@ -70,9 +117,16 @@ def credit(
         description=description,
         internal_note=internal_note,
     )
-    _open_lot(
-        account=account, entry=entry, points=points, available_at=available_at or now, expires_at=expires_at, now=now
-    )
+    for lot in lots:
+        _open_lot(
+            account=account,
+            entry=entry,
+            points=lot.points,
+            available_at=lot.available_at or now,
+            expires_at=lot.expires_at,
+            idle_days=lot.idle_days,
+            now=now,
+        )
     account.save()
     locking.settle(account=account, now=now)
     return entry
@@ -100,35 +154,93 @@ def debit(
     before = _made_before(idempotency_key, customer_id=customer_id, change=-points, kind=kind)
     if before is not None:
         return before
-    charges = _charge(account=account, points=points, now=now)
-    entry = rows.transaction(
+    charges = _charge(account=account, points=points)
+    account.balance -= points
+    return _write_debit(
         account=account,
+        charges=charges,
         kind=kind,
-        change=-points,
         cause=cause,
         actor=actor,
         now=now,
+        total_before=account.total + points,
         idempotency_key=idempotency_key,
         description=description,
         internal_note=internal_note,
     )
-    PointsAllocation.objects.bulk_create(
-        PointsAllocation(transaction=entry, lot_id=charge.lot_id, points=charge.points) for charge in charges
-    )
-    account.balance -= points
-    account.save()
-    return entry
 
 
 @transaction.atomic
-def hold(*, customer_id: int, points: int, cause: Cause, actor: Actor, now: datetime) -> PointsHold:
+def debit_lots(
+    *,
+    customer_id: int,
+    charges: Sequence[allocation.Charge],
+    kind: TransactionKind,
+    cause: Cause,
+    actor: Actor,
+    now: datetime,
+    reverses: PointsTransaction | None = None,
+    idempotency_key: str | None = None,
+    description: str = "",
+    internal_note: str = "",
+) -> PointsTransaction:
+    """Take points from just these lots of the customer, pending ones among them. The caller chose them under the lock.
+
+    Raises UnknownCustomer, InvalidPoints, IdempotencyConflict. A lot that holds less breaks a constraint.
+    """
+    points = require_points(sum(require_points(charge.points) for charge in charges))
+    account = locking.lock(customer_id=customer_id, now=now)
+    before = _made_before(idempotency_key, customer_id=customer_id, change=-points, kind=kind)
+    if before is not None:
+        return before
+    taken = {charge.lot_id: charge.points for charge in charges}
+    waiting = PointsLot.objects.filter(pk__in=taken, customer_id=customer_id, available_at__gt=account.settled_at)
+    from_pending = sum(taken[lot_id] for lot_id in waiting.values_list("pk", flat=True))
+    total_before = account.total
+    account.pending -= from_pending
+    account.balance -= points - from_pending
+    locking.charge_lots(charges=taken)
+    return _write_debit(
+        account=account,
+        charges=charges,
+        kind=kind,
+        cause=cause,
+        actor=actor,
+        now=now,
+        total_before=total_before,
+        reverses=reverses,
+        idempotency_key=idempotency_key,
+        description=description,
+        internal_note=internal_note,
+    )
+
+
+@transaction.atomic
+def hold(
+    *,
+    customer_id: int,
+    points: int,
+    cause: Cause,
+    actor: Actor,
+    now: datetime,
+    expires_at: datetime | None = None,
+    idempotency_key: str | None = None,
+    description: str = "",
+) -> PointsHold:
     """Set points aside: the lots are charged and the balance falls, but no transaction is written yet.
 
-    Raises UnknownCustomer, InvalidPoints, InsufficientPoints. A second open hold for one cause breaks a constraint.
+    Raises UnknownCustomer, InvalidPoints, InsufficientPoints, IdempotencyConflict. A second open hold for one cause
+    breaks a constraint.
     """
     require_points(points)
     account = locking.lock(customer_id=customer_id, now=now)
-    charges = _charge(account=account, points=points, now=now)
+    if idempotency_key is not None:
+        before = PointsHold.objects.filter(idempotency_key=idempotency_key).first()
+        if before is not None:
+            if (before.customer_id, before.points) != (customer_id, points):
+                raise IdempotencyConflict(idempotency_key)
+            return before
+    charges = _charge(account=account, points=points)
     held = PointsHold.objects.create(
         customer_id=customer_id,
         points=points,
@@ -137,6 +249,9 @@ def hold(*, customer_id: int, points: int, cause: Cause, actor: Actor, now: date
         actor_kind=actor.kind,
         actor_id=actor.id,
         created_at=now,
+        expires_at=expires_at,
+        idempotency_key=idempotency_key,
+        description=description,
     )
     PointsHoldCharge.objects.bulk_create(
         PointsHoldCharge(hold=held, lot_id=charge.lot_id, points=charge.points) for charge in charges
@@ -149,33 +264,48 @@ def hold(*, customer_id: int, points: int, cause: Cause, actor: Actor, now: date
 
 @transaction.atomic
 def capture(
-    *, hold_id: int, kind: TransactionKind, actor: Actor, now: datetime, description: str = "", internal_note: str = ""
+    *,
+    hold_id: int,
+    kind: TransactionKind,
+    actor: Actor,
+    now: datetime,
+    points: int | None = None,
+    description: str = "",
+    internal_note: str = "",
 ) -> PointsTransaction:
     """Turn a hold into a debit of the very lots it charged. Capturing twice gives the same debit.
 
-    Raises HoldClosed when it was released.
+    With `points` only so many are spent, the lots that expire soonest first, and the rest is released.
+    Raises HoldClosed when it was released, or captured with another number of points; InvalidPoints.
     """
     held, account = _locked_hold(hold_id=hold_id, now=now)
+    spent = held.points if points is None else require_points(points)
+    if spent > held.points:
+        raise InvalidPoints(f"Hold {hold_id} holds {held.points} points: {spent} cannot be captured.")
     if held.state == HoldState.CAPTURED and held.transaction is not None:
+        if points is not None and -held.transaction.points_change != spent:
+            raise HoldClosed(
+                f"Of hold {hold_id} {-held.transaction.points_change} points were captured already, not {spent}."
+            )
         return held.transaction
     if held.state == HoldState.RELEASED:
         raise HoldClosed(f"Hold {hold_id} was released: its points are back with the customer and cannot be captured.")
-    entry = rows.transaction(
+    taken, spare = returns.split(_charges_of(held, account), points=spent)
+    total_before = account.total
+    account.held -= spent
+    entry = _write_debit(
         account=account,
+        charges=[allocation.Charge(part.lot_id, part.points) for part in taken],
         kind=kind,
-        change=-held.points,
         cause=held.cause,
         actor=actor,
         now=now,
-        description=description,
+        total_before=total_before,
+        description=description or held.description,
         internal_note=internal_note,
     )
-    PointsAllocation.objects.bulk_create(
-        PointsAllocation(transaction=entry, lot_id=charge.lot_id, points=charge.points)
-        for charge in held.charges.order_by("id")
-    )
-    account.held -= held.points
-    account.save()
+    if spare:
+        _give_back(account=account, parts=spare, now=now)
     PointsHold.objects.filter(pk=hold_id).update(state=HoldState.CAPTURED, transaction=entry, closed_at=now)
     return entry
 
@@ -191,20 +321,8 @@ def release(*, hold_id: int, now: datetime) -> None:
         return
     if held.state == HoldState.CAPTURED:
         raise HoldClosed(f"Hold {hold_id} was captured: reverse its transaction instead of releasing it.")
-    charges = {charge.pk: charge for charge in held.charges.select_related("lot").order_by("id")}
-    taken = [
-        returns.Taken(charge.pk, charge.lot_id, charge.points, charge.lot.expires_at, held.created_at)
-        for charge in charges.values()
-    ]
-    lines = returns.plan(taken, points=held.points, policy=_policy(), now=now)
-    account.held -= held.points
-    for line in lines:
-        charge = charges[line.source_id]
-        lot = _receiving_lot(account=account, line=line, entry=charge.lot.transaction, original=charge.lot, now=now)
-        PointsHoldRelease.objects.create(charge=charge, lot=lot, points=line.points)
+    _give_back(account=account, parts=_charges_of(held, account), now=now)
     PointsHold.objects.filter(pk=hold_id).update(state=HoldState.RELEASED, closed_at=now)
-    account.save()
-    locking.settle(account=account, now=now)
 
 
 def plan_reversal(*, transaction_id: int, now: datetime, points: int | None = None) -> list[returns.ReturnLine]:
@@ -213,7 +331,7 @@ def plan_reversal(*, transaction_id: int, now: datetime, points: int | None = No
     `points` is how many to return; None means all that has not come back yet. Raises NotReversible, InvalidPoints.
     """
     debit_entry = PointsTransaction.objects.get(pk=transaction_id)
-    if debit_entry.points_change > 0 or debit_entry.kind == TransactionKind.EXPIRY:
+    if debit_entry.points_change > 0 or debit_entry.kind not in REVERSIBLE:
         raise NotReversible(
             f"Transaction {transaction_id} ({debit_entry.get_kind_display().lower()}) took no points that could be "
             "returned. Only a redemption or a downward adjustment can be reversed."
@@ -222,8 +340,11 @@ def plan_reversal(*, transaction_id: int, now: datetime, points: int | None = No
     for back in PointsReturn.objects.filter(allocation__transaction_id=transaction_id):
         given_back[back.allocation_id] = given_back.get(back.allocation_id, 0) + back.points
     allocations = debit_entry.allocations.select_related("lot").order_by("id")
+    account = PointsAccount.objects.get(pk=debit_entry.customer_id)
     taken = [
-        returns.Taken(part.pk, part.lot_id, left, part.lot.expires_at, debit_entry.effective_at)
+        returns.Taken(
+            part.pk, part.lot_id, left, activity.end_of(lot=part.lot, account=account), debit_entry.effective_at
+        )
         for part in allocations
         if (left := part.points - given_back.get(part.pk, 0)) > 0
     ]
@@ -275,7 +396,70 @@ def reverse(
     return entry
 
 
-def _charge(*, account: PointsAccount, points: int, now: datetime) -> list[allocation.Charge]:
+def _write_debit(
+    *,
+    account: PointsAccount,
+    charges: Sequence[allocation.Charge],
+    kind: TransactionKind,
+    cause: Cause,
+    actor: Actor,
+    now: datetime,
+    total_before: int,
+    reverses: PointsTransaction | None = None,
+    idempotency_key: str | None = None,
+    description: str = "",
+    internal_note: str = "",
+) -> PointsTransaction:
+    """The debit and its allocations; the lots were charged and the account's figures lowered before."""
+    points = sum(charge.points for charge in charges)
+    entry = rows.transaction(
+        account=account,
+        kind=kind,
+        change=-points,
+        total_before=total_before,
+        cause=cause,
+        actor=actor,
+        now=now,
+        reverses=reverses,
+        idempotency_key=idempotency_key,
+        description=description,
+        internal_note=internal_note,
+    )
+    PointsAllocation.objects.bulk_create(
+        PointsAllocation(transaction=entry, lot_id=charge.lot_id, points=charge.points) for charge in charges
+    )
+    activity.note(account=account, kind=kind)
+    account.save()
+    return entry
+
+
+def _charges_of(held: PointsHold, account: PointsAccount) -> list[returns.Taken]:
+    return [
+        returns.Taken(
+            charge.pk,
+            charge.lot_id,
+            charge.points,
+            activity.end_of(lot=charge.lot, account=account),
+            held.created_at,
+        )
+        for charge in held.charges.select_related("lot").order_by("id")
+    ]
+
+
+def _give_back(*, account: PointsAccount, parts: Sequence[returns.Taken], now: datetime) -> None:
+    """Release what was held of some lots: to them, or to what stands in for those that expired meanwhile."""
+    points = sum(part.points for part in parts)
+    lots = PointsLot.objects.select_related("transaction").in_bulk([part.lot_id for part in parts])
+    account.held -= points
+    for line in returns.plan(parts, points=points, policy=_policy(), now=now):
+        original = lots[line.lot_id]
+        lot = _receiving_lot(account=account, line=line, entry=original.transaction, original=original, now=now)
+        PointsHoldRelease.objects.create(charge_id=line.source_id, lot=lot, points=line.points)
+    account.save()
+    locking.settle(account=account, now=now)
+
+
+def _charge(*, account: PointsAccount, points: int) -> list[allocation.Charge]:
     if account.balance < points:
         raise InsufficientPoints(missing=points - account.balance, balance=account.balance)
     lots = [
@@ -299,8 +483,12 @@ def _open_lot(
     available_at: datetime,
     expires_at: datetime | None,
     now: datetime,
+    idle_days: int | None = None,
     origin: PointsLot | None = None,
 ) -> PointsLot:
+    if idle_days is not None:
+        expires_at = activity.idle_end(account=account, idle_days=idle_days, available_at=available_at)
+        account.has_idle_lots = True
     lot = PointsLot.objects.create(
         customer_id=account.customer_id,
         transaction=entry,
@@ -309,6 +497,7 @@ def _open_lot(
         remaining=points,
         available_at=available_at,
         expires_at=expires_at,
+        idle_days=idle_days,
         created_at=now,
     )
     if available_at <= account.settled_at:
@@ -333,9 +522,11 @@ def _receiving_lot(
             now=now,
             origin=original,
         )
+    if original.idle_days is not None and original.expires_at != line.expires_at:
+        PointsLot.objects.filter(pk=original.pk).update(expires_at=line.expires_at)
     locking.refill_lots(charges={original.pk: line.points})
     account.balance += line.points
-    locking.bring_edge_forward(account=account, available_at=original.available_at, expires_at=original.expires_at)
+    locking.bring_edge_forward(account=account, available_at=original.available_at, expires_at=line.expires_at)
     return original
 
 

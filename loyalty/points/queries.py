@@ -93,6 +93,9 @@ DESCRIPTIONS = {
     TransactionKind.ADJUSTMENT: "Points adjusted",
     TransactionKind.EXPIRY: "Points expired",
     TransactionKind.REVERSAL: "Points returned",
+    TransactionKind.CLAWBACK: "Points taken back after a refund",
+    TransactionKind.TRANSFER: "Points moved",
+    TransactionKind.CANCELLATION: "Points credited by mistake",
 }
 
 

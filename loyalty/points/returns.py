@@ -1,7 +1,7 @@
 """Where returned points go: back to their own lot, or, when it expired meanwhile, by the programme's policy. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -45,6 +45,23 @@ class ReturnLine:
     points: int
     way: Way
     expires_at: datetime | None  # of the points once they are back
+
+
+def split(taken: Sequence[Taken], *, points: int) -> tuple[list[Taken], list[Taken]]:
+    """What was taken, in spending order: the first `points` of it, and the rest. Raises ValueError for too few."""
+    first: list[Taken] = []
+    rest: list[Taken] = []
+    missing = points
+    for part in taken:
+        share = min(part.points, missing)
+        missing -= share
+        if share:
+            first.append(replace(part, points=share))
+        if part.points > share:
+            rest.append(replace(part, points=part.points - share))
+    if missing:
+        raise ValueError(f"{missing} points more than were taken.")
+    return first, rest
 
 
 def plan(taken: Sequence[Taken], *, points: int, policy: Policy, now: datetime) -> list[ReturnLine]:

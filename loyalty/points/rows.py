@@ -16,23 +16,25 @@ def transaction(
     cause: Cause,
     actor: Actor,
     now: datetime,
+    total_before: int | None = None,
     effective_at: datetime | None = None,
     reverses: PointsTransaction | None = None,
     idempotency_key: str | None = None,
     description: str = "",
     internal_note: str = "",
 ) -> PointsTransaction:
-    """Insert one transaction. Call it before the account's figures take the change: it needs the sum so far.
+    """Insert one transaction. The sum before it is the account's, unless its figures took the change already.
 
     Raises InvalidPoints when the customer would have more points than a figure holds.
     """
-    if account.total + change > MOST_POINTS:
+    before = account.total if total_before is None else total_before
+    if before + change > MOST_POINTS:
         raise InvalidPoints(f"The customer would have more than {MOST_POINTS:,} points: that is too many.")
     entry = PointsTransaction.objects.create(
         customer_id=account.customer_id,
         kind=kind,
         points_change=change,
-        balance_after=account.total + change,
+        balance_after=before + change,
         reverses=reverses,
         cause_type=cause.type,
         cause_id=cause.id,

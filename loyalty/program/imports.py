@@ -142,7 +142,7 @@ def _credit(order: Order, *, programme: Programme) -> bulk.Credit | None:
     points = int(order.total) * programme.points_per_unit
     if order.customer is None or order.customer.state == CustomerState.DISABLED or points <= 0:
         return None
-    available_at = earning.lot_start(programme=programme, earned_at=order.placed_at)
+    lot = earning.new_lot(programme=programme, points=points, earned_at=order.placed_at)
     return bulk.Credit(
         customer_id=order.customer.pk,
         points=points,
@@ -150,8 +150,9 @@ def _credit(order: Order, *, programme: Programme) -> bulk.Credit | None:
         cause=Cause(CauseType.ORDER, order.pk),
         actor=SYSTEM,
         idempotency_key=f"order:{order.pk}",
-        available_at=available_at,
-        expires_at=earning.lot_expiry(programme=programme, available_at=available_at),
+        available_at=lot.available_at,
+        expires_at=lot.expires_at,
+        idle_days=lot.idle_days,
         effective_at=order.placed_at,
     )
 

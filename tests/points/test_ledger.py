@@ -9,6 +9,7 @@ from loyalty.common.actors import SYSTEM
 from loyalty.common.causes import Cause, CauseType
 from loyalty.merchant.models import Programme, ReturnPolicy
 from loyalty.points import audit, ledger, queries
+from loyalty.points.allocation import Charge
 from loyalty.points.errors import (
     HoldClosed,
     IdempotencyConflict,
@@ -17,7 +18,8 @@ from loyalty.points.errors import (
     NotReversible,
     UnknownCustomer,
 )
-from loyalty.points.models import PointsHold, PointsLot, PointsTransaction, TransactionKind
+from loyalty.points.ledger import NewLot
+from loyalty.points.models import PointsHold, PointsLot, PointsLotChange, PointsTransaction, TransactionKind
 from tests.factories.people import CustomerFactory
 from tests.factories.points import NOW, give
 
@@ -340,3 +342,95 @@ def test_credit_debit_and_hold_take_a_constant_number_of_queries(customer, djang
         spend(customer, 30)
     with django_assert_max_num_queries(10):
         give(customer, 10)
+
+
+def test_captures_a_part_of_a_hold_and_releases_the_rest_to_its_lots(customer):
+    give(customer, 10, expires_at=NOW + DAY)
+    give(customer, 10)
+    held = hold(customer, 15)
+
+    entry = ledger.capture(hold_id=held.pk, kind=TransactionKind.REDEMPTION, actor=SYSTEM, now=NOW, points=12)
+
+    assert entry.points_change == -12
+    assert remaining(customer) == [0, 8]
+    assert figures(customer) == (8, 0, 0)
+    assert PointsHold.objects.get().state == "captured"
+
+
+def test_releases_the_rest_of_a_captured_hold_by_the_policy_when_its_lot_expired_meanwhile(customer):
+    give(customer, 10, expires_at=NOW + DAY)
+    held = hold(customer, 10)
+
+    ledger.capture(hold_id=held.pk, kind=TransactionKind.REDEMPTION, actor=SYSTEM, now=NOW + 2 * DAY, points=4)
+
+    assert figures(customer, now=NOW + 2 * DAY) == (6, 0, 0)
+
+
+def test_refuses_to_capture_more_than_is_held_or_another_part_afterwards(customer):
+    give(customer, 10)
+    held = hold(customer, 10)
+    capture = {"hold_id": held.pk, "kind": TransactionKind.REDEMPTION, "actor": SYSTEM, "now": NOW}
+
+    with pytest.raises(InvalidPoints, match="holds 10 points: 11"):
+        ledger.capture(**capture, points=11)
+    first = ledger.capture(**capture, points=4)
+    with pytest.raises(HoldClosed, match="4 points were captured already, not 5"):
+        ledger.capture(**capture, points=5)
+
+    assert ledger.capture(**capture, points=4) == ledger.capture(**capture) == first
+    assert figures(customer) == (6, 0, 0)
+
+
+def test_holds_once_for_one_key(customer):
+    give(customer, 10)
+    ask = {"customer_id": customer.pk, "points": 4, "actor": SYSTEM, "now": NOW, "idempotency_key": "k"}
+
+    first = ledger.hold(**ask, cause=Cause(CauseType.API, 1))
+    assert ledger.hold(**ask, cause=Cause(CauseType.API, 2)) == first
+    with pytest.raises(IdempotencyConflict):
+        ledger.hold(**(ask | {"points": 5}), cause=Cause(CauseType.API, 2))
+
+    assert figures(customer) == (6, 0, 4)
+
+
+def test_takes_from_just_the_lots_it_is_told_pending_ones_too(customer):
+    first = give(customer, 10).lots.get()
+    second = give(customer, 10, available_at=NOW + DAY).lots.get()
+
+    entry = ledger.debit_lots(
+        customer_id=customer.pk,
+        charges=[Charge(second.pk, 10), Charge(first.pk, 3)],
+        kind=TransactionKind.CLAWBACK,
+        cause=CAUSE,
+        actor=SYSTEM,
+        now=NOW,
+    )
+
+    assert (entry.points_change, entry.balance_after) == (-13, 7)
+    assert figures(customer) == (7, 0, 0)
+
+
+def test_credits_several_lots_by_one_transaction(customer):
+    entry = ledger.credit_lots(
+        customer_id=customer.pk,
+        lots=[NewLot(points=10), NewLot(points=5, available_at=NOW + DAY, expires_at=NOW + 9 * DAY)],
+        kind=TransactionKind.TRANSFER,
+        cause=CAUSE,
+        actor=SYSTEM,
+        now=NOW,
+    )
+
+    assert entry.points_change == 15
+    assert figures(customer) == (10, 5, 0)
+
+
+def test_moves_the_end_of_a_lot_only_with_a_row_that_says_why(customer):
+    lot = give(customer, 10, expires_at=NOW + DAY).lots.get()
+
+    with pytest.raises(ProgrammingError, match="says why"), transaction.atomic():
+        PointsLot.objects.filter(pk=lot.pk).update(expires_at=NOW + 2 * DAY)
+
+    PointsLotChange.objects.create(
+        lot=lot, expires_before=NOW + DAY, expires_after=NOW + 2 * DAY, actor_kind="staff", created_at=NOW
+    )
+    assert PointsLot.objects.filter(pk=lot.pk).update(expires_at=NOW + 2 * DAY) == 1
