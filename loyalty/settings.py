@@ -242,6 +242,8 @@ CELERY_BEAT_SCHEDULE = {
     "poll-orders": {"task": "hooks.poll_orders", "schedule": 30.0, "options": {"expires": 30}},
     "forget-api-answers": {"task": "api.forget_answers", "schedule": 3600.0, "options": {"expires": 3600}},
     "settle-points": {"task": "points.settle_due", "schedule": 60.0, "options": {"expires": 60}},
+    "release-due-holds": {"task": "points.release_due_holds", "schedule": 60.0, "options": {"expires": 60}},
+    "collect-shortfalls": {"task": "points.collect_shortfalls", "schedule": 300.0, "options": {"expires": 300}},
 }
 
 # The cache counts sign-in attempts, nothing else; in PostgreSQL, so that the limits hold while the broker is down.

@@ -9,6 +9,8 @@ class CauseType(StrEnum):
     ORDER = "order"
     ADJUSTMENT = "adjustment"
     LOT = "lot"
+    SHORTFALL = "shortfall"
+    TRANSFER = "transfer"
     TRANSACTION = "transaction"
     API = "api"
     IMPORT = "import"

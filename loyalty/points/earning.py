@@ -8,7 +8,7 @@ from loyalty.common import clock
 from loyalty.common.actors import Actor
 from loyalty.common.causes import Cause
 from loyalty.merchant.models import ExpiryMode, Programme
-from loyalty.points import ledger, locking
+from loyalty.points import ledger, locking, shortfalls
 from loyalty.points.ledger import NewLot
 from loyalty.points.models import PointsTransaction, TransactionKind
 
@@ -29,14 +29,15 @@ def earn(
     """Credit earned points, effective when they were earned.
 
     The same key never credits twice: it gives back what was credited then, whatever it would be worth by now. Later
-    news of what earned the points is not a second earning, and no mistake of the caller either.
+    news of what earned the points is not a second earning, and no mistake of the caller either. What the customer owes
+    from refunds is collected at once when the programme says so.
     Raises UnknownCustomer, InvalidPoints.
     """
-    locking.lock(customer_id=customer_id, now=now)
+    account = locking.lock(customer_id=customer_id, now=now)
     before = PointsTransaction.objects.filter(idempotency_key=idempotency_key).first()
     if before is not None:
         return before
-    return ledger.credit_lots(
+    entry = ledger.credit_lots(
         customer_id=customer_id,
         lots=[new_lot(programme=programme, points=points, earned_at=earned_at)],
         kind=TransactionKind.EARNING,
@@ -47,6 +48,9 @@ def earn(
         idempotency_key=idempotency_key,
         description=description,
     )
+    if account.owed and shortfalls.collects():
+        shortfalls.collect(customer_id=customer_id, actor=actor, now=now)
+    return entry
 
 
 def new_lot(*, programme: Programme, points: int, earned_at: datetime) -> NewLot:

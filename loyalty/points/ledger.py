@@ -459,10 +459,9 @@ def _give_back(*, account: PointsAccount, parts: Sequence[returns.Taken], now: d
     locking.settle(account=account, now=now)
 
 
-def _charge(*, account: PointsAccount, points: int) -> list[allocation.Charge]:
-    if account.balance < points:
-        raise InsufficientPoints(missing=points - account.balance, balance=account.balance)
-    lots = [
+def spendable_lots(*, account: PointsAccount) -> list[allocation.SpendableLot]:
+    """The lots of a locked account that can pay now."""
+    return [
         allocation.SpendableLot(*fields)
         for fields in PointsLot.objects.filter(
             customer_id=account.customer_id, open=True, available_at__lte=account.settled_at
@@ -470,7 +469,12 @@ def _charge(*, account: PointsAccount, points: int) -> list[allocation.Charge]:
         .order_by("expires_at", "created_at", "id")
         .values_list("id", "remaining", "expires_at", "created_at")
     ]
-    charges = allocation.allocate(lots, points)
+
+
+def _charge(*, account: PointsAccount, points: int) -> list[allocation.Charge]:
+    if account.balance < points:
+        raise InsufficientPoints(missing=points - account.balance, balance=account.balance)
+    charges = allocation.allocate(spendable_lots(account=account), points)
     locking.charge_lots(charges={charge.lot_id: charge.points for charge in charges})
     return charges
 

@@ -8,16 +8,18 @@ from django.db.models import Case, DateTimeField, F, IntegerField, OuterRef, Q, 
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
+from loyalty.common.causes import CauseType
 from loyalty.points.models import PointsAccount, PointsLot, PointsTransaction, TransactionKind
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """A customer's points at one instant. `balance` can be spent; `pending` and `held` cannot."""
+    """A customer's points at one instant. `balance` can be spent; `pending` and `held` cannot; `owed` is not collected."""
 
     balance: int = 0
     pending: int = 0
     held: int = 0
+    owed: int = 0
     next_expiry_at: datetime | None = None
     next_expiry_points: int = 0
 
@@ -57,6 +59,7 @@ def balances(*, customer_ids: Iterable[int], now: datetime) -> dict[int, Balance
             balance=row["active"] if row else 0,
             pending=row["waiting"] if row else 0,
             held=account.held if account else 0,
+            owed=account.owed if account else 0,
             next_expiry_at=expiry.expires_at,
             next_expiry_points=expiry.points,
         )
@@ -84,6 +87,8 @@ def describe(*, transaction: PointsTransaction) -> str:
     note = getattr(transaction, "note", None)
     if note is not None and note.description:
         return str(note.description)
+    if transaction.kind == TransactionKind.REDEMPTION and transaction.cause_type == CauseType.API:
+        return "Points spent"
     return DESCRIPTIONS[TransactionKind(transaction.kind)]
 
 

@@ -7,9 +7,8 @@ import pytest
 from loyalty.common.actors import SYSTEM
 from loyalty.common.causes import Cause, CauseType
 from loyalty.merchant.models import ExpiryMode, Programme
-from loyalty.points import adjustments, audit, earning, expiry, ledger, queries
+from loyalty.points import adjustments, earning, expiry, ledger, queries
 from loyalty.points.models import PointsLot, TransactionKind
-from tests.factories.people import CustomerFactory
 from tests.factories.points import NOW, give
 
 pytestmark = pytest.mark.django_db
@@ -21,17 +20,6 @@ MIDNIGHT = NOW.replace(hour=0)
 @pytest.fixture
 def programme():
     return Programme.objects.update_or_create(pk=1, defaults={"expiry_mode": ExpiryMode.IDLE, "expiry_days": 30})[0]
-
-
-@pytest.fixture
-def customer():
-    return CustomerFactory()
-
-
-@pytest.fixture(autouse=True)
-def _ledger_stays_proved():
-    yield
-    assert list(audit.differences()) == []
 
 
 def earn(customer, points, *, now=NOW, key=None):

@@ -33,6 +33,7 @@ class PointsAccount(models.Model):
         ]
         indexes = [
             models.Index(fields=["next_edge_at"], name="account_due", condition=Q(next_edge_at__isnull=False)),
+            models.Index(fields=["customer"], name="account_owing", condition=Q(owed__gt=0)),
         ]
 
     def __str__(self) -> str:

@@ -17,8 +17,8 @@ class ShortfallState(models.TextChoices):
 class PointsClawback(models.Model):
     """One refund's effect on one earning. Insert-only.
 
-    `due` is cumulative: what all refunds so far make the earning owe, rounded down in the customer's favour. This
-    refund took `taken` points from lots and left `short` points uncollected; due = taken + short over all of them.
+    `due` is cumulative: what all refunds so far make the earning owe, rounded down in the customer's favour, so each
+    row of an earning has a higher one. This refund took `taken` points from lots and left `short` points uncollected; due = taken + short over all of them.
     """
 
     earning = models.ForeignKey(PointsTransaction, on_delete=models.PROTECT, related_name="clawbacks")
@@ -44,7 +44,7 @@ class PointsClawback(models.Model):
                 condition=Q(taken__gt=0, transaction__isnull=False) | Q(taken=0, transaction__isnull=True),
                 name="clawback_taken_has_transaction",
             ),
-            models.UniqueConstraint(fields=["earning", "refunded"], name="clawback_once_per_refund"),
+            models.UniqueConstraint(fields=["earning", "due"], name="clawback_once_per_refund"),
         ]
         triggers = [
             pgtrigger.Protect(name="clawback_insert_only", operation=pgtrigger.Update | pgtrigger.Delete),

@@ -4,6 +4,7 @@ import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 
+from loyalty.common.causes import Cause, CauseType
 from loyalty.customers.models import Customer
 
 
@@ -69,6 +70,10 @@ class PointsTransaction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.points_change:+d} points, {self.get_kind_display().lower()}"
+
+    @property
+    def cause(self) -> Cause:
+        return Cause(CauseType(self.cause_type), self.cause_id or 0)
 
 
 class PointsTransactionNote(models.Model):
