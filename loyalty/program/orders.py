@@ -13,6 +13,7 @@ from loyalty.customers.models import Customer, CustomerState
 from loyalty.events import log
 from loyalty.merchant import queries as merchant
 from loyalty.points import earning
+from loyalty.program import refunds
 from loyalty.program.models import Order, OrderCode, OrderRefund, OrderStatus
 from platforms.adapter import ShopOrder
 from rewards import usage
@@ -32,6 +33,8 @@ def record(
         return []
     if stored.status == OrderStatus.COMPLETED:
         _earn(stored, actor=actor, now=now)
+    refunds.take_back(order=stored, actor=actor, now=now)
+    if stored.status == OrderStatus.COMPLETED:
         return [
             usage.record_order_use(
                 use=OrderUse(
@@ -132,5 +135,5 @@ def _earn(stored: Order, *, actor: Actor, now: datetime) -> None:
         programme=programme,
         earned_at=stored.placed_at,
         now=now,
-        idempotency_key=f"order:{stored.pk}",
+        idempotency_key=refunds.earning_key(stored),
     )

@@ -118,7 +118,7 @@ def test_failed_redemptions_have_their_reasons_and_cost_nobody_anything(demo):
 
 def test_nothing_breaks_the_ledger(demo):
     assert list(audit.differences()) == []
-    assert PointsTransaction.objects.values("kind").distinct().count() == 5
+    assert PointsTransaction.objects.values("kind").distinct().count() == 6
     assert PointsAccount.objects.filter(pending__gt=0).count() == 5
     assert PointsAdjustment.objects.count() == 8
 

@@ -105,8 +105,9 @@ def test_a_completed_order_is_stored_whole_and_earns_a_point_per_whole_unit(shop
         Decimal("3.00"),
     )
     assert OrderRefund.objects.values_list("external_id", "amount").get() == ("r1", Decimal("9.90"))
-    entry = PointsTransaction.objects.get()
+    entry, taken_back = PointsTransaction.objects.order_by("id")
     assert (entry.kind, entry.points_change, entry.effective_at) == ("earning", 118, NOW)
+    assert (taken_back.kind, taken_back.points_change) == ("clawback", -19)
     assert (entry.cause_type, entry.cause_id, entry.actor_id) == ("order", stored.pk, shop.pk)
     assert Event.objects.get(subject_type="order").kind == "order.completed"
 
