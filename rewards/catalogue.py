@@ -28,6 +28,16 @@ class CustomerDisabled(DomainError):
         super().__init__("This customer is excluded from the programme and cannot get rewards.")
 
 
+class PointsOwed(DomainError):
+    """The customer owes points from refunds, and the programme lets nobody who owes redeem."""
+
+    code = "points_owed"
+
+    def __init__(self, owed: int) -> None:
+        super().__init__(owed_sentence(owed))
+        self.owed = owed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
     """A reward's texts in one language."""
@@ -72,6 +82,17 @@ def require_customer(*, customer_id: int) -> Customer:
     if customer.state == CustomerState.DISABLED:
         raise CustomerDisabled
     return customer
+
+
+def require_nothing_owed(*, owed: int) -> None:
+    """Refuse a customer who owes points, where the programme says that this blocks. Raises PointsOwed."""
+    if owed and merchant.programme().shortfall_blocks:
+        raise PointsOwed(owed)
+
+
+def owed_sentence(owed: int) -> str:
+    points_owed = "1 point of a refunded order is" if owed == 1 else f"{owed} points of refunded orders are"
+    return f"{points_owed} still owed: nothing can be redeemed until that is settled."
 
 
 def require_open(*, reward: Reward, now: datetime) -> None:
@@ -146,7 +167,8 @@ def _words(text: RewardText) -> Words:
 def _offers(*, customer: Customer, products: list[PointsProduct], now: datetime, language: str | None) -> list[Offer]:
     rewards = [product.reward for product in products]
     texts = words(rewards=rewards, language=language or language_of(customer))
-    balance = points.balance(customer_id=customer.pk, now=now).balance
+    figures = points.balance(customer_id=customer.pk, now=now)
+    blocked = figures.owed if merchant.programme().shortfall_blocks else 0
     had = dict(
         RedeemedReward.objects.filter(customer=customer, reward__in=rewards, takes_place=True)
         .values_list("reward_id")
@@ -159,8 +181,10 @@ def _offers(*, customer: Customer, products: list[PointsProduct], now: datetime,
     result = []
     for product in products:
         reward, text = product.reward, texts[product.reward_id]
-        missing = max(product.points_price - balance, 0)
-        code, reason = _obstacle(reward, had=had.get(reward.pk, 0), left=left.get(reward.pk, 0), missing=missing)
+        missing = max(product.points_price - figures.balance, 0)
+        code, reason = _obstacle(
+            reward, had=had.get(reward.pk, 0), left=left.get(reward.pk, 0), missing=missing, owed=blocked
+        )
         result.append(
             Offer(
                 reward_id=reward.pk,
@@ -183,11 +207,13 @@ def _offers(*, customer: Customer, products: list[PointsProduct], now: datetime,
     return result
 
 
-def _obstacle(reward: Reward, *, had: int, left: int, missing: int) -> tuple[str, str]:
+def _obstacle(reward: Reward, *, had: int, left: int, missing: int, owed: int) -> tuple[str, str]:
     if reward.limit_total is not None and left <= 0:
         return "reward_sold_out", limits.SOLD_OUT
     if reward.limit_per_customer is not None and had >= reward.limit_per_customer:
         return "limit_reached", limits.per_customer_sentence(reward.limit_per_customer)
+    if owed:
+        return "points_owed", owed_sentence(owed)
     if missing:
         return "insufficient_points", too_few_points_sentence(missing)
     return "", ""

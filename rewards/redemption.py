@@ -56,7 +56,7 @@ def redeem(
     """Redeem a reward and wait, at most `deadline` seconds, until the shop has made it. Not inside a transaction.
 
     The same idempotency key gives the same redeemed reward, whatever became of it. Raises InsufficientPoints,
-    CustomerDisabled, RewardNotAvailable, UnknownReward, UnknownCustomer, RewardIncomplete, IdempotencyConflict,
+    CustomerDisabled, PointsOwed, RewardNotAvailable, UnknownReward, UnknownCustomer, RewardIncomplete, IdempotencyConflict,
     RedemptionFailed, RedemptionUnresolved.
     """
     watch = Stopwatch(now)
@@ -105,6 +105,7 @@ def _start(
         raise UnknownReward(f"There is no reward with the price {points_product_id}. Check the id.")
     reward = product.reward
     customer = catalogue.require_customer(customer_id=customer_id)
+    catalogue.require_nothing_owed(owed=account.owed)
     catalogue.require_open(reward=reward, now=now)
     limits.require_place_for_customer(reward=reward, customer_id=customer_id)
     redeemed = claim.save(

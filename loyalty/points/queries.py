@@ -9,6 +9,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
 from loyalty.common.causes import CauseType
+from loyalty.merchant.models import Programme
 from loyalty.points.models import PointsAccount, PointsLot, PointsTransaction, TransactionKind
 
 
@@ -22,6 +23,11 @@ class Balance:
     owed: int = 0
     next_expiry_at: datetime | None = None
     next_expiry_points: int = 0
+
+
+def shown(*, balance: Balance, programme: Programme) -> int:
+    """The balance people read: less what is owed, below zero if need be, where the programme counts that against it."""
+    return balance.balance - balance.owed if programme.shortfall_blocks else balance.balance
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,15 @@
 
 import threading
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from loyalty.common import actors
 from loyalty.customers.models import CustomerState
 from loyalty.events.models import Event
+from loyalty.merchant.models import Programme
+from loyalty.points import adjustments, clawback
 from loyalty.points import queries as points
 from loyalty.points.errors import IdempotencyConflict, InsufficientPoints, UnknownCustomer
 from loyalty.points.models import HoldState, PointsHold, PointsTransaction, TransactionKind
@@ -332,3 +335,26 @@ def test_says_how_many_points_are_missing_before_anyone_clicks(customer, product
 
     assert not offer.available
     assert offer.reason == "You must have 50 more points to get reward"
+
+
+@pytest.mark.parametrize("blocks", [True, False])
+def test_of_a_customer_who_owes_points_is_refused_where_the_programme_says_so(customer, product, rows, blocks):
+    Programme.objects.update_or_create(pk=1, defaults={"shortfall_blocks": blocks})
+    first = PointsTransaction.objects.get()
+    give(customer, 100)
+    adjustments.adjust(customer_id=customer.pk, points=-350, actor=actors.staff(1), now=NOW)
+    clawback.claw_back(earning_id=first.pk, refunded=Decimal(1), total=Decimal(10), actor=actors.SYSTEM, now=NOW)
+    give(customer, 100)
+
+    (offer,) = catalogue.offers(customer_id=customer.pk, now=NOW)
+    if not blocks:
+        assert (offer.available, redeem(customer, product).fulfillment_status) == (True, "issued")
+        return
+    with pytest.raises(catalogue.PointsOwed, match="25 points of refunded orders are still owed"):
+        redeem(customer, product)
+
+    assert (offer.reason_code, offer.reason.startswith("25 points of refunded orders")) == ("points_owed", True)
+    assert (rows(), figures(customer)) == (0, (100, 0))
+    assert (
+        points.shown(balance=points.balance(customer_id=customer.pk, now=NOW), programme=Programme.objects.get()) == 75
+    )
