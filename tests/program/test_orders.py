@@ -142,6 +142,17 @@ def test_the_same_news_after_the_programme_changed_its_rate_changes_nothing(shop
     assert balance(customer) == 59
 
 
+def test_an_order_that_was_changed_in_the_shop_still_uses_its_code(shop, customer, redeemed):
+    order = with_code(redeemed)
+    assert record(shop, order) == [OrderVerdict.NOT_YET]
+    issue(redeemed)
+
+    verdicts = record(shop, replace(order, updated_at=NOW + HOUR, total=Decimal("70.00")))
+
+    assert verdicts == [OrderVerdict.USED]
+    assert balance(customer) == 59
+
+
 def test_older_news_changes_nothing(shop, customer, redeemed):
     issue(redeemed)
     record(shop, told(status=CANCELLED, updated_at=NOW + HOUR))
