@@ -8,6 +8,7 @@ from django.db import transaction
 from loyalty.common import codes
 from loyalty.common.actors import Actor
 from loyalty.common.causes import Cause, CauseType
+from loyalty.common.errors import DomainError
 from loyalty.customers import contacts, enrollment
 from loyalty.customers.models import Customer, CustomerState
 from loyalty.events import log
@@ -19,43 +20,65 @@ from platforms.adapter import ShopOrder
 from rewards import usage
 from rewards.usage import OrderUse, OrderVerdict
 
+# An order's course: news of one instant never takes it back.
+COURSE = (OrderStatus.PLACED, OrderStatus.COMPLETED, OrderStatus.CANCELLED)
+MOST_MONEY = 10**10
+LONGEST_ID = 120
+LONGEST_CODE = 60
+
+
+class OrderUnusable(DomainError):
+    """The shop tells something of the order that cannot be kept; nothing of it was recorded."""
+
+    code = "order_unusable"
+
 
 def record(
     *, connection_id: int, order: ShopOrder, returns_use_on_cancel: bool, actor: Actor, now: datetime
 ) -> list[OrderVerdict]:
-    """Store the order's present state and let it take effect: points earned, codes used or given back.
+    """Store the order's present state and let it take effect: codes used or given back, points earned.
 
     Older news than what is stored changes nothing. Gives back what it did to each of its codes; `NOT_YET` among them
     means: bring this order again later. The order, its points and each code are separate transactions, each repeatable.
+    Raises OrderUnusable.
     """
+    _require_usable(order)
     stored = _store(connection_id=connection_id, order=order, actor=actor, now=now)
     if stored is None:
         return []
     if stored.status == OrderStatus.COMPLETED:
-        _earn(stored, actor=actor, now=now)
-    refunds.take_back(order=stored, actor=actor, now=now)
-    if stored.status == OrderStatus.COMPLETED:
-        return [
-            usage.record_order_use(
-                use=OrderUse(
-                    connection_id=connection_id,
-                    order_id=stored.external_id,
-                    code=applied.code,
-                    used_at=stored.placed_at,
-                ),
-                actor=actor,
-                now=now,
-            )
+        found = [
+            _use(stored, connection_id=connection_id, code=applied.code, actor=actor, now=now)
             for applied in order.codes
         ]
+        _earn(stored, actor=actor, now=now)
+        _take_back(stored, actor=actor, now=now)
+        return [verdict for verdict in found if verdict is not None]
+    if stored.status == OrderStatus.CANCELLED:
+        _take_back(stored, actor=actor, now=now)
     if stored.status == OrderStatus.CANCELLED and returns_use_on_cancel:
-        usage.record_use_returned(connection_id=connection_id, order_id=stored.external_id, actor=actor, now=now)
+        _give_back(stored, connection_id=connection_id, actor=actor, now=now)
+        _use_by_others(stored, connection_id=connection_id, actor=actor, now=now)
     return []
+
+
+def _require_usable(order: ShopOrder) -> None:
+    """Raises OrderUnusable for what no column holds. What is only shown is cut instead."""
+    discounts = [abs(code.discount) for code in order.codes if code.discount is not None]
+    amounts = [order.total, *(refund.amount for refund in order.refunds), *discounts]
+    if not all(0 <= amount < MOST_MONEY for amount in amounts):
+        raise OrderUnusable(f"Order {order.number[:60]}: an amount is negative or too large. Look at it in the shop.")
+    ids = [order.external_id, *(refund.external_id for refund in order.refunds)]
+    if not all(0 < len(text) <= LONGEST_ID for text in ids) or len(order.currency) != 3:
+        raise OrderUnusable(f"Order {order.number[:60]}: an id or its currency does not fit. Look at it in the shop.")
 
 
 @transaction.atomic
 def _store(*, connection_id: int, order: ShopOrder, actor: Actor, now: datetime) -> Order | None:
-    """The order as stored now; None when we know newer news. Equal stamps may carry news: some shops count seconds."""
+    """The order as stored now; None when we know newer news.
+
+    Equal stamps may carry news, for some shops count seconds: an order then only goes on, never back.
+    """
     customer = _customer(connection_id=connection_id, order=order, actor=actor, now=now)
     facts = {
         "number": order.number[:60],
@@ -72,8 +95,10 @@ def _store(*, connection_id: int, order: ShopOrder, actor: Actor, now: datetime)
     )
     news = created or stored.status != facts["status"]
     if not created:
-        if order.updated_at < stored.changed_at:
+        if (order.updated_at, COURSE.index(facts["status"])) < (stored.changed_at, COURSE.index(stored.status)):
             return None
+        if stored.customer_id is not None:  # whoever it earned for; a shop may forget its customers
+            facts["customer"] = stored.customer
         for name, value in facts.items():
             setattr(stored, name, value)
         stored.save()
@@ -83,7 +108,7 @@ def _store(*, connection_id: int, order: ShopOrder, actor: Actor, now: datetime)
             kind=f"order.{stored.status}",
             subject_type="order",
             subject_id=stored.pk,
-            customer_id=customer.pk if customer is not None else None,
+            customer_id=stored.customer_id,
             actor=actor,
             now=now,
         )
@@ -93,8 +118,12 @@ def _store(*, connection_id: int, order: ShopOrder, actor: Actor, now: datetime)
 def _store_parts(stored: Order, order: ShopOrder) -> None:
     OrderCode.objects.filter(order=stored).delete()
     OrderCode.objects.bulk_create(
-        OrderCode(order=stored, canonical=canonical, remote_id=applied.remote_id, discount=applied.discount)
-        for canonical, applied in {codes.canonical(applied.code): applied for applied in order.codes}.items()
+        OrderCode(
+            order=stored, canonical=canonical, remote_id=applied.remote_id[:LONGEST_ID], discount=applied.discount
+        )
+        for canonical, applied in {
+            codes.canonical(applied.code)[:LONGEST_CODE]: applied for applied in order.codes
+        }.items()
     )
     OrderRefund.objects.bulk_create(
         (
@@ -102,6 +131,7 @@ def _store_parts(stored: Order, order: ShopOrder) -> None:
                 order=stored, external_id=refund.external_id, amount=refund.amount, refunded_at=refund.refunded_at
             )
             for refund in order.refunds
+            if refund.amount > 0
         ),
         ignore_conflicts=True,
     )
@@ -121,11 +151,53 @@ def _customer(*, connection_id: int, order: ShopOrder, actor: Actor, now: dateti
         return None
 
 
+@transaction.atomic
+def _use(stored: Order, *, connection_id: int, code: str, actor: Actor, now: datetime) -> OrderVerdict | None:
+    """What the order does to one code; None when newer news came meanwhile, which sees to the codes itself."""
+    if not _still_as(stored):
+        return None
+    return usage.record_order_use(
+        use=OrderUse(connection_id=connection_id, order_id=stored.external_id, code=code, used_at=stored.placed_at),
+        actor=actor,
+        now=now,
+    )
+
+
+@transaction.atomic
+def _give_back(stored: Order, *, connection_id: int, actor: Actor, now: datetime) -> None:
+    """Make what a canceled order had used usable again."""
+    if _still_as(stored):
+        usage.record_use_returned(connection_id=connection_id, order_id=stored.external_id, actor=actor, now=now)
+
+
+def _use_by_others(stored: Order, *, connection_id: int, actor: Actor, now: datetime) -> None:
+    """A code that a canceled order gave back is used after all when another completed order carries it."""
+    carried = OrderCode.objects.filter(
+        canonical__in=stored.codes.values("canonical"),
+        order__connection_id=connection_id,
+        order__status=OrderStatus.COMPLETED,
+    )
+    for entry in carried.select_related("order").order_by("order__placed_at", "pk"):
+        _use(entry.order, connection_id=connection_id, code=entry.canonical, actor=actor, now=now)
+
+
+def _still_as(stored: Order) -> bool:
+    """Whether the order is what we stored; it then stays so until the transaction ends."""
+    same = Order.objects.filter(pk=stored.pk, status=stored.status, changed_at=stored.changed_at)
+    return same.select_for_update().first() is not None
+
+
+@transaction.atomic
 def _earn(stored: Order, *, actor: Actor, now: datetime) -> None:
-    """Points for a completed order, once: one per whole unit of money, as the programme says."""
+    """Points for a completed order, once: one per whole unit of money, as the programme says.
+
+    What the order earned stays as it was when its total, its buyer or the programme's rate changes later.
+    """
     programme = merchant.programme()
     points = int(stored.total) * programme.points_per_unit
     if stored.customer is None or stored.customer.state == CustomerState.DISABLED or points <= 0:
+        return
+    if not _still_as(stored):
         return
     earning.earn(
         customer_id=stored.customer.pk,
@@ -137,3 +209,10 @@ def _earn(stored: Order, *, actor: Actor, now: datetime) -> None:
         now=now,
         idempotency_key=refunds.earning_key(stored),
     )
+
+
+@transaction.atomic
+def _take_back(stored: Order, *, actor: Actor, now: datetime) -> None:
+    """Points that a refund, or the cancellation, takes back."""
+    if _still_as(stored):
+        refunds.take_back(order=stored, actor=actor, now=now)

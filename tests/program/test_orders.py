@@ -14,6 +14,7 @@ from loyalty.customers.models import Customer, CustomerIdentity, CustomerState
 from loyalty.events.models import Event
 from loyalty.merchant.models import Programme
 from loyalty.points import queries as points
+from loyalty.points.errors import InvalidPoints
 from loyalty.points.models import PointsTransaction
 from loyalty.program import orders
 from loyalty.program.models import Order, OrderCode, OrderRefund, OrderStatus
@@ -184,6 +185,97 @@ def test_a_canceled_order_gives_the_use_back_only_where_the_shop_does(shop, rede
     record(shop, with_code(redeemed, status=CANCELLED, updated_at=NOW + HOUR), returns_use=returns_use)
 
     assert usage_of(redeemed) == after
+
+
+def test_news_of_the_same_instant_takes_no_order_back(shop, customer, redeemed):
+    issue(redeemed)
+    record(shop, with_code(redeemed, status=CANCELLED))
+
+    assert record(shop, with_code(redeemed)) == []
+
+    assert Order.objects.get().status == OrderStatus.CANCELLED
+    assert (balance(customer), usage_of(redeemed)) == (0, (UsageStatus.UNUSED, ""))
+
+
+def test_an_order_that_is_canceled_while_it_is_recorded_has_no_effect(shop, customer, redeemed, monkeypatch):
+    """The cancelled state arrives between storing the completed one and what follows from that."""
+    issue(redeemed)
+    store = orders._store
+
+    def store_then_cancel(**given):
+        stored = store(**given)
+        if given["order"].status == COMPLETED:
+            record(shop, with_code(redeemed, status=CANCELLED, updated_at=NOW + HOUR))
+        return stored
+
+    monkeypatch.setattr(orders, "_store", store_then_cancel)
+
+    assert record(shop, with_code(redeemed)) == []
+
+    assert (balance(customer), usage_of(redeemed)) == (0, (UsageStatus.UNUSED, ""))
+
+
+def test_a_code_of_two_orders_stays_used_when_the_first_is_canceled(shop, redeemed):
+    issue(redeemed)
+    record(shop, with_code(redeemed))
+    record(shop, with_code(redeemed, external_id="1002"))
+
+    record(shop, with_code(redeemed, status=CANCELLED, updated_at=NOW + HOUR))
+
+    assert usage_of(redeemed) == (UsageStatus.USED, "1002")
+    record(shop, with_code(redeemed, external_id="1002", status=CANCELLED, updated_at=NOW + HOUR))
+    assert usage_of(redeemed) == (UsageStatus.UNUSED, "")
+
+
+def test_an_order_keeps_the_customer_it_earned_for(shop, customer):
+    record(shop, told())
+
+    record(shop, told(customer_email="", updated_at=NOW + HOUR))
+    record(shop, told(customer_email="ben@example.com", updated_at=NOW + 2 * HOUR), now=NOW + 3 * HOUR)
+
+    assert Order.objects.get().customer == customer
+
+
+def test_codes_and_refunds_that_fit_no_column_do_not_stop_an_order(shop, customer, redeemed):
+    issue(redeemed)
+    told_codes = (AppliedCode(code="X" * 200, remote_id="r" * 300), AppliedCode(code=redeemed.code.code))
+    nothing = (ShopRefund(external_id="r0", amount=Decimal(0), refunded_at=NOW),)
+
+    verdicts = record(shop, told(codes=told_codes, refunds=nothing))
+
+    assert verdicts == [OrderVerdict.FOREIGN, OrderVerdict.USED]
+    assert OrderRefund.objects.count() == 0
+    assert balance(customer) == 59
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"total": Decimal(10**10)},
+        {"total": Decimal("-0.01")},
+        {"external_id": "x" * 121},
+        {"currency": "EURO"},
+        {"codes": (AppliedCode(code="A", discount=Decimal(10**10)),)},
+        {"refunds": (ShopRefund(external_id="r" * 121, amount=Decimal(1), refunded_at=NOW),)},
+        {"refunds": (ShopRefund(external_id="r", amount=Decimal(-1), refunded_at=NOW),)},
+    ],
+)
+def test_an_order_that_cannot_be_kept_is_refused_with_a_sentence(shop, customer, changes):
+    with pytest.raises(orders.OrderUnusable) as refusal:
+        record(shop, told(**changes))
+
+    assert refusal.value.code == "order_unusable"
+    assert not Order.objects.exists()
+    assert not PointsTransaction.objects.exists()
+
+
+def test_points_that_cannot_be_earned_do_not_keep_a_code_unused(shop, customer, redeemed):
+    issue(redeemed)
+
+    with pytest.raises(InvalidPoints):
+        record(shop, with_code(redeemed, total=Decimal(3 * 10**9)))
+
+    assert usage_of(redeemed) == (UsageStatus.USED, "1001")
 
 
 def test_a_reward_that_is_still_being_made_is_not_yet_used_and_is_when_the_order_comes_again(shop, customer, redeemed):
