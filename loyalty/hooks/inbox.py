@@ -1,17 +1,19 @@
-"""Storing a verified webhook, once."""
+"""Storing a verified webhook, once; and what a poll told that could not take effect at once."""
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from loyalty.common import queue
 from loyalty.hooks.models import InboundWebhook
-from platforms.adapter import WebhookMessage
+from platforms.adapter import ShopOrder, WebhookMessage
 
 LONGEST_EVENT_ID = 120
 LONGEST_TOPIC = 80
+POLLED = "polled order"  # the topic of what no webhook told; the body is the order's id
+AGAIN_AFTER = timedelta(seconds=10)
 SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
@@ -34,6 +36,21 @@ def store(
     if created:
         queue.enqueue("hooks.process", webhook_id=webhook.pk)
     return webhook, created
+
+
+def store_polled(*, connection_id: int, order: ShopOrder, reason: str, now: datetime) -> None:
+    """Keep an order that a poll told and that could not take effect, so that it comes again and the poll goes on."""
+    InboundWebhook.objects.get_or_create(
+        connection_id=connection_id,
+        event_id=_event_id(f"{POLLED} {order.external_id} {order.updated_at.isoformat()}"),
+        defaults={
+            "topic": POLLED,
+            "body": order.external_id.encode(errors="replace"),
+            "received_at": now,
+            "due_at": now + AGAIN_AFTER,
+            "result": reason[:300],
+        },
+    )
 
 
 def _event_id(event_id: str) -> str:

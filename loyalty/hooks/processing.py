@@ -1,5 +1,6 @@
 """Work off the inbox, and poll behind it: both bring orders through the same handler."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -7,28 +8,34 @@ from django.db import transaction
 from loyalty.common import actors, queue
 from loyalty.common.clock import Stopwatch
 from loyalty.common.errors import DomainError
+from loyalty.hooks import inbox
 from loyalty.hooks.models import InboundWebhook, InboxState
 from loyalty.program import orders
 from platforms import registry
 from platforms.adapter import Adapter, ShopOrder
+from platforms.credentials import CredentialsUnreadable
 from platforms.models import StoreConnection
 from rewards.usage import OrderVerdict
 
-MOST_ATTEMPTS = 8
+MOST_ATTEMPTS = 30  # about a day with the pauses below: a reward may be in the making that long
 LEASE = timedelta(seconds=60)
+LONGEST_PAUSE = 3600.0
 MOST_PAGES = 20
+NOT_YET = "A reward on this order is still being generated."
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Why a webhook has to be brought again, and how many seconds from now at the earliest."""
+
+    reason: str
+    wait: float = 0.0
 
 
 def sweep(*, now: datetime, limit: int = 200) -> int:
-    """Ring for every webhook that waits; gives back how many."""
-    with transaction.atomic():
-        ids = list(
-            InboundWebhook.objects.select_for_update(skip_locked=True)
-            .filter(state=InboxState.RECEIVED, due_at__lte=now)
-            .order_by("due_at", "pk")
-            .values_list("pk", flat=True)[:limit]
-        )
-        InboundWebhook.objects.filter(pk__in=ids).update(due_at=now + timedelta(seconds=15))
+    """Ring for every webhook that is due; gives back how many. One that rings twice is taken once."""
+    due = InboundWebhook.objects.filter(state=InboxState.RECEIVED, due_at__lte=now)
+    ids = list(due.order_by("due_at", "pk").values_list("pk", flat=True)[:limit])
     for webhook_id in ids:
         queue.enqueue("hooks.process", webhook_id=webhook_id)
     return len(ids)
@@ -41,23 +48,31 @@ def ring_for_polls() -> None:
 
 
 def process(*, webhook_id: int, now: datetime) -> None:
-    """Let one stored webhook take effect. Twice, or beside itself, is harmless."""
+    """Let one stored webhook take effect if it is due. Twice, or beside itself, is harmless."""
     watch = Stopwatch(now)
     webhook = _take(webhook_id, now=now)
     if webhook is None:
         return
-    connection = StoreConnection.objects.get(pk=webhook.connection_id)
+    if webhook.attempts > MOST_ATTEMPTS:
+        reason = "the worker broke off each time. Its log says why"
+        _close(webhook, InboxState.FAILED, f"Given up after {MOST_ATTEMPTS} tries: {reason}.", now=watch.now)
+        return
     try:
-        again = _effect(webhook, connection, watch)
+        again = _effect(webhook, StoreConnection.objects.get(pk=webhook.connection_id), watch)
+    except CredentialsUnreadable as error:
+        again = Again(error.sentence)
     except DomainError as refusal:
         _close(webhook, InboxState.FAILED, refusal.sentence, now=watch.now)
         return
-    if again:
+    if again is not None:
         _later(webhook, again, now=watch.now)
 
 
 def poll(*, connection_id: int, now: datetime) -> int:
-    """Ask a shop for its orders since last time; gives back how many it told. Nothing is missed: the cursor moves last."""
+    """Ask a shop for its orders since last time; gives back how many it told. Nothing is missed: the cursor moves last.
+
+    An order that cannot take effect yet goes through the inbox, so that it holds up no other.
+    """
     watch = Stopwatch(now)
     connection = StoreConnection.objects.get(pk=connection_id)
     try:
@@ -65,29 +80,30 @@ def poll(*, connection_id: int, now: datetime) -> int:
     except DomainError as refusal:
         _note_poll(connection, refusal.sentence, now=watch.now)
         return 0
-    seen = 0
+    seen, cursor = 0, connection.orders_cursor
     for _ in range(MOST_PAGES):
-        answer = adapter.orders_since(connection.orders_cursor)
+        answer = adapter.orders_since(cursor)
         if answer.value is None:
             _note_poll(connection, answer.reason, now=watch.now)
             return seen
-        verdicts = [_record(adapter, connection, order, watch) for order in answer.value.orders]
-        seen += len(verdicts)
-        if any(OrderVerdict.NOT_YET in found for found in verdicts):
-            break  # a reward on one of them is still being generated: the same page again next time
-        StoreConnection.objects.filter(pk=connection.pk).update(orders_cursor=answer.value.cursor)
-        connection.orders_cursor = answer.value.cursor
-        if not answer.value.more:
+        for order in answer.value.orders:
+            _record_polled(adapter, connection, order, watch)
+        seen += len(answer.value.orders)
+        # Another poll, or staff who entered another address, may have moved the cursor: theirs counts.
+        ours = StoreConnection.objects.filter(pk=connection.pk, orders_cursor=cursor)
+        if not ours.update(orders_cursor=answer.value.cursor) or not answer.value.more:
             break
+        cursor = answer.value.cursor
     _note_poll(connection, "", now=watch.now)
     return seen
 
 
 def _take(webhook_id: int, *, now: datetime) -> InboundWebhook | None:
+    """Claim a webhook that is due: until its lease ends, or its pause, it is nobody's turn however often it rings."""
     with transaction.atomic():
         webhook = (
             InboundWebhook.objects.select_for_update(skip_locked=True)
-            .filter(pk=webhook_id, state=InboxState.RECEIVED)
+            .filter(pk=webhook_id, state=InboxState.RECEIVED, due_at__lte=now)
             .first()
         )
         if webhook is not None:
@@ -97,25 +113,41 @@ def _take(webhook_id: int, *, now: datetime) -> InboundWebhook | None:
         return webhook
 
 
-def _effect(webhook: InboundWebhook, connection: StoreConnection, watch: Stopwatch) -> str:
-    """What the webhook does; gives back why it has to be brought again, or nothing."""
+def _effect(webhook: InboundWebhook, connection: StoreConnection, watch: Stopwatch) -> Again | None:
+    """What the webhook does; None when it is done with."""
     adapter = registry.adapter_for(connection)
-    message = adapter.parse_webhook(headers=webhook.headers, body=bytes(webhook.body), now=webhook.received_at)
-    order = message.order
-    if order is None and message.order_external_id:
-        answer = adapter.read_order(message.order_external_id)
+    order, order_id = _told(webhook, adapter)
+    if order is None and order_id:
+        answer = adapter.read_order(order_id)
         if not answer.ok:
-            return answer.reason or "The shop did not tell the order."
+            return Again(answer.reason or "The shop did not tell the order.", answer.retry_after or 0.0)
         order = answer.value
     if order is None:
         _close(webhook, InboxState.PROCESSED, "It names no order: nothing to do.", now=watch.now)
-        return ""
+        return None
     verdicts = _record(adapter, connection, order, watch)
     if OrderVerdict.NOT_YET in verdicts:
-        return "A reward on this order is still being generated."
+        return Again(NOT_YET)
     summary = ", ".join(verdicts) or "no code"
     _close(webhook, InboxState.PROCESSED, f"Order {order.number}: {order.status}, {summary}.", now=watch.now)
-    return ""
+    return None
+
+
+def _told(webhook: InboundWebhook, adapter: Adapter) -> tuple[ShopOrder | None, str]:
+    """The order of a webhook, or the id to ask the shop about."""
+    if webhook.topic == inbox.POLLED:
+        return None, bytes(webhook.body).decode()
+    message = adapter.parse_webhook(headers=webhook.headers, body=bytes(webhook.body), now=webhook.received_at)
+    return message.order, message.order_external_id
+
+
+def _record_polled(adapter: Adapter, connection: StoreConnection, order: ShopOrder, watch: Stopwatch) -> None:
+    try:
+        reason = NOT_YET if OrderVerdict.NOT_YET in _record(adapter, connection, order, watch) else ""
+    except DomainError as refusal:
+        reason = refusal.sentence
+    if reason:
+        inbox.store_polled(connection_id=connection.pk, order=order, reason=reason, now=watch.now)
 
 
 def _record(adapter: Adapter, connection: StoreConnection, order: ShopOrder, watch: Stopwatch) -> list[OrderVerdict]:
@@ -132,12 +164,12 @@ def _close(webhook: InboundWebhook, state: InboxState, result: str, *, now: date
     InboundWebhook.objects.filter(pk=webhook.pk).update(state=state, processed_at=now, due_at=None, result=result[:300])
 
 
-def _later(webhook: InboundWebhook, reason: str, *, now: datetime) -> None:
+def _later(webhook: InboundWebhook, again: Again, *, now: datetime) -> None:
     if webhook.attempts >= MOST_ATTEMPTS:
-        _close(webhook, InboxState.FAILED, f"Given up after {webhook.attempts} tries: {reason}", now=now)
+        _close(webhook, InboxState.FAILED, f"Given up after {webhook.attempts} tries: {again.reason}", now=now)
         return
-    pause = timedelta(seconds=min(5 * 2**webhook.attempts, 3600))
-    InboundWebhook.objects.filter(pk=webhook.pk).update(due_at=now + pause, result=reason[:300])
+    pause = timedelta(seconds=min(max(5.0 * 2**webhook.attempts, again.wait), LONGEST_PAUSE))
+    InboundWebhook.objects.filter(pk=webhook.pk).update(due_at=now + pause, result=again.reason[:300])
 
 
 def _note_poll(connection: StoreConnection, error: str, *, now: datetime) -> None:

@@ -1,0 +1,253 @@
+"""Processing: what waits in the inbox takes effect once, poison comes to an end, and a poll holds up nothing."""
+
+import hashlib
+import hmac
+import json
+from datetime import timedelta
+
+import pytest
+
+from loyalty.common import actors
+from loyalty.hooks import inbox, processing
+from loyalty.hooks.models import InboundWebhook, InboxState
+from loyalty.program import orders
+from loyalty.program.models import Order
+from platforms import credentials
+from platforms.adapter import WebhookMessage
+from rewards import claim, issuing
+from rewards.models import Origin, RedeemedReward, UsageStatus
+from tests.factories.catalogue import RewardFactory
+from tests.factories.people import ConnectionFactory, CustomerFactory
+from tests.factories.points import NOW
+from tests.fakes.misbehaving import misbehaving_server, reply, unused_port
+
+pytestmark = pytest.mark.django_db
+
+SECRET = "a webhook secret"
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def shop():
+    sealed = credentials.seal({"token": "t", "webhook_secret": SECRET})
+    return ConnectionFactory(base_url=f"http://127.0.0.1:{unused_port()}", credentials=sealed)
+
+
+def told(**changes):
+    order = {
+        "id": "1001", "number": "#1001", "status": "completed", "total": "20.00", "currency": "USD",
+        "placed_at": NOW.isoformat(), "updated_at": NOW.isoformat(), "email": "jo@example.com", "codes": [],
+        "refunds": [],
+    }  # fmt: skip
+    return order | changes
+
+
+def store(shop, body, headers, *, event_id="event-1"):
+    message = WebhookMessage(event_id=event_id, topic="order.updated", occurred_at=NOW)
+    return inbox.store(connection_id=shop.pk, message=message, headers=headers, body=body, now=NOW)[0]
+
+
+def received(shop, **order):
+    """A webhook of the sandbox shop in the inbox."""
+    data = {"event_id": "event-1", "topic": "order.updated", "occurred_at": NOW.isoformat(), "order": told(**order)}
+    body, stamp = json.dumps(data).encode(), str(int(NOW.timestamp()))
+    digest = hmac.new(SECRET.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return store(shop, body, {"x-sandbox-timestamp": stamp, "x-sandbox-signature": f"v1={digest}"})
+
+
+def hint(base_url):
+    """A webhook in the inbox that only names an order, of a shop at this address."""
+    sealed = credentials.seal({"api_key": "k", "webhook_secret": SECRET})
+    shop = ConnectionFactory(platform="vendure", base_url=base_url, credentials=sealed)
+    body = json.dumps({"id": "e", "type": "order.placed", "created": NOW.isoformat(), "order": {"id": "7"}}).encode()
+    stamp = str(int(NOW.timestamp()))
+    digest = hmac.new(SECRET.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return store(shop, body, {"x-vendure-signature": f"t={stamp},v1={digest}"})
+
+
+def pending(shop):
+    """A reward that is still being generated."""
+    return claim.save(
+        customer=CustomerFactory(), reward=RewardFactory(connection=shop), product=None, origin=Origin.STAFF,
+        actor=actors.SYSTEM, now=NOW, cost=0, balance_after=0, idempotency_key=None,
+    )  # fmt: skip
+
+
+def carrying(redeemed):
+    return [{"code": redeemed.code.code, "id": "c1", "discount": "1.00"}]
+
+
+def process(webhook, *, now):
+    processing.process(webhook_id=webhook.pk, now=now)
+    webhook.refresh_from_db()
+    return webhook
+
+
+def test_a_sweep_rings_for_what_is_due_until_it_is_taken(shop):
+    webhook = received(shop)
+
+    assert processing.sweep(now=NOW - SECOND) == 0
+    assert processing.sweep(now=NOW) == 1
+    assert processing.sweep(now=NOW + SECOND) == 1
+    process(webhook, now=NOW + 2 * SECOND)
+
+    assert webhook.state == InboxState.PROCESSED
+    assert processing.sweep(now=NOW + MINUTE) == 0
+
+
+def test_a_sweep_finds_what_a_killed_worker_left(shop):
+    webhook = received(shop)
+    InboundWebhook.objects.update(attempts=1, due_at=NOW + processing.LEASE)
+
+    assert processing.sweep(now=NOW + processing.LEASE) == 1
+    process(webhook, now=NOW + processing.LEASE)
+
+    assert webhook.state == InboxState.PROCESSED
+    assert Order.objects.count() == 1
+
+
+def test_many_rings_for_one_webhook_are_one_try():
+    webhook = hint(f"http://127.0.0.1:{unused_port()}")
+
+    for _ in range(20):
+        process(webhook, now=NOW)
+
+    assert (webhook.attempts, webhook.state) == (1, InboxState.RECEIVED)
+    assert "could not be asked" in webhook.result
+
+
+def test_the_pauses_grow_while_the_shop_does_not_tell_the_order_and_staff_read_the_end():
+    webhook = hint(f"http://127.0.0.1:{unused_port()}")
+    now, pauses = NOW, []
+
+    while webhook.state == InboxState.RECEIVED:
+        began = now
+        process(webhook, now=began)
+        if webhook.due_at is not None:
+            pauses.append(round((webhook.due_at - began).total_seconds()))
+            now = webhook.due_at
+
+    assert pauses[:3] == [10, 20, 40]
+    assert max(pauses) == 3600
+    assert now - NOW > timedelta(hours=20)
+    assert webhook.state == InboxState.FAILED
+    assert webhook.result.startswith(f"Given up after {processing.MOST_ATTEMPTS} tries: The shop at 127.0.0.1")
+
+
+def test_the_shop_says_when_to_ask_again():
+    with misbehaving_server(reply("429 Too Many Requests", b"", "Retry-After: 900")) as server:
+        webhook = process(hint(server.url), now=NOW)
+
+    assert 900 <= (webhook.due_at - NOW).total_seconds() < 910
+
+
+def test_a_webhook_that_breaks_the_worker_each_time_ends_and_holds_up_no_other(shop, monkeypatch):
+    webhook = received(shop)
+
+    def crash(**_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(orders, "record", crash)
+    now = NOW
+    for _ in range(processing.MOST_ATTEMPTS):
+        with pytest.raises(ZeroDivisionError):
+            process(webhook, now=now)
+        assert processing.sweep(now=now + SECOND) == 0
+        now += processing.LEASE
+
+    process(webhook, now=now)
+
+    assert (webhook.state, webhook.due_at) == (InboxState.FAILED, None)
+    assert "the worker broke off each time" in webhook.result
+
+
+def test_credentials_that_cannot_be_read_now_are_no_end(shop):
+    webhook = received(shop)
+    sealed = shop.credentials
+    shop.credentials = "sealed with a key that is gone"
+    shop.save()
+
+    assert process(webhook, now=NOW).state == InboxState.RECEIVED
+    shop.credentials = sealed
+    shop.save()
+
+    assert process(webhook, now=NOW + MINUTE).state == InboxState.PROCESSED
+
+
+def test_an_order_that_cannot_be_kept_ends_with_the_reason(shop):
+    webhook = process(received(shop, total="99999999999.00"), now=NOW)
+
+    assert webhook.state == InboxState.FAILED
+    assert webhook.result == "Order #1001: an amount is negative or too large. Look at it in the shop."
+
+
+def test_an_order_that_came_before_its_reward_was_ready_uses_it_later(shop):
+    redeemed = pending(shop)
+    webhook = process(received(shop, codes=carrying(redeemed)), now=NOW)
+    assert (webhook.state, webhook.result) == (InboxState.RECEIVED, "A reward on this order is still being generated.")
+
+    issuing.record_issued(redeemed=redeemed, now=NOW)
+    process(webhook, now=NOW + MINUTE)
+
+    assert webhook.state == InboxState.PROCESSED
+    assert RedeemedReward.objects.get().usage_status == UsageStatus.USED
+
+
+def page(*listed, cursor="7", more=False):
+    return reply("200 OK", json.dumps({"orders": listed, "cursor": cursor, "more": more}).encode())
+
+
+def poll(shop, server, *, now=NOW):
+    shop.base_url = server.url
+    shop.save()
+    seen = processing.poll(connection_id=shop.pk, now=now)
+    shop.refresh_from_db()
+    return seen
+
+
+def test_a_poll_goes_on_past_an_order_that_must_wait_and_past_one_that_cannot_be_kept(shop):
+    redeemed = pending(shop)
+    listed = (told(codes=carrying(redeemed)), told(id="1002", total="99999999999.00"), told(id="1003"))
+
+    with misbehaving_server(page(*listed)) as server:
+        seen = poll(shop, server)
+        again = poll(shop, server, now=NOW + MINUTE)
+
+    assert (seen, again, shop.orders_cursor) == (3, 3, "7")
+    assert sorted(Order.objects.values_list("external_id", flat=True)) == ["1001", "1003"]
+    waiting = InboundWebhook.objects.order_by("pk").values_list("topic", "body", "result")
+    assert [(topic, bytes(body), result) for topic, body, result in waiting] == [
+        ("polled order", b"1001", "A reward on this order is still being generated."),
+        ("polled order", b"1002", "Order #1001: an amount is negative or too large. Look at it in the shop."),
+    ]
+
+
+def test_an_order_that_a_poll_put_off_is_asked_for_again(shop):
+    redeemed = pending(shop)
+    order = told(codes=carrying(redeemed))
+    with misbehaving_server(page(order)) as server:
+        poll(shop, server)
+    issuing.record_issued(redeemed=redeemed, now=NOW)
+
+    with misbehaving_server(reply("200 OK", json.dumps(order).encode())) as server:
+        shop.base_url = server.url
+        shop.save()
+        webhook = process(InboundWebhook.objects.get(), now=NOW + MINUTE)
+
+    assert webhook.result == "Order #1001: completed, used."
+    assert RedeemedReward.objects.get().usage_status == UsageStatus.USED
+
+
+def test_a_slow_poll_does_not_put_back_the_place_another_has_reached(shop, monkeypatch):
+    record = orders.record
+
+    def record_while_another_polls(**given):
+        type(shop).objects.filter(pk=shop.pk).update(orders_cursor="9")
+        return record(**given)
+
+    monkeypatch.setattr(orders, "record", record_while_another_polls)
+    with misbehaving_server(page(told(), more=True)) as server:
+        seen = poll(shop, server)
+
+    assert (seen, shop.orders_cursor) == (1, "9")
