@@ -9,7 +9,7 @@ import logging
 import re
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,7 +22,7 @@ import httpx2
 
 from platforms import wire
 from platforms.adapter import Access, Answer, Observed, Outcome, Refusal
-from platforms.redaction import excerpt_of
+from platforms.redaction import excerpt_of, said
 from platforms.wire import (
     AddressNotAllowed,
     HostNotFound,
@@ -76,6 +76,7 @@ class HttpAnswer:
     request_id: str = ""
     excerpt: str = ""
     reason: str = ""
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # what no sentence may repeat
 
     @property
     def ok(self) -> bool:
@@ -84,6 +85,10 @@ class HttpAnswer:
     @property
     def observed(self) -> Observed:
         return Observed(status=self.status, request_id=self.request_id, excerpt=self.excerpt)
+
+    def said(self, message: Any) -> str:
+        """A message in the answer, fit to stand in a sentence for staff."""
+        return said(message, secrets=self.secrets)
 
     def success(self, value: T) -> Answer[T]:
         """An OK answer with this value and this request's evidence."""
@@ -172,9 +177,8 @@ def _exchange(
     except _FORESEEN as error:
         problem = _explain(error)
     if response is not None:
-        return _classify(
-            response, content, problem=problem, secrets=(*access.credentials.values(), *access.webhook_secrets)
-        )
+        secrets = (*access.credentials.values(), *access.webhook_secrets)
+        return _classify(response, content, method=method, problem=problem, secrets=secrets)
     if not line.sent:
         return _not_sent(f"The shop at {urlsplit(access.base_url).hostname} could not be asked: {problem}.")
     return HttpAnswer(outcome=Outcome.UNKNOWN, reason=f"The shop was asked, but {problem}. {UNCERTAIN}")
@@ -215,11 +219,16 @@ def _read(response: httpx2.Response) -> bytes:
     return bytes(content)
 
 
-def _classify(response: httpx2.Response, content: bytes, *, problem: str, secrets: Iterable[str]) -> HttpAnswer:
+def _classify(
+    response: httpx2.Response, content: bytes, *, method: str, problem: str, secrets: tuple[str, ...]
+) -> HttpAnswer:
     status = response.status_code
     data, readable = _parse(content)
     wait = _retry_after(response.headers.get("retry-after", ""))
-    outcome, reason = _verdict(status, wait=wait, problem=problem or ("" if readable else "its answer was not JSON"))
+    # A 503 with a wait may come from a proxy whose shop had begun: only a question was surely not acted on.
+    throttled = status in {425, 429} or (status == 503 and wait is not None and method == "GET")
+    problem = problem or ("" if readable else "its answer was not JSON")
+    outcome, reason = (Outcome.THROTTLED, _WAIT) if throttled else _verdict(status, problem=problem)
     if 300 <= status < 400:
         target = urlsplit(response.headers.get("location", "")).hostname or "another page"
         reason = f"The shop's address leads on to {target}. Enter the address of the shop itself."
@@ -232,21 +241,21 @@ def _classify(response: httpx2.Response, content: bytes, *, problem: str, secret
         request_id=_request_id(response.headers),
         excerpt=excerpt_of(data if readable and data is not None else content, secrets=secrets),
         reason=reason,
+        secrets=secrets,
     )
 
 
-def _verdict(status: int, *, wait: float | None, problem: str) -> tuple[Outcome, str]:
+def _verdict(status: int, *, problem: str) -> tuple[Outcome, str]:
     if 200 <= status < 300:
         if not problem:
             return Outcome.OK, ""
         return Outcome.UNKNOWN, f"The shop accepted the request, but {problem}. {UNCERTAIN}"
-    if status in {425, 429} or (status == 503 and wait is not None):
-        return Outcome.THROTTLED, "The shop asks us to wait before asking again."
     if status >= 500 or status == 408:
         return Outcome.UNKNOWN, f"The shop failed with status {status}. {UNCERTAIN}"
     return Outcome.REJECTED, _SENTENCES.get(status, f"The shop refused the request with status {status}.")
 
 
+_WAIT = "The shop asks us to wait before asking again."
 _WRONG_CREDENTIALS = "The shop refused our credentials. Enter them again in the connection's settings."
 _NOTHING_THERE = "The shop knows no such thing, or nothing is at this address."
 _SENTENCES = {401: _WRONG_CREDENTIALS, 403: _WRONG_CREDENTIALS, 404: _NOTHING_THERE, 410: _NOTHING_THERE}
@@ -281,7 +290,7 @@ def _retry_after(text: str) -> float | None:
         return min(float(text), LONGEST_WAIT)
     try:
         moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return min(max(seconds, 0.0), LONGEST_WAIT)

@@ -1,4 +1,4 @@
-"""What may be kept of a shop's answer: short, and without secrets or personal data."""
+"""What may be kept of a shop's answer: short, without secrets or personal data, and such as a database stores."""
 
 import json
 import re
@@ -23,11 +23,31 @@ def excerpt_of(answer: Any, *, secrets: Iterable[str]) -> str:
         text = answer[: 4 * LONGEST_EXCERPT].decode("utf-8", "replace")
     else:
         text = json.dumps(_without_private(answer, depth=0), ensure_ascii=False, default=str)
+    return _clean(text, secrets=secrets)[:LONGEST_EXCERPT]
+
+
+def said(message: Any, *, secrets: Iterable[str], longest: int = 200) -> str:
+    """What the shop says, fit to stand in a sentence for staff; empty when it is no text."""
+    return _clean(message[:2000], secrets=secrets)[:longest] if isinstance(message, str) else ""
+
+
+def is_plain(text: Any, *, longest: int = 1000) -> bool:
+    """Whether it is a text of that length which a database stores: no NUL, no half of a character."""
+    return (
+        isinstance(text, str)
+        and len(text) <= longest
+        and "\x00" not in text
+        and not any("\ud800" <= sign <= "\udfff" for sign in text)
+    )
+
+
+def _clean(text: str, *, secrets: Iterable[str]) -> str:
+    """On one line, without secrets, addresses and what cannot be shown."""
     # Long secrets first, so that one that contains another leaves nothing behind.
     for secret in sorted((entry for entry in secrets if len(entry) >= 4), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     text = _BEARER.sub(rf"\1 {HIDDEN}", _EMAIL.sub(HIDDEN, text))
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())[:LONGEST_EXCERPT]
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def _without_private(value: Any, *, depth: int) -> Any:

@@ -201,7 +201,7 @@ def _failure(answer: HttpAnswer) -> Answer[Any]:
     }
     if code == "unauthorized":
         return answer.failure(refusal=Refusal.UNAUTHORIZED, reason="The shop refused our token. Enter it again.")
-    message = " ".join(str(answer.data["error"].get("message", "")).split())[:300]
+    message = answer.said(answer.data["error"].get("message"))
     return answer.failure(refusal=refusals.get(code), reason=f"The shop refused: {message}" if message else "")
 
 

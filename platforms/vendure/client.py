@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from platforms import http
+from platforms import http, redaction
 from platforms.adapter import Access, Answer, Outcome, Refusal
 
 ADMIN_API = "/admin-api"
@@ -87,8 +87,8 @@ def refused_result(answer: Answer[dict[str, Any]], field: str, *, expected: str)
         return unknown(answer, f"The shop's answer has no usable {field}. It may or may not have done it.")
     if kind == expected:
         return None
-    said = str(result.get("message") or result.get("errorCode") or kind)[:200]
-    return rejected(answer, Refusal.INVALID, f"The shop refused: {said}")
+    words = redaction.said(result.get("message") or result.get("errorCode") or kind, secrets=())
+    return rejected(answer, Refusal.INVALID, f"The shop refused: {words or 'no reason given'}")
 
 
 def _read(answer: http.HttpAnswer) -> Answer[dict[str, Any]]:
@@ -107,7 +107,7 @@ def _read(answer: http.HttpAnswer) -> Answer[dict[str, Any]]:
 def _refused(answer: http.HttpAnswer, errors: list[Any]) -> Answer[dict[str, Any]]:
     codes = [_code(error) for error in errors]
     first = errors[0] if isinstance(errors[0], Mapping) else {}
-    said = str(first.get("message", ""))[:200]
+    said = answer.said(first.get("message"))
     if any(code not in _REFUSALS for code in codes):
         reason = f"The shop failed inside: {said or 'no reason given'}. It may or may not have done it."
         return Answer(outcome=Outcome.UNKNOWN, reason=reason, observed=answer.observed)

@@ -103,7 +103,16 @@ def test_asks_once_and_never_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("7", 7.0), ("0", 0.0), ("1.5", 1.5), ("999999999", 86_400.0), ("soon", None), ("-3", None)]
+    ("text", "seconds"),
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("1.5", 1.5),
+        ("999999999", 86_400.0),
+        ("soon", None),
+        ("-3", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+    ],
 )
 def test_reads_how_many_seconds_to_wait(text: str, seconds: float | None) -> None:
     answer = ask(reply("429 Too Many Requests", b"", f"Retry-After: {text}"))
@@ -118,6 +127,13 @@ def test_reads_until_when_to_wait() -> None:
 
     assert answer.outcome is Outcome.THROTTLED
     assert answer.retry_after == pytest.approx(90, abs=3)
+
+
+def test_does_not_know_what_a_shop_did_that_broke_down_and_asks_to_wait() -> None:
+    """Proxies say this when the shop behind them broke off, whatever it had done by then."""
+    answer = ask(reply("503 Service Unavailable", b"", "Retry-After: 5"), method="POST")
+
+    assert (answer.outcome, answer.retry_after) == (Outcome.UNKNOWN, 5.0)
 
 
 @pytest.mark.parametrize(
@@ -272,6 +288,15 @@ def test_keeps_secrets_and_people_out_of_the_excerpt() -> None:
     assert "SPRING-1" in excerpt
     for private in (SECRET, "jo@example.com", "Main St", "Jo", "abc.def"):
         assert private not in excerpt
+
+
+def test_repeats_a_message_without_secrets_people_and_what_no_row_keeps() -> None:
+    answer = ask(reply("422 Unprocessable Content", b"{}"))
+
+    message = f"Key {SECRET} of jo@example.com\n is wrong\x00\ud800"
+    assert answer.said(message) == "Key [hidden] of [hidden] is wrong"
+    assert answer.said({"a": 1}) == ""
+    assert SECRET not in repr(answer)
 
 
 def test_keeps_the_excerpt_short() -> None:
