@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from platforms.adapter import AppliedCode, OrderStatus, PlatformCode, ShopOrder, ShopRefund
+from platforms.redaction import is_plain
 
 
 class Unreadable(Exception):
@@ -63,7 +64,7 @@ def plain(amount: Decimal) -> str:
 
 def text(data: Any, name: str) -> str:
     value = _field(data, name)
-    if not isinstance(value, str) or "\x00" in value or len(value) > 1000:
+    if not isinstance(value, str) or not is_plain(value):
         raise Unreadable(f"{name} is not a text")
     return value
 

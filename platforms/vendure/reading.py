@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from platforms.adapter import AppliedCode, OrderStatus, PlatformCode, ShopOrder, ShopRefund
+from platforms.redaction import is_plain
 from platforms.vendure import money
 
 PERCENTAGE = "order_percentage_discount"
@@ -18,6 +19,9 @@ MINIMUM_ORDER = "minimum_order_amount"
 # The promotion's description carries our reference: staff of the shop see where it comes from, and we know it again.
 _DESCRIPTION = "Made by Loyalty Desk, reference {reference}"
 _REFERENCE = re.compile(r"Made by Loyalty Desk, reference (\S+)")
+
+MOST_DIGITS = 15
+MOST_DECIMALS = 8
 
 _COMPLETED = frozenset({"PaymentSettled", "PartiallyShipped", "Shipped", "PartiallyDelivered", "Delivered"})
 _NO_ORDER_YET = frozenset({"Draft", "Created", "AddingItems", "ArrangingPayment"})
@@ -56,7 +60,7 @@ class Promotion:
     def age(self) -> tuple[datetime, int, str]:
         """Sorts the oldest first; among equals the one with the smaller id."""
         remote_id = self.code.remote_id
-        return self.created_at, int(remote_id) if remote_id.isdigit() else 0, remote_id
+        return self.created_at, int(remote_id) if re.fullmatch(r"\d{1,18}", remote_id, re.ASCII) else 0, remote_id
 
 
 def describe(reference: str) -> str:
@@ -67,14 +71,16 @@ def describe(reference: str) -> str:
 def shop(data: Mapping[str, Any]) -> Shop:
     """The shop's channel and how it keeps money. Raises Unreadable."""
     channel = _mapping(data, "activeChannel")
-    server = _mapping(_mapping(data, "globalSettings"), "serverConfig")
+    precision = _whole(_mapping(_mapping(data, "globalSettings"), "serverConfig"), "moneyStrategyPrecision")
+    if not 0 <= precision <= MOST_DECIMALS:
+        raise Unreadable("moneyStrategyPrecision is no count of decimals")
     return Shop(
         channel=_text(channel, "code"),
         channel_token=_text(channel, "token"),
         language=_text(channel, "defaultLanguageCode"),
         currency=_text(channel, "defaultCurrencyCode"),
         prices_include_tax=channel.get("pricesIncludeTax") is True,
-        precision=_whole(server, "moneyStrategyPrecision"),
+        precision=precision,
     )
 
 
@@ -89,7 +95,7 @@ def promotions(data: Mapping[str, Any], *, code: str, now: datetime) -> list[Pro
 def _promotion(entry: Mapping[str, Any], *, shop: Shop, now: datetime) -> Promotion:
     ends_at = _moment(entry, "endsAt")
     arguments = {
-        operation.get("code"): {str(arg.get("name")): str(arg.get("value")) for arg in _list(operation, "args")}
+        str(operation.get("code")): {str(arg.get("name")): str(arg.get("value")) for arg in _list(operation, "args")}
         for operation in (*_list(entry, "actions"), *_list(entry, "conditions"))
     }
     reference = _REFERENCE.search(str(entry.get("description") or ""))
@@ -111,15 +117,17 @@ def _promotion(entry: Mapping[str, Any], *, shop: Shop, now: datetime) -> Promot
     )
 
 
-def order(entry: Mapping[str, Any], *, precision: int) -> ShopOrder | None:
+def order(entry: Any, *, precision: int) -> ShopOrder | None:
     """One order, whole; None for a cart or a draft, which are no orders yet. Raises Unreadable."""
+    if not isinstance(entry, Mapping):
+        raise Unreadable("the order is no object")
     state = _text(entry, "state")
     if entry.get("active") is True or state in _NO_ORDER_YET:
         return None
     currency = _text(entry, "currencyCode")
     payments = _list(entry, "payments")
     refunds = [refund for payment in payments for refund in _list(payment, "refunds")]
-    customer = entry.get("customer") or {}
+    customer = _mapping(entry, "customer") if entry.get("customer") is not None else {}
     return ShopOrder(
         external_id=_text(entry, "id"),
         number=_text(entry, "code"),
@@ -128,8 +136,8 @@ def order(entry: Mapping[str, Any], *, precision: int) -> ShopOrder | None:
         updated_at=_last_change(entry, payments, refunds),
         total=money.from_shop(_whole(entry, "totalWithTax"), currency=currency, precision=precision),
         currency=currency,
-        customer_email=str(customer.get("emailAddress") or ""),
-        customer_external_id=str(customer.get("id") or ""),
+        customer_email=_maybe_text(customer, "emailAddress"),
+        customer_external_id=_maybe_text(customer, "id"),
         codes=_applied(entry, currency=currency, precision=precision),
         refunds=tuple(
             ShopRefund(
@@ -187,7 +195,7 @@ def _applied(entry: Mapping[str, Any], *, currency: str, precision: int) -> tupl
         discounts[source] = discounts.get(source, 0) - _whole(discount, "amountWithTax")
     return tuple(
         AppliedCode(
-            code=promotion["couponCode"],
+            code=_text(promotion, "couponCode"),
             remote_id=_text(promotion, "id"),
             discount=money.from_shop(
                 discounts.get(f"PROMOTION:{promotion['id']}", 0), currency=currency, precision=precision
@@ -203,15 +211,20 @@ def _decimal(arguments: Mapping[Any, Mapping[str, str]], operation: str, name: s
     if text is None:
         return None
     try:
-        return Decimal(text)
+        number = Decimal(text)
     except InvalidOperation as error:
         raise Unreadable(f"the {name} of {operation} is not a number") from error
+    if not number.is_finite() or number.adjusted() >= MOST_DIGITS:
+        raise Unreadable(f"the {name} of {operation} is not a usable number")
+    return number
 
 
 def _amount(arguments: Mapping[Any, Mapping[str, str]], operation: str, name: str, *, shop: Shop) -> Decimal | None:
     number = _decimal(arguments, operation, name)
     if number is None:
         return None
+    if number != number.to_integral_value():
+        raise Unreadable(f"the {name} of {operation} is not a whole number")
     return money.from_shop(int(number), currency=shop.currency, precision=shop.precision)
 
 
@@ -233,14 +246,24 @@ def _list(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 def _text(data: Mapping[str, Any], name: str) -> str:
     value = data.get(name)
-    if not isinstance(value, str) or not value:
-        raise Unreadable(f"{name} is missing")
+    if not isinstance(value, str) or not value or not is_plain(value):
+        raise Unreadable(f"{name} is missing or no text")
     return value
+
+
+def _maybe_text(data: Mapping[str, Any], name: str) -> str:
+    return "" if data.get(name) in (None, "") else _text(data, name)
 
 
 def _whole(data: Mapping[str, Any], name: str) -> int:
     value = data.get(name)
-    if not isinstance(value, int | Decimal) or isinstance(value, bool) or value != int(value):
+    # The size first: to write 1e999999999 out would take all of the memory.
+    if (
+        not isinstance(value, int | Decimal)
+        or isinstance(value, bool)
+        or not -(10**MOST_DIGITS) < value < 10**MOST_DIGITS
+        or value != int(value)
+    ):
         raise Unreadable(f"{name} is not a whole number")
     return int(value)
 
@@ -258,6 +281,6 @@ def _moment(data: Mapping[str, Any], name: str) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(str(value))
-    except ValueError as error:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise Unreadable(f"{name} is not a date and time") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from platforms.adapter import WebhookMessage, WebhookRejected
+from platforms.redaction import is_plain
 
 SIGNATURE_HEADER = "x-vendure-signature"
 TOLERANCE_SECONDS = 300
@@ -65,7 +66,7 @@ def _text(data: Mapping[str, Any], name: str) -> str:
     value = data.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str) or not 0 < len(value) <= 100:
+    if not isinstance(value, str) or not value or not is_plain(value, longest=100):
         raise WebhookRejected(f"The webhook's {name} is missing or is no short text.", code="malformed")
     return value
 

@@ -253,6 +253,8 @@ def test_refuses_a_webhook_more_than_five_minutes_off(seconds: int, fresh: bool)
         lambda data: data["order"].update(codes={"code": "A"}),
         lambda data: data["order"].update(codes=[{"code": "", "id": "", "discount": "1"}]),
         lambda data: data["order"].update(number="1\x00"),
+        lambda data: data["order"].update(number="1\ud800"),
+        lambda data: data.update(event_id="event\ud800"),
     ],
 )
 def test_refuses_a_signed_webhook_it_cannot_read(change: Callable[[dict[str, Any]], Any]) -> None:

@@ -114,6 +114,8 @@ def test_refuses_every_webhook_without_a_secret_of_our_own(secrets: tuple[str, .
         b'{"id":"e","type":"order.placed","created":"2026-11-21T20:00:00","order":{"id":"3"}}',
         b'{"id":null,"type":"order.placed","created":"2026-11-21T20:00:00Z","order":{"id":"3"}}',
         b'{"id":"e","type":"order.placed","created":"2026-11-21T20:00:00Z","order":{"id":true}}',
+        b'{"id":"e\\u0000","type":"order.placed","created":"2026-11-21T20:00:00Z","order":{"id":"3"}}',
+        b'{"id":"e","type":"\\ud800","created":"2026-11-21T20:00:00Z","order":{"id":"3"}}',
         b'{"id":"' + b"e" * 101 + b'","type":"order.placed","created":"2026-11-21T20:00:00Z","order":{"id":"3"}}',
     ],
 )

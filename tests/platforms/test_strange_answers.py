@@ -1,0 +1,142 @@
+"""Adapters before a shop that answers well-formed nonsense: they answer as well, with nothing no row could keep."""
+
+import copy
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from platforms import http
+from platforms.adapter import Access, Answer, Outcome
+from platforms.http import HttpAnswer
+from platforms.sandbox.adapter import SandboxAdapter
+from platforms.vendure.adapter import VendureAdapter
+from tests.fakes import vendure as fake
+
+ACCESS = Access(
+    base_url="http://127.0.0.1:9",
+    credentials={"token": "t-secret", "api_key": "k-secret"},
+    webhook_secrets=(),
+    currency="USD",
+    allow_private_addresses=True,
+)
+STRANGE = [
+    "null", "true", "-1", "0.5", "1e400", "1e999999999", "9" * 400, '""', '"a\\u0000b"', '"\\ud800"', '"Infinity"',
+    '"NaN"', '"1e999999999"', '"0001-01-01T00:00:00+14:00"', '"9999-12-31T23:59:59-14:00"', f'"{"x" * 3000}"', "[]",
+    "[null]", "[[1]]", "{}", '{"id": 1}',
+]  # fmt: skip
+SANDBOX_CODE = {
+    "id": "code_1", "code": "LOY-1", "alive": True, "reference": "rr-1", "uses": 0, "percent": "10", "amount": None,
+    "minimum_order": "5.00", "expires_at": "2027-01-01T00:00:00Z",
+}  # fmt: skip
+SANDBOX_ORDER = {
+    "id": "order_1", "number": "1001", "status": "completed", "placed_at": "2026-11-21T10:00:00Z",
+    "updated_at": "2026-11-21T10:00:00Z", "total": "20.00", "currency": "USD", "email": "jo@example.com",
+    "codes": [{"code": "LOY-1", "id": "code_1", "discount": "1.00"}],
+    "refunds": [{"id": "r1", "amount": "2.00", "refunded_at": "2026-11-21T10:00:00Z"}],
+}  # fmt: skip
+REFUND = {"id": "5", "state": "Settled", "total": 100, "updatedAt": "2026-11-21T20:00:05.000Z"}
+VENDURE_ORDER = fake.order(
+    payments=[{"state": "Settled", "updatedAt": "2026-11-21T20:00:05.000Z", "refunds": [REFUND]}]
+)
+VENDURE_CODE = fake.promotion(
+    endsAt="2027-01-01T00:00:00.000Z",
+    conditions=[{"code": "minimum_order_amount", "args": [{"name": "amount", "value": "500"}]}],
+)
+
+
+def graphql(**fields: Any) -> dict[str, Any]:
+    return {"data": {**fake.about(), **fields}}
+
+
+ASKED: dict[str, tuple[type[Any], Callable[[Any], Answer[Any]], Any]] = {
+    "sandbox code": (SandboxAdapter, lambda shop: shop.find_code("LOY-1"), {"codes": [SANDBOX_CODE]}),
+    "sandbox order": (SandboxAdapter, lambda shop: shop.read_order("order_1"), SANDBOX_ORDER),
+    "sandbox orders": (
+        SandboxAdapter,
+        lambda shop: shop.orders_since(""),
+        {"orders": [SANDBOX_ORDER], "cursor": "7", "more": False},
+    ),
+    "sandbox shop": (
+        SandboxAdapter,
+        lambda shop: shop.test_connection(),
+        {"platform": "sandbox", "name": "Shop", "currency": "USD"},
+    ),
+    "sandbox refusal": (
+        SandboxAdapter,
+        lambda shop: shop.find_code("LOY-1"),
+        {"error": {"code": "refused", "message": "No."}},
+    ),
+    "vendure code": (
+        VendureAdapter,
+        lambda shop: shop.find_code("LOY-1"),
+        graphql(promotions={"totalItems": 1, "items": [VENDURE_CODE]}),
+    ),
+    "vendure order": (VendureAdapter, lambda shop: shop.read_order("3"), graphql(order={**VENDURE_ORDER})),
+    "vendure orders": (
+        VendureAdapter,
+        lambda shop: shop.orders_since(""),
+        graphql(orders={"items": [VENDURE_ORDER]}),
+    ),
+    "vendure shop": (VendureAdapter, lambda shop: shop.test_connection(), graphql()),
+    "vendure refusal": (
+        VendureAdapter,
+        lambda shop: shop.find_code("LOY-1"),
+        {"errors": [{"message": "No.", "extensions": {"code": "USER_INPUT_ERROR"}}], "data": None},
+    ),
+}
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to each part of a JSON value."""
+    yield path
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ()):
+        yield from places(inner, (*path, key))
+
+
+def put(value: Any, path: tuple[Any, ...], strange: Any) -> Any:
+    if not path:
+        return strange
+    changed = copy.deepcopy(value)
+    inner = changed
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = strange
+    return changed
+
+
+def texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for entry in dataclasses.fields(value):
+            yield from texts(getattr(value, entry.name))
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from texts(one)
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_answers_whatever_stands_in_the_place_of_a_field(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter, ask, good = ASKED[what]
+    outcome = Outcome.REJECTED if what == "sandbox refusal" else Outcome.OK
+    began = time.monotonic()
+
+    for path in places(good):
+        for text in STRANGE:
+            strange, readable = http._parse(text.encode())
+            if not readable:
+                continue
+            told = put(good, path, strange)
+            reply = HttpAnswer(outcome=outcome, status=200 if outcome is Outcome.OK else 422, data=told)
+            monkeypatch.setattr(http, "call", lambda *_, reply=reply, **__: reply)
+            answer = ask(adapter(ACCESS))
+            for found in texts(answer):
+                assert "\x00" not in found, (path, text)
+                found.encode()
+                assert len(found) <= 1000, (path, text)
+            assert answer.ok or answer.value is None
+
+    assert time.monotonic() - began < 20
