@@ -230,8 +230,8 @@ def _classify(
     problem = problem or ("" if readable else "its answer was not JSON")
     outcome, reason = (Outcome.THROTTLED, _WAIT) if throttled else _verdict(status, problem=problem)
     if 300 <= status < 400:
-        target = urlsplit(response.headers.get("location", "")).hostname or "another page"
-        reason = f"The shop's address leads on to {target}. Enter the address of the shop itself."
+        target = _host_of(response.headers.get("location", ""))
+        reason = f"The shop's address leads on to {target or 'another page'}. Enter the address of the shop itself."
     return HttpAnswer(
         outcome=outcome,
         status=status,
@@ -294,6 +294,13 @@ def _retry_after(text: str) -> float | None:
         return None
     seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def _host_of(address: str) -> str:
+    try:
+        return (urlsplit(address).hostname or "")[:253]
+    except ValueError:
+        return ""
 
 
 def _request_id(headers: httpx2.Headers) -> str:

@@ -159,6 +159,13 @@ def test_does_not_follow_a_redirect() -> None:
     assert answer.reason == "The shop's address leads on to elsewhere.example. Enter the address of the shop itself."
 
 
+def test_names_no_target_of_a_redirect_to_nowhere() -> None:
+    answer = ask(reply("302 Found", b"", "Location: https://[::1"))
+
+    assert (answer.outcome, answer.status) == (Outcome.REJECTED, 302)
+    assert answer.reason.startswith("The shop's address leads on to another page.")
+
+
 def test_says_not_sent_when_nothing_listens() -> None:
     answer = http.call(access(f"http://127.0.0.1:{unused_port()}"), "POST", "/codes", body={})
 
