@@ -69,8 +69,12 @@ def _require_usable(order: ShopOrder) -> None:
     if not all(0 <= amount < MOST_MONEY for amount in amounts):
         raise OrderUnusable(f"Order {order.number[:60]}: an amount is negative or too large. Look at it in the shop.")
     ids = [order.external_id, *(refund.external_id for refund in order.refunds)]
-    if not all(0 < len(text) <= LONGEST_ID for text in ids) or len(order.currency) != 3:
+    fits = all(0 < len(text) <= LONGEST_ID for text in ids) and len(order.customer_external_id) <= LONGEST_ID
+    if not fits or len(order.currency) != 3:
         raise OrderUnusable(f"Order {order.number[:60]}: an id or its currency does not fit. Look at it in the shop.")
+    moments = [order.placed_at, order.updated_at, *(refund.refunded_at for refund in order.refunds)]
+    if not all(1970 <= moment.year < 2200 for moment in moments):
+        raise OrderUnusable(f"Order {order.number[:60]}: one of its dates cannot be. Look at it in the shop.")
 
 
 @transaction.atomic

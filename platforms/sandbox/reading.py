@@ -9,6 +9,8 @@ from typing import Any
 from platforms.adapter import AppliedCode, OrderStatus, PlatformCode, ShopOrder, ShopRefund
 from platforms.redaction import is_plain
 
+LONGEST = {"id": 120, "cursor": 120}
+
 
 class Unreadable(Exception):
     """The data is not what the sandbox shop sends; the text names the field."""
@@ -64,7 +66,7 @@ def plain(amount: Decimal) -> str:
 
 def text(data: Any, name: str) -> str:
     value = _field(data, name)
-    if not isinstance(value, str) or not is_plain(value):
+    if not isinstance(value, str) or not is_plain(value, longest=LONGEST.get(name, 1000)):
         raise Unreadable(f"{name} is not a text")
     return value
 

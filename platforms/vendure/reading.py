@@ -20,6 +20,7 @@ MINIMUM_ORDER = "minimum_order_amount"
 _DESCRIPTION = "Made by Loyalty Desk, reference {reference}"
 _REFERENCE = re.compile(r"Made by Loyalty Desk, reference (\S+)")
 
+LONGEST = {"id": 120}
 MOST_DIGITS = 15
 MOST_DECIMALS = 8
 
@@ -246,7 +247,7 @@ def _list(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 def _text(data: Mapping[str, Any], name: str) -> str:
     value = data.get(name)
-    if not isinstance(value, str) or not value or not is_plain(value):
+    if not isinstance(value, str) or not value or not is_plain(value, longest=LONGEST.get(name, 1000)):
         raise Unreadable(f"{name} is missing or no text")
     return value
 

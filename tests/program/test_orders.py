@@ -1,7 +1,7 @@
 """Orders: what a shop tells is recorded, earns and uses once, whatever repeats and in whatever order it comes."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from threading import Barrier, Thread
 
@@ -254,7 +254,9 @@ def test_codes_and_refunds_that_fit_no_column_do_not_stop_an_order(shop, custome
         {"total": Decimal(10**10)},
         {"total": Decimal("-0.01")},
         {"external_id": "x" * 121},
+        {"customer_external_id": "c" * 121},
         {"currency": "EURO"},
+        {"placed_at": datetime.max.replace(tzinfo=UTC)},
         {"codes": (AppliedCode(code="A", discount=Decimal(10**10)),)},
         {"refunds": (ShopRefund(external_id="r" * 121, amount=Decimal(1), refunded_at=NOW),)},
         {"refunds": (ShopRefund(external_id="r", amount=Decimal(-1), refunded_at=NOW),)},
