@@ -204,8 +204,8 @@ class Access:
     """What an adapter needs to reach one shop. `timeout` bounds one call as a whole, in seconds."""
 
     base_url: str
-    credentials: Mapping[str, str]
-    webhook_secrets: tuple[str, ...]  # current first, then the previous one while it is being rotated
+    credentials: Mapping[str, str] = field(repr=False)
+    webhook_secrets: tuple[str, ...] = field(repr=False)  # current first, then the previous one while it is rotated
     currency: str
     allow_private_addresses: bool = False
     timeout: float = 20.0

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from loyalty.common import actors
+from loyalty.hooks.models import InboundWebhook, InboxState
 from loyalty.points import audit, queries
 from rewards import cancellation, granting
 from rewards.models import Cancellation, IssueAttempt, RedeemedReward
@@ -90,6 +91,26 @@ def test_flushed_broker_loses_no_reward(shop, worker):
     wait_for(lambda: all(map(is_issued, granted)), seconds=40, what="all five to be issued")
 
     assert IssueAttempt.objects.filter(call="create").count() == 5
+
+
+def test_webhook_stored_while_no_worker_runs_and_no_ring_is_left_takes_effect(shop, worker, live_server):
+    worker.kill()
+    customer, connection = CustomerFactory(), connect(shop)
+    give(customer, 100, now=timezone.now())
+    product = PointsProductFactory(reward=RewardFactory(connection=connection))
+    redeemed = redeem(customer_id=customer.pk, points_product_id=product.pk, actor=actors.SYSTEM, now=timezone.now())
+    shop.set_webhook(f"{live_server.url}/hooks/{connection.webhook_key}/")
+    order = shop.checkout(customer.email, code=redeemed.code.code)
+    wait_for(lambda: InboundWebhook.objects.count() == 2, what="the shop's webhooks")
+    flush_broker()
+
+    worker.start()
+
+    done = InboundWebhook.objects.filter(state=InboxState.PROCESSED)
+    wait_for(lambda: done.count() == 2, seconds=40, what="the sweep to find the webhooks")
+    redeemed.refresh_from_db()
+    assert (redeemed.usage_status, redeemed.used_order_id) == ("used", order["id"])
+    shop.set_webhook("")
 
 
 def test_unplugged_shop_delays_a_grant_and_a_cancellation_and_loses_neither(shop, worker):

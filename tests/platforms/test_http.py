@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 import tracemalloc
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
@@ -304,6 +305,13 @@ def test_repeats_a_message_without_secrets_people_and_what_no_row_keeps() -> Non
     assert answer.said(message) == "Key [hidden] of [hidden] is wrong"
     assert answer.said({"a": 1}) == ""
     assert SECRET not in repr(answer)
+
+
+def test_shows_no_secret_in_a_traceback() -> None:
+    shown = repr(replace(access("https://shop.example.com"), webhook_secrets=("the-webhook-secret",)))
+
+    assert SECRET not in shown
+    assert "the-webhook-secret" not in shown
 
 
 def test_keeps_the_excerpt_short() -> None:
