@@ -140,10 +140,19 @@ class ShopOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadOrder:
+    """An order of a page that could not be understood: it holds up no other, and is asked for by its id later."""
+
+    external_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPage:
     """One page of orders changed since a cursor, oldest change first. Pages may overlap: orders repeat, none is missed."""
 
     orders: tuple[ShopOrder, ...]
+    unread: tuple[UnreadOrder, ...] = ()
     cursor: str  # opaque; give it back next time
     more: bool  # True when another page is ready now
 

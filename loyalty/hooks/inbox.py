@@ -8,7 +8,7 @@ from django.db import transaction
 
 from loyalty.common import queue
 from loyalty.hooks.models import InboundWebhook
-from platforms.adapter import ShopOrder, WebhookMessage
+from platforms.adapter import WebhookMessage
 
 LONGEST_EVENT_ID = 120
 LONGEST_TOPIC = 80
@@ -38,14 +38,17 @@ def store(
     return webhook, created
 
 
-def store_polled(*, connection_id: int, order: ShopOrder, reason: str, now: datetime) -> None:
-    """Keep an order that a poll told and that could not take effect, so that it comes again and the poll goes on."""
+def store_polled(*, connection_id: int, order_id: str, version: str, reason: str, now: datetime) -> None:
+    """Keep an order that a poll told and that could not take effect, so that it comes again and the poll goes on.
+
+    The same version again changes nothing.
+    """
     InboundWebhook.objects.get_or_create(
         connection_id=connection_id,
-        event_id=_event_id(f"{POLLED} {order.external_id} {order.updated_at.isoformat()}"),
+        event_id=_event_id(f"{POLLED} {order_id} {version}"),
         defaults={
             "topic": POLLED,
-            "body": order.external_id.encode(errors="replace"),
+            "body": order_id.encode(),
             "received_at": now,
             "due_at": now + AGAIN_AFTER,
             "result": reason[:300],

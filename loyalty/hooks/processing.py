@@ -71,7 +71,7 @@ def process(*, webhook_id: int, now: datetime) -> None:
 def poll(*, connection_id: int, now: datetime) -> int:
     """Ask a shop for its orders since last time; gives back how many it told. Nothing is missed: the cursor moves last.
 
-    An order that cannot take effect yet goes through the inbox, so that it holds up no other.
+    An order that cannot take effect, or be understood, goes through the inbox, so that it holds up no other.
     """
     watch = Stopwatch(now)
     connection = StoreConnection.objects.get(pk=connection_id)
@@ -88,7 +88,16 @@ def poll(*, connection_id: int, now: datetime) -> int:
             return seen
         for order in answer.value.orders:
             _record_polled(adapter, connection, order, watch)
-        seen += len(answer.value.orders)
+        for unread in answer.value.unread:
+            reason = f"The shop's order could not be understood: {unread.reason}."
+            inbox.store_polled(
+                connection_id=connection.pk,
+                order_id=unread.external_id,
+                version=unread.reason,
+                reason=reason,
+                now=watch.now,
+            )
+        seen += len(answer.value.orders) + len(answer.value.unread)
         # Another poll, or staff who entered another address, may have moved the cursor: theirs counts.
         ours = StoreConnection.objects.filter(pk=connection.pk, orders_cursor=cursor)
         if not ours.update(orders_cursor=answer.value.cursor) or not answer.value.more:
@@ -147,7 +156,13 @@ def _record_polled(adapter: Adapter, connection: StoreConnection, order: ShopOrd
     except DomainError as refusal:
         reason = refusal.sentence
     if reason:
-        inbox.store_polled(connection_id=connection.pk, order=order, reason=reason, now=watch.now)
+        inbox.store_polled(
+            connection_id=connection.pk,
+            order_id=order.external_id,
+            version=order.updated_at.isoformat(),
+            reason=reason,
+            now=watch.now,
+        )
 
 
 def _record(adapter: Adapter, connection: StoreConnection, order: ShopOrder, watch: Stopwatch) -> list[OrderVerdict]:

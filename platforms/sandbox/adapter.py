@@ -92,11 +92,11 @@ class SandboxAdapter:
         if not answer.ok:
             return _failure(answer)
         try:
-            orders = tuple(reading.order(entry) for entry in reading.objects(answer.data, "orders"))
+            orders, unread = reading.orders(reading.objects(answer.data, "orders"))
             next_cursor, more = reading.text(answer.data, "cursor"), reading.flag(answer.data, "more")
         except Unreadable as error:
             return answer.unusable(str(error))
-        return answer.success(OrderPage(orders=orders, cursor=next_cursor, more=more))
+        return answer.success(OrderPage(orders=tuple(orders), unread=tuple(unread), cursor=next_cursor, more=more))
 
     def parse_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> WebhookMessage:
         return webhook.parse(headers=headers, body=body, now=now, secrets=self._access.webhook_secrets)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from platforms.adapter import AppliedCode, OrderStatus, PlatformCode, ShopOrder, ShopRefund
+from platforms.adapter import AppliedCode, OrderStatus, PlatformCode, ShopOrder, ShopRefund, UnreadOrder
 from platforms.redaction import is_plain
 
 LONGEST = {"id": 120, "cursor": 120}
@@ -56,6 +56,17 @@ def order(data: Any) -> ShopOrder:
             for entry in objects(data, "refunds")
         ),
     )
+
+
+def orders(entries: list[Any]) -> tuple[list[ShopOrder], list[UnreadOrder]]:
+    """The orders of a page, and those that do not fit. Raises Unreadable when one has not even an id."""
+    told, unread = [], []
+    for entry in entries:
+        try:
+            told.append(order(entry))
+        except Unreadable as error:
+            unread.append(UnreadOrder(external_id=_named(entry, "id"), reason=str(error)))
+    return told, unread
 
 
 def plain(amount: Decimal) -> str:

@@ -130,15 +130,15 @@ class VendureAdapter:
             return client.relay(answer)
         try:
             entries = reading.order_entries(answer.value)
-            precision = reading.shop(answer.value).precision
-            orders = tuple(
-                order for entry in entries if (order := reading.order(entry, precision=precision)) is not None
-            )
+            orders, unread = reading.orders(entries, precision=reading.shop(answer.value).precision)
             last = reading.updated_at(entries[-1]) if entries else None
         except reading.Unreadable as error:
             return _unreadable(answer, error)
         following = position.following(read=len(entries), last=last, page_size=PAGE_SIZE)
-        return _ok(answer, OrderPage(orders=orders, cursor=str(following), more=not following.caught_up))
+        page = OrderPage(
+            orders=tuple(orders), unread=tuple(unread), cursor=str(following), more=not following.caught_up
+        )
+        return _ok(answer, page)
 
     def parse_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> WebhookMessage:
         """A webhook of our plugin for Vendure. It only says which order changed. Raises WebhookRejected."""

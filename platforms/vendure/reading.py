@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from platforms.adapter import AppliedCode, OrderStatus, PlatformCode, ShopOrder, ShopRefund
+from platforms.adapter import AppliedCode, OrderStatus, PlatformCode, ShopOrder, ShopRefund, UnreadOrder
 from platforms.redaction import is_plain
 from platforms.vendure import money
 
@@ -150,6 +150,19 @@ def order(entry: Any, *, precision: int) -> ShopOrder | None:
             if refund.get("state") == "Settled"
         ),
     )
+
+
+def orders(entries: Iterable[Mapping[str, Any]], *, precision: int) -> tuple[list[ShopOrder], list[UnreadOrder]]:
+    """The orders among the entries of a page, and those that do not fit. Raises Unreadable when one has not even an id."""
+    told, unread = [], []
+    for entry in entries:
+        try:
+            found = order(entry, precision=precision)
+        except Unreadable as error:
+            unread.append(UnreadOrder(external_id=_text(entry, "id"), reason=str(error)))
+        else:
+            told += [found] if found is not None else []
+    return told, unread
 
 
 def order_entries(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:

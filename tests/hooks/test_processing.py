@@ -206,20 +206,26 @@ def poll(shop, server, *, now=NOW):
     return seen
 
 
-def test_a_poll_goes_on_past_an_order_that_must_wait_and_past_one_that_cannot_be_kept(shop):
+def test_a_poll_goes_on_past_an_order_that_must_wait_or_cannot_be_kept_or_understood(shop):
     redeemed = pending(shop)
-    listed = (told(codes=carrying(redeemed)), told(id="1002", total="99999999999.00"), told(id="1003"))
+    listed = (
+        told(codes=carrying(redeemed)),
+        told(id="1002", total="99999999999.00"),
+        told(id="1003", total="a lot"),
+        told(id="1004"),
+    )
 
     with misbehaving_server(page(*listed)) as server:
         seen = poll(shop, server)
         again = poll(shop, server, now=NOW + MINUTE)
 
-    assert (seen, again, shop.orders_cursor) == (3, 3, "7")
-    assert sorted(Order.objects.values_list("external_id", flat=True)) == ["1001", "1003"]
+    assert (seen, again, shop.orders_cursor) == (4, 4, "7")
+    assert sorted(Order.objects.values_list("external_id", flat=True)) == ["1001", "1004"]
     waiting = InboundWebhook.objects.order_by("pk").values_list("topic", "body", "result")
     assert [(topic, bytes(body), result) for topic, body, result in waiting] == [
         ("polled order", b"1001", "A reward on this order is still being generated."),
         ("polled order", b"1002", "Order #1001: an amount is negative or too large. Look at it in the shop."),
+        ("polled order", b"1003", "The shop's order could not be understood: total is not an amount."),
     ]
 
 

@@ -134,3 +134,13 @@ def test_says_that_an_order_is_unknown_to_the_shop():
         answer = fake.adapter_for(shop.url).read_order("404")
 
     assert (answer.outcome, answer.value) == (Outcome.OK, None)
+
+
+def test_an_order_it_cannot_read_holds_up_no_other_of_the_page():
+    listed = [fake.order(id="1"), fake.order(id="2", totalWithTax="much"), fake.order(id="3")]
+    with fake.scripted_shop(fake.data(orders={"items": listed})) as shop:
+        page = fake.adapter_for(shop.url).orders_since("").value
+
+    assert page is not None
+    assert [order.external_id for order in page.orders] == ["1", "3"]
+    assert [(order.external_id, order.reason) for order in page.unread] == [("2", "totalWithTax is not a whole number")]
