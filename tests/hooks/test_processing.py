@@ -96,6 +96,10 @@ def test_a_sweep_rings_for_what_is_due_until_it_is_taken(shop):
     assert processing.sweep(now=NOW + MINUTE) == 0
 
 
+def test_a_worker_whose_clock_is_a_little_behind_the_doors_takes_it_all_the_same(shop):
+    assert process(received(shop), now=NOW - SECOND).state == InboxState.PROCESSED
+
+
 def test_a_sweep_finds_what_a_killed_worker_left(shop):
     webhook = received(shop)
     InboundWebhook.objects.update(attempts=1, due_at=NOW + processing.LEASE)
