@@ -20,7 +20,7 @@ from loyalty.program import orders
 from loyalty.program.models import Order, OrderCode, OrderRefund, OrderStatus
 from platforms import adapter
 from platforms.adapter import AppliedCode, ShopOrder, ShopRefund
-from rewards import claim, issuing
+from rewards import claim, issuing, usage
 from rewards.models import FulfillmentStatus, Origin, RedeemedReward, UsageStatus
 from rewards.usage import OrderVerdict
 from tests.factories.catalogue import RewardFactory
@@ -403,3 +403,35 @@ def test_two_deliveries_of_one_order_at_once_earn_and_use_once(shop, known):
     assert PointsTransaction.objects.values_list("points_change", flat=True).get() == 59
     assert Event.objects.filter(kind="reward.used").count() == 1
     assert Customer.objects.filter(email="anna@example.com").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_cancellation_waits_for_the_use_that_is_being_recorded(monkeypatch):
+    shop = ConnectionFactory()
+    redeemed = claim.save(
+        customer=CustomerFactory(), reward=RewardFactory(connection=shop), product=None, origin=Origin.STAFF,
+        actor=actors.SYSTEM, now=NOW, cost=0, balance_after=0, idempotency_key=None,
+    )  # fmt: skip
+    issue(redeemed)
+    use = usage.record_order_use
+
+    def cancel():
+        try:
+            record(shop, with_code(redeemed, status=CANCELLED, updated_at=NOW + HOUR))
+        finally:
+            database.close()
+
+    cancelling = Thread(target=cancel)
+
+    def use_while_it_is_cancelled(**given):
+        cancelling.start()
+        cancelling.join(timeout=0.5)
+        return use(**given)
+
+    monkeypatch.setattr(usage, "record_order_use", use_while_it_is_cancelled)
+
+    record(shop, with_code(redeemed))
+    cancelling.join(timeout=20)
+
+    assert Order.objects.get().status == OrderStatus.CANCELLED
+    assert usage_of(redeemed) == (UsageStatus.UNUSED, "")
