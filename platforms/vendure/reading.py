@@ -153,7 +153,7 @@ def order(entry: Any, *, precision: int) -> ShopOrder | None:
 
 
 def orders(entries: Iterable[Mapping[str, Any]], *, precision: int) -> tuple[list[ShopOrder], list[UnreadOrder]]:
-    """The orders among the entries of a page, and those that do not fit. Raises Unreadable when one has not even an id."""
+    """The orders among the entries of a page, and those that do not fit. Raises Unreadable for one without an id."""
     told, unread = [], []
     for entry in entries:
         try:

@@ -25,8 +25,8 @@ ACCESS = Access(
 SHORT = {"remote_id", "external_id", "customer_external_id", "cursor"}
 STRANGE = [
     "null", "true", "-1", "0.5", "1e400", "1e999999999", "9" * 400, '""', '"a\\u0000b"', '"\\ud800"', '"Infinity"',
-    '"NaN"', '"1e999999999"', '"0001-01-01T00:00:00+14:00"', '"9999-12-31T23:59:59-14:00"', f'"{"x" * 500}"', f'"{"x" * 3000}"', "[]",
-    "[null]", "[[1]]", "{}", '{"id": 1}',
+    '"NaN"', '"1e999999999"', '"0001-01-01T00:00:00+14:00"', '"9999-12-31T23:59:59-14:00"', f'"{"x" * 500}"',
+    f'"{"x" * 3000}"', "[]", "[null]", "[[1]]", "{}", '{"id": 1}',
 ]  # fmt: skip
 SANDBOX_CODE = {
     "id": "code_1", "code": "LOY-1", "alive": True, "reference": "rr-1", "uses": 0, "percent": "10", "amount": None,
