@@ -99,15 +99,9 @@ def force(*, redeemed_reward_id: int, actor: Actor, now: datetime, internal_note
 
 
 def sweep(*, now: datetime, limit: int = 200) -> int:
-    """Ring for every cancellation that waits; gives back how many."""
-    with transaction.atomic():
-        ids = list(
-            Cancellation.objects.select_for_update(skip_locked=True)
-            .filter(state=CancellationState.CANCELLING, due_at__lte=now)
-            .order_by("due_at", "pk")
-            .values_list("pk", flat=True)[:limit]
-        )
-        Cancellation.objects.filter(pk__in=ids).update(due_at=now + timedelta(seconds=30))
+    """Ring for every cancellation that is due; gives back how many. One that rings several times is taken once."""
+    due = Cancellation.objects.filter(state=CancellationState.CANCELLING, due_at__lte=now)
+    ids = list(due.order_by("due_at", "pk").values_list("pk", flat=True)[:limit])
     for cancellation_id in ids:
         queue.enqueue("rewards.cancel", cancellation_id=cancellation_id)
     return len(ids)
@@ -195,7 +189,7 @@ def _begin(
         actor_id=actor.id,
         internal_note=internal_note.strip(),
         created_at=now,
-        due_at=now + timedelta(seconds=30),
+        due_at=now,
     )
     work = IssueWork.objects.filter(pk=redeemed.pk).first()
     untouched = work is not None and not work.attempts and work.in_doubt_since is None
@@ -219,7 +213,7 @@ def _take(cancellation_id: int, *, now: datetime) -> uuid.UUID | None:
         row = (
             Cancellation.objects.select_for_update(skip_locked=True)
             .filter(Q(claim__isnull=True) | Q(claimed_until__lte=now))
-            .filter(pk=cancellation_id, state=CancellationState.CANCELLING)
+            .filter(pk=cancellation_id, state=CancellationState.CANCELLING, due_at__lte=now)
             .first()
         )
         if row is None:

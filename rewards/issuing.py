@@ -66,14 +66,14 @@ def lease() -> timedelta:
 
 
 def take(*, redeemed_reward_id: int, now: datetime) -> Claim | None:
-    """Claim the work on one redeemed reward; none when it is decided or somebody else works on it.
+    """Claim the work on one redeemed reward; none when it is decided, not due yet, or somebody else works on it.
 
     Taking over from a holder whose claim ran out puts the code in doubt: they may have called before they died.
     """
     with transaction.atomic():
         work = (
             IssueWork.objects.select_for_update(skip_locked=True)
-            .filter(pk=redeemed_reward_id)
+            .filter(pk=redeemed_reward_id, due_at__lte=now)
             .filter(Q(claim__isnull=True) | Q(claimed_until__lte=now))
             .first()
         )
@@ -87,22 +87,13 @@ def take(*, redeemed_reward_id: int, now: datetime) -> Claim | None:
         return Claim(redeemed_reward_id, work.claim)
 
 
-def due(*, now: datetime, limit: int) -> list[int]:
-    """Ids that wait for somebody; each is put off a little, so that the next sweep does not ring for it again."""
-    with transaction.atomic():
-        rows = list(
-            IssueWork.objects.select_for_update(skip_locked=True)
-            .filter(due_at__lte=now)
-            .order_by("due_at", "pk")
-            .values_list("pk", flat=True)[:limit]
-        )
-        IssueWork.objects.filter(pk__in=rows).update(due_at=now + timedelta(seconds=15))
-    return rows
-
-
 def sweep(*, now: datetime, limit: int = 500) -> int:
-    """Ring for every redeemed reward that waits; gives back how many. A flushed broker loses nothing."""
-    waiting = due(now=now, limit=limit)
+    """Ring for every redeemed reward that is due; gives back how many. A flushed broker loses nothing.
+
+    One that rings several times is taken once: until its claim ends, or its pause, it is nobody's turn.
+    """
+    due = IssueWork.objects.filter(due_at__lte=now).order_by("due_at", "pk")
+    waiting = list(due.values_list("pk", flat=True)[:limit])
     for redeemed_reward_id in waiting:
         queue.enqueue("rewards.issue", redeemed_reward_id=redeemed_reward_id)
     return len(waiting)

@@ -126,7 +126,7 @@ def require_transition(*, before: str, after: str) -> None:
 
 def locked(customer_id: int) -> Customer:
     """The customer's row, locked until the transaction ends. Raises UnknownCustomer."""
-    customer = Customer.objects.select_for_update().filter(pk=customer_id).first()
+    customer = Customer.objects.select_for_update(no_key=True).filter(pk=customer_id).first()
     if customer is None:
         raise UnknownCustomer(f"There is no customer {customer_id}.")
     return customer
