@@ -104,9 +104,50 @@ def test_the_grid_offers_only_what_a_person_may_do(label):
 def test_a_forged_bulk_action_without_the_right_changes_nothing():
     redeemed = row()
 
-    choose(staff(VIEW, "rewards.mark_unused"), "mark_used", redeemed, confirmed="yes")
+    answers = [
+        choose(staff(*rights), "mark_used", redeemed, confirmed="yes")
+        for rights in ((VIEW,), (VIEW, "rewards.mark_unused"))
+    ]
 
+    assert [answer.status_code for answer in answers] == [403, 403]
     assert fresh(redeemed).usage_status == "unused"
+
+
+def test_a_row_that_left_the_filter_after_the_plan_was_shown_is_reported_too():
+    first, second = gift_row(), gift_row()
+    client = staff(VIEW, "rewards.mark_unused")
+    for each in (first, second):
+        usage.mark_used(redeemed_reward_id=each.pk, actor=actors.SYSTEM, now=timezone.now())
+    usage.mark_unused(redeemed_reward_id=first.pk, actor=actors.SYSTEM, now=timezone.now())
+    sent = {"action": "mark_unused", "_selected_action": [first.pk, second.pk], "confirmed": "yes", "shown": ""}
+
+    page = client.post(f"{GRID}?usage=used", sent, follow=True)
+
+    assert "Mark unused: 2 done." in words(page)
+    assert fresh(second).usage_status == "unused"
+
+
+def test_rows_chosen_under_a_filter_that_cannot_be_read_are_still_the_chosen_ones():
+    chosen = {"action": "mark_used", "index": "0", "_selected_action": [row().pk], "select_across": "0"}
+
+    page = staff(VIEW, "rewards.mark_used").post(f"{GRID}?usage=nonsense", chosen)
+
+    assert "Mark used: 1 redeemed reward" in words(page)
+
+
+@pytest.mark.parametrize("across", ["0", "1"])
+def test_a_choice_of_no_row_at_all_says_so(across):
+    chosen = {"action": "mark_used", "index": "0", "_selected_action": ["9" * 25], "select_across": across}
+
+    page = staff(VIEW, "rewards.mark_used").post(GRID, chosen, follow=True)
+
+    assert "None of the chosen rows exists. Nothing was changed." in words(page)
+
+
+def test_a_chosen_row_that_is_no_number_is_a_bad_request():
+    chosen = {"action": "mark_used", "index": "0", "_selected_action": ["abc"], "select_across": "0"}
+
+    assert staff(VIEW, "rewards.mark_used").post(GRID, chosen).status_code == 400
 
 
 def test_an_act_that_does_not_exist_is_not_found():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import BadRequest
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -81,6 +82,17 @@ def clock_reads() -> datetime:
     return timezone.now()  # noqa: TID251
 
 
+def across(request: HttpRequest) -> bool:
+    """Whether all rows of the filtered list are meant, not the ticked ones alone."""
+    return bool(forms.BooleanField(required=False).to_python(request.POST.get("select_across")))
+
+
+def require_numbers(request: HttpRequest) -> None:
+    """Raises BadRequest for a tick that no page of ours has."""
+    if not all(value.isascii() and value.isdecimal() for value in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+        raise BadRequest("A chosen row is not a number.")
+
+
 def bulk_view(request: HttpRequest, *, model_admin: "DeskAdmin", act: Act, queryset: QuerySet) -> HttpResponse | None:
     """The confirmation page for chosen rows, and then the act itself."""
     pks = list(queryset.order_by("pk").values_list("pk", flat=True)[: MOST_ROWS + 1])
@@ -91,6 +103,9 @@ def bulk_view(request: HttpRequest, *, model_admin: "DeskAdmin", act: Act, query
             "Nothing was changed. Select fewer rows, or narrow the filters.",
             messages.ERROR,
         )
+        return None
+    if not pks:
+        model_admin.message_user(request, "None of the chosen rows exists. Nothing was changed.", messages.ERROR)
         return None
     form, data = bound_form(act, request, confirmed=CONFIRMED in request.POST)
     if CONFIRMED in request.POST and ready(request, act=act, form=form, data=data):

@@ -60,6 +60,8 @@ class DeskAdmin(admin.ModelAdmin):
         return []
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method == "POST":
+            self.require_permitted(request)
         extra = {"tools": self.list_tools(request), "title": self.list_title(request), **(extra_context or {})}
         return super().changelist_view(request, extra)
 
@@ -88,6 +90,20 @@ class DeskAdmin(admin.ModelAdmin):
             if act.bulk
         }
         return stock | own
+
+    def require_permitted(self, request: HttpRequest) -> None:
+        """A button this person does not have is refused aloud, not passed over. Raises PermissionDenied."""
+        actions = self.get_actions(request)
+        if not actions or not set(request.POST.getlist("action")) <= {"", *actions}:
+            raise PermissionDenied
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        """The rows that were ticked, also those the filters no longer show: what happened meanwhile is reported."""
+        if not desk_acts.across(request):
+            desk_acts.require_numbers(request)
+            queryset = self.get_list_queryset(request)
+        answer: HttpResponse | None = super().response_action(request, queryset)
+        return answer
 
     def act_links(self, request: HttpRequest, pk: int, *, only: Sequence[str] | None = None) -> list[dict[str, str]]:
         """The acts this person may do with one row, as links for `admin/desk/act_buttons.html`."""
