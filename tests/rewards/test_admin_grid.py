@@ -216,7 +216,11 @@ def test_a_filter_without_a_chip_of_its_own_gets_one_when_it_is_in_use(viewer):
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
-        ({"redeemed_after": "soon"}, "From: “soon” is not a date."),
+        ({"redeemed_after": "soon"}, "Redeemed from: “soon” is not a date."),
+        ({"used_before": "soon"}, "Used until: “soon” is not a date."),
+        ({"used_after": "2026-03-02", "used_before": "2026-03-01"}, "Used: it ends before it begins."),
+        ({"redeemed_after": "2026-03-02 14:00", "redeemed_before": "2026-03-02 13:59"}, "Redeemed: it ends before it"),
+        ({"q": "kim"}, "There is no filter “q” in this list."),
         ({"status": "lost"}, "lost is not one of the available choices"),
         ({"used_at__gte": "2026-01-01"}, "There is no filter “used_at__gte” in this list."),
     ],

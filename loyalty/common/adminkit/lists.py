@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from django.contrib.admin.views.main import IGNORED_PARAMS, ChangeList
+from django.contrib.admin.views.main import IGNORED_PARAMS, SEARCH_VAR, ChangeList
 from django.core.paginator import Paginator
 from django.db.models import F, QuerySet
 from django.db.models.expressions import OrderBy
@@ -120,20 +120,42 @@ class DeskChangeList(ChangeList):
         return queryset.none() if self.problems else queryset
 
     def filtered(self, filterset: Any) -> QuerySet:
+        form = filterset.form
         if filterset.is_valid():
-            rows: QuerySet = filterset.qs
-            return rows
-        for name, errors in filterset.form.errors.items():
-            field = filterset.form.fields.get(name)
-            label = (field.label if field is not None and field.label else name).capitalize()
-            self.problems += [f"{label}: {error}" for error in errors]
-        return self.root_queryset.none()
+            self.problems = [f"{label}: it ends before it begins. Choose a later end." for label in self.reversed(form)]
+        for name, errors in form.errors.items():
+            self.problems += [f"{self.named(form, name)}: {error}" for error in errors]
+        rows: QuerySet = self.root_queryset.none() if self.problems else filterset.qs
+        return rows
+
+    def named(self, form: Form, name: str) -> str:
+        """A filter field as people know it: under its chip, where several fields share one."""
+        field = form.fields.get(name)
+        label = str(field.label if field is not None and field.label else name)
+        chip = next((chip for chip in self.model_admin.chips if name in chip.fields and len(chip.fields) > 1), None)
+        return f"{chip.label} {label.lower()}" if chip else label.capitalize()
+
+    def reversed(self, form: Form) -> list[str]:
+        """The chips whose range holds nothing, because it ends before it begins."""
+        found = []
+        for chip in self.model_admin.chips:
+            ends = {
+                field.end: form.cleaned_data.get(name)
+                for name in chip.fields
+                if isinstance(field := form.fields[name], moments.MomentField)
+            }
+            start, end = ends.get(False), ends.get(True)
+            if start and end and end <= start:
+                found.append(str(chip.label))
+        return found
 
     def refuse_unknown_parameters(self) -> None:
         """A parameter nobody reads is a mistake in a link: say so rather than show the wrong rows."""
         if self.list_filter:
             return
         known = {*IGNORED_PARAMS, "p", "e", *self.own_parameters}
+        if not self.search_fields:
+            known.discard(SEARCH_VAR)
         for name in sorted(set(self.filter_params) - known):
             self.problems.append(f"There is no filter “{name[:60]}” in this list. Take it out of the address.")
 
