@@ -29,7 +29,11 @@ WHO = {"staff": {"is_staff": True}, "customers": {"is_staff": False}}
 class UserFilter(django_filters.FilterSet):
     search = django_filters.CharFilter(label="E-mail or name", help_text="E-mail", method="narrow", max_length=254)
     who = django_filters.ChoiceFilter(
-        label="Who", choices=[("staff", "Staff"), ("customers", "Customers who sign in")], method="choose"
+        label="Who",
+        choices=[("staff", "Staff"), ("customers", "Customers who sign in")],
+        empty_label="Everybody",
+        widget=forms.RadioSelect,
+        method="choose",
     )
 
     class Meta:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import django_filters
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -25,9 +26,14 @@ STATE_TONES: dict[str, show.Tone] = {
 
 
 class WebhookFilter(django_filters.FilterSet):
-    state = django_filters.MultipleChoiceFilter(label="State", choices=InboxState.choices)
+    state = django_filters.MultipleChoiceFilter(
+        label="State", choices=InboxState.choices, widget=forms.CheckboxSelectMultiple
+    )
     shop = django_filters.ModelMultipleChoiceFilter(
-        label="Shop", field_name="connection", queryset=StoreConnection.objects.order_by("name", "pk")
+        label="Shop",
+        field_name="connection",
+        queryset=StoreConnection.objects.order_by("name", "pk"),
+        widget=forms.CheckboxSelectMultiple,
     )
     received_after = moments.MomentFilter(field_name="received_at", label="From", end=False)
     received_before = moments.MomentFilter(field_name="received_at", label="Until", end=True)

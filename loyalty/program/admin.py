@@ -1,6 +1,7 @@
 """Orders as their shops told them, to look at."""
 
 import django_filters
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -24,9 +25,14 @@ class OrderFilter(django_filters.FilterSet):
     search = django_filters.CharFilter(
         label="Customer", help_text="Customer: e-mail, phone or name", method="narrow", max_length=200
     )
-    status = django_filters.MultipleChoiceFilter(label="Status", choices=OrderStatus.choices)
+    status = django_filters.MultipleChoiceFilter(
+        label="Status", choices=OrderStatus.choices, widget=forms.CheckboxSelectMultiple
+    )
     shop = django_filters.ModelMultipleChoiceFilter(
-        label="Shop", field_name="connection", queryset=StoreConnection.objects.order_by("name", "pk")
+        label="Shop",
+        field_name="connection",
+        queryset=StoreConnection.objects.order_by("name", "pk"),
+        widget=forms.CheckboxSelectMultiple,
     )
     placed_after = moments.MomentFilter(field_name="placed_at", label="From", end=False)
     placed_before = moments.MomentFilter(field_name="placed_at", label="Until", end=True)

@@ -183,7 +183,7 @@ FAILED_URL_NAME = "rewards_redeemedreward_failed"
 class FailedRedemptions(RedeemedRewardColumns):
     """Attempts to redeem that came to nothing, or whose outcome is not known yet. On no profile, in no grid."""
 
-    list_display = ("redeemed", "email", "phone", "reward_with_code", "cost", "status_word", "reason")
+    list_display = ("redeemed", "status_word", "reason", "reward_with_code", "email", "phone", "cost")
     list_display_links = ("redeemed",)
     ordering = ("-redeemed_at", "-pk")
     filterset_class = RedeemedRewardFilter

@@ -130,6 +130,20 @@ def test_staff_filter_choose_and_mark_used(page, sign_in, rows):
     assert page.complaints == []
 
 
+def test_a_range_of_moments_is_filled_in_by_name(page, sign_in, rows):
+    page.goto(sign_in(page) + GRID)
+
+    page.locator("summary", has_text="Redeemed").click()
+    start, end = page.get_by_role("group", name="From"), page.get_by_role("group", name="Until")
+    start.locator("visible=true").get_by_label("Date").fill("2026-03-01")
+    start.locator("visible=true").get_by_label("Time").fill("08:30")
+    end.locator("visible=true").get_by_label("Date").fill("2026-03-02")
+    page.get_by_role("button", name="Apply").click()
+
+    expect(page.locator("summary", has_text="Redeemed")).to_contain_text("from 2026-03-01 08:30, until 2026-03-02")
+    assert page.complaints == []
+
+
 def test_one_chip_is_open_at_a_time_and_escape_closes_it(page, sign_in, rows):
     page.goto(sign_in(page) + GRID)
 

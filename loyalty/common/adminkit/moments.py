@@ -49,10 +49,12 @@ def require_sane(year: int) -> None:
 class MomentInput(forms.MultiWidget):
     """A date and a time that may stay empty. Also reads both from one parameter, as programs and links send it."""
 
+    template_name = "admin/desk/moment.html"
+
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         widgets: dict[str, forms.Widget | type[forms.Widget]] = {
-            "date": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-            "time": forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+            "date": forms.DateInput(attrs={"type": "date", "aria-label": "Date"}, format="%Y-%m-%d"),
+            "time": forms.TimeInput(attrs={"type": "time", "aria-label": "Time"}, format="%H:%M"),
         }
         super().__init__(widgets, attrs)
 

@@ -1,6 +1,7 @@
 """How the list of customers is narrowed."""
 
 import django_filters
+from django import forms
 from django.db.models import QuerySet
 
 from loyalty.common.adminkit import moments
@@ -12,7 +13,9 @@ class CustomerFilter(django_filters.FilterSet):
     search = django_filters.CharFilter(
         label="Search", help_text="E-mail, phone or name", method="narrow", max_length=200
     )
-    state = django_filters.MultipleChoiceFilter(label="State", choices=CustomerState.choices)
+    state = django_filters.MultipleChoiceFilter(
+        label="State", choices=CustomerState.choices, widget=forms.CheckboxSelectMultiple
+    )
     created_after = moments.MomentFilter(field_name="created_at", label="From", end=False)
     created_before = moments.MomentFilter(field_name="created_at", label="Until", end=True)
 

@@ -55,8 +55,8 @@ class CustomerAdmin(desk.DeskAdmin):
         css = {"all": ("desk/customer.css",)}
 
     @admin.display(description="Name")
-    def name(self, customer: Customer) -> str:
-        return customer.full_name or f"Customer {customer.pk}"
+    def name(self, customer: Customer) -> SafeString:
+        return show.clipped(customer.full_name or f"Customer {customer.pk}")
 
     @admin.display(description="E-mail")
     def address(self, customer: Customer) -> SafeString:

@@ -1,6 +1,7 @@
 """The ledger, to look at: its rows are never changed, and a mistake is corrected on the customer page."""
 
 import django_filters
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -32,7 +33,9 @@ class TransactionFilter(django_filters.FilterSet):
     search = django_filters.CharFilter(
         label="Customer", help_text="E-mail, phone or name", method="narrow", max_length=200
     )
-    kind = django_filters.MultipleChoiceFilter(label="Kind", choices=TransactionKind.choices)
+    kind = django_filters.MultipleChoiceFilter(
+        label="Kind", choices=TransactionKind.choices, widget=forms.CheckboxSelectMultiple
+    )
     recorded_after = moments.MomentFilter(field_name="recorded_at", label="From", end=False)
     recorded_before = moments.MomentFilter(field_name="recorded_at", label="Until", end=True)
 
