@@ -84,6 +84,9 @@ class TestTheLedger:
         page = viewer.get(reverse("admin:points_pointstransaction_change", args=(adjustment.transaction_id,)))
 
         shown = page.content.decode()
+        assert f"<h1>{adjustment.transaction}</h1>" in shown
+        assert f'href="{self.URL}"' in shown
+        assert 'href="/admin/points/"' not in shown  # the list of an app's tables leads nowhere that the menu does not
         assert "Ticket 12" in shown
         assert "staff 7" in shown
 

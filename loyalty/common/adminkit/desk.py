@@ -43,6 +43,7 @@ class DeskAdmin(admin.ModelAdmin):
     actions_on_top = True  # the stock page writes an inline style without it
     actions_selection_counter = True
     change_list_template = "admin/desk/change_list.html"
+    change_form_template = "admin/desk/change_form.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return lists.DeskChangeList
@@ -97,13 +98,12 @@ class DeskAdmin(admin.ModelAdmin):
         if not actions or not set(request.POST.getlist("action")) <= {"", *actions}:
             raise PermissionDenied
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+    def response_action(self, request: HttpRequest, queryset: QuerySet, *args: Any, **kwargs: Any) -> Any:
         """The rows that were ticked, also those the filters no longer show: what happened meanwhile is reported."""
         if not desk_acts.across(request):
             desk_acts.require_numbers(request)
             queryset = self.get_list_queryset(request)
-        answer: HttpResponse | None = super().response_action(request, queryset)
-        return answer
+        return super().response_action(request, queryset, *args, **kwargs)
 
     def act_links(self, request: HttpRequest, pk: int, *, only: Sequence[str] | None = None) -> list[dict[str, str]]:
         """The acts this person may do with one row, as links for `admin/desk/act_buttons.html`."""
