@@ -94,6 +94,7 @@ class Ship(StatusAct):
     slug, label, permission = "ship", "Mark shipped", "rewards.deliver_redeemedreward"
     explain = "The parcel is on its way. Only gifts that were ordered can be shipped."
     done = "marked shipped"
+    tone = "primary"
     form_class = ShipForm
 
     def call(self, *, pk: int, actor: Actor, now: datetime, data: Mapping[str, Any]) -> None:
@@ -105,6 +106,7 @@ class Deliver(StatusAct):
     slug, label, permission = "deliver", "Mark delivered", "rewards.deliver_redeemedreward"
     explain = "The parcel has arrived."
     done = "marked delivered"
+    tone = "primary"
     form_class = CommentForm
 
     def call(self, *, pk: int, actor: Actor, now: datetime, data: Mapping[str, Any]) -> None:

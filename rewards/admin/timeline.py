@@ -9,6 +9,7 @@ from loyalty.accounts.models import User
 from loyalty.common.actors import ActorKind
 from loyalty.common.adminkit import show
 from loyalty.events.models import Event
+from platforms.adapter import Outcome
 from platforms.models import StoreConnection
 from rewards.models import CancellationState, CodeEvidence, EvidenceKind, RedeemedReward
 
@@ -126,7 +127,7 @@ def line(lot: Any, points: int, returned: int) -> dict[str, Any]:
     return {
         "lot": lot.pk,
         "earned": show.instant(lot.available_at),
-        "expires": show.instant(lot.expires_at) if lot.expires_at else "Never",
+        "expires": show.last_day(lot.expires_at) if lot.expires_at else "Never",
         "points": show.signed_points(-points),
         "back": show.signed_points(returned) if returned else "",
     }
@@ -143,6 +144,21 @@ def cancellations_of(redeemed: RedeemedReward) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+OUTCOMES: dict[str, str] = {
+    Outcome.NOT_SENT: "Not sent",
+    Outcome.REJECTED: "Refused",
+    Outcome.THROTTLED: "Told to wait",
+    Outcome.OK: "Done",
+    Outcome.UNKNOWN: "No clear answer",
+}
+
+
+def attempts_of(redeemed: RedeemedReward) -> list[dict[str, Any]]:
+    """What the shop was asked while generating, and what came of it in words."""
+    rows = redeemed.issue_attempts.order_by("id")
+    return [{"row": row, "outcome": OUTCOMES.get(row.outcome, row.outcome)} for row in rows]
 
 
 def evidence_of(redeemed: RedeemedReward) -> list[dict[str, Any]]:

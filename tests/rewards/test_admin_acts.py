@@ -203,6 +203,14 @@ def test_marks_several_rows_used_and_reports_those_it_refused():
     assert [fresh(each).usage_status for each in (good, expired, cancelled)] == ["used", "unused", "unused"]
 
 
+def test_the_plan_lists_what_is_refused_last():
+    refused, good = row(code="LATE-2", expires_at=timezone.now()), row(code="GOOD-2")
+
+    plan = words(choose(staff(VIEW, "rewards.mark_used"), "mark_used", refused, good))
+
+    assert plan.index("GOOD-2") < plan.index("LATE-2")
+
+
 def test_choosing_rows_alone_changes_nothing():
     redeemed = row()
 

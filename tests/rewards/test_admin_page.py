@@ -1,6 +1,6 @@
 """The page of a redeemed reward says its true state, what it cost, and everything that happened to it."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection as database
@@ -127,10 +127,21 @@ def test_names_the_lots_that_paid_and_what_went_back(customer):
     page = open_page(redeemed)
 
     assert "from 2 lots, soonest expiring first" in words(page)
+    assert "Lot Last day Points" in words(page)
     assert [line["points"] for line in page.context["points"]["lines"]] == [
         '<span class="desk-number desk-number--minus">−40</span>',
         '<span class="desk-number desk-number--minus">−60</span>',
     ]
+
+
+def test_says_the_last_day_as_the_customers_page_does():
+    set_zone("Europe/Warsaw")
+    midnight = datetime(2026, 8, 31, 22, 0, tzinfo=UTC)
+
+    page = open_page(row(expires_at=midnight))
+
+    assert "Last day 31 Aug 2026" in words(page)
+    assert 'title="Until 2026-08-31 22:00:00 UTC"' in page.content.decode()
 
 
 def test_tells_the_history_newest_first_with_who_did_it(customer):
@@ -179,7 +190,7 @@ def test_shows_attempts_evidence_and_the_cancellation_under_way():
     assert "Dead at the shop, checked 12:00:11 UTC" in text
     assert "did not say whether the code works, asked 12:00:11 UTC" in text
     assert "Alive at the shop, seen 12:00:11 UTC" in text
-    assert "make the code Unknown No answer." in text
+    assert "make the code No clear answer No answer." in text
     assert "after 2 attempts Not done because The shop could not be reached." in text
     assert "Points Go back as soon as the code is proved dead" in text
     assert "1 Mar 2026, 13:00:00" in text

@@ -196,6 +196,7 @@ def confirmation(
 ) -> TemplateResponse:
     now = clock_reads()
     rows = [(pk, page_of(model_admin, pk), act.preview(pk=pk, now=now, data=data)) for pk in pks]
+    rows.sort(key=lambda row: bool(row[2].refusal))  # what is refused stands last
     willing = [preview for _, _, preview in rows if not preview.refusal]
     tally: dict[str, int] = {}
     for preview in willing:

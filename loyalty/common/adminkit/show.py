@@ -1,6 +1,6 @@
 """How values look in the admin: one way for each kind, safe to put in any template or list column."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -77,6 +77,17 @@ def instant(value: datetime | None) -> SafeString:
         exact.isoformat(timespec="seconds"),
         exact.strftime("%Y-%m-%d %H:%M:%S"),
         instant_text(value),
+    )
+
+
+def last_day(expires_at: datetime) -> SafeString:
+    """The last day on which something is still good, from the first instant at which it is not."""
+    last = timezone.localtime(expires_at - timedelta(microseconds=1))
+    return format_html(
+        '<time datetime="{}" title="Until {}">{}</time>',
+        expires_at.astimezone(timezone.get_fixed_timezone(0)).isoformat(timespec="seconds"),
+        exact_text(expires_at),
+        dateformat.format(last, "j M Y"),
     )
 
 
