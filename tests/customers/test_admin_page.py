@@ -10,11 +10,13 @@ from django.utils import timezone
 
 from loyalty.common import actors
 from loyalty.common.causes import Cause, CauseType
+from loyalty.customers.admin import panels
 from loyalty.customers.models import CustomerIdentity, ShippingAddress
 from loyalty.events.models import Event
 from loyalty.points import adjustments, ledger
 from loyalty.program.models import Order
 from rewards import granting, redemption, usage
+from rewards.admin import words
 from rewards.models import FulfillmentStatus, Origin, RedeemedReward
 from tests.factories.catalogue import GiftFactory, PointsProductFactory, RewardFactory
 from tests.factories.people import ConnectionFactory, CustomerFactory, ShippingAddressFactory, StaffFactory
@@ -167,7 +169,7 @@ class TestAdjusting:
     def test_refuses_a_form_without_its_key(self, support, anna):
         answer = support.post(self.url(anna), {"points": "50"})
 
-        assert answer.status_code == 200
+        assert "This form cannot be taken as it is. Nothing was changed." in text_of(answer)
         assert not anna.points_transactions.exists()
 
     @pytest.mark.parametrize(
@@ -184,6 +186,7 @@ class TestAdjusting:
         answer = support.post(self.url(anna), self.filled(support, anna, points=points, preview="yes"))
 
         assert sentence in text_of(answer)
+        assert ("desk-note--warn" in answer.content.decode()) is sentence.startswith("This would be refused")
         assert anna.points_transactions.count() == 1
 
 
@@ -318,6 +321,9 @@ class TestRewardsTab:
         assert f"{redeemed.name} {redeemed.code.code} Discount code 100" in shown
         assert "Issued" in shown
         assert "10 off" not in shown
+
+    def test_colours_each_status_as_the_grid_does(self):
+        assert panels.STATUS_TONES == words.TONES
 
     def test_filters_what_is_available_now(self, support, anna):
         used, fresh, stale = self.rewards(anna, 3)

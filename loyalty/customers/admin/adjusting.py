@@ -1,5 +1,7 @@
 """The page behind *Adjust balance*."""
 
+from dataclasses import dataclass
+
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -29,7 +31,7 @@ def view(request: HttpRequest, *, model_admin: desk.DeskAdmin, customer: Custome
         raise PermissionDenied
     form = AdjustForm(request.POST if request.method == "POST" else None)
     back = reverse("admin:customers_customer_change", args=(customer.pk,))
-    preview = ""
+    preview: Forecast | None = None
     if request.method == "POST" and form.is_valid():
         if "preview" in request.POST:
             preview = foretell(customer, points=form.cleaned_data["points"])
@@ -79,12 +81,20 @@ def adjust(request: HttpRequest, *, customer: Customer, form: AdjustForm) -> boo
     return True
 
 
-def foretell(customer: Customer, *, points: int) -> str:
+@dataclass(frozen=True)
+class Forecast:
+    """What an adjustment would do, in a sentence."""
+
+    sentence: str
+    refused: bool = False
+
+
+def foretell(customer: Customer, *, points: int) -> Forecast:
     """One sentence: what the balance would be. Nothing is written."""
     balance = points_queries.balance(customer_id=customer.pk, now=timezone.now()).balance
     after = balance + points
     if after < 0:
         refusal = points_errors.InsufficientPoints(missing=-after, balance=balance)
-        return f"This would be refused. {refusal.sentence}"
+        return Forecast(f"This would be refused. {refusal.sentence}", refused=True)
     text = f"Active points would go from {show.points_text(balance)} to {show.points_text(after)}."
-    return f"{text} Points that expire soonest are taken first." if points < 0 else text
+    return Forecast(f"{text} Points that expire soonest are taken first." if points < 0 else text)

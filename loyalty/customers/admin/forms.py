@@ -16,6 +16,7 @@ STATE_HELP = (
     "An excluded customer keeps points and rewards, but cannot redeem and is granted nothing; choose another state to "
     "let them take part again. A member does not become a guest again."
 )
+STALE = "This form cannot be taken as it is. Nothing was changed. Open the page again and fill it in anew."
 ADDRESS_FIELDS = ("recipient", "line_1", "line_2", "postal_code", "city", "region", "country")
 ADDRESS_NEEDS = ("line_1", "city", "country")
 
@@ -79,7 +80,7 @@ class AddressForm(forms.Form):
 class OnceForm(forms.Form):
     """A form that does its work once, however often it is sent: its key is the name of the one intended change."""
 
-    once = forms.UUIDField(widget=forms.HiddenInput)
+    once = forms.UUIDField(widget=forms.HiddenInput, error_messages={"required": STALE, "invalid": STALE})
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

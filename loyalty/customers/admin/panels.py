@@ -31,11 +31,11 @@ STATE_TONES: dict[str, show.Tone] = {
     CustomerState.MEMBER: "good",
     CustomerState.DISABLED: "bad",
 }
-STATUS_TONES: dict[str, show.Tone] = {
+STATUS_TONES: dict[str, show.Tone] = {  # the grid's; a door may not import another
     Status.PENDING: "warn",
     Status.FAILED: "bad",
-    Status.ISSUED: "good",
-    Status.USED: "info",
+    Status.ISSUED: "info",
+    Status.USED: "good",
     Status.CANCELLING: "warn",
     Status.CANCELLED: "quiet",
     Status.EXPIRED: "quiet",
