@@ -11,7 +11,7 @@ from django.utils import timezone
 from loyalty.common import actors
 from loyalty.common.causes import Cause, CauseType
 from loyalty.customers.admin import panels
-from loyalty.customers.models import CustomerIdentity, ShippingAddress
+from loyalty.customers.models import Customer, CustomerIdentity, ShippingAddress
 from loyalty.events.models import Event
 from loyalty.points import adjustments, ledger
 from loyalty.program.models import Order
@@ -452,6 +452,12 @@ class TestAdding:
 
         assert "was added" in text_of(answer)
         assert Event.objects.filter(kind="customer.enrolled").exists()
+
+    def test_refuses_nobody_in_particular(self, support):
+        answer = support.post("/admin/customers/customer/add/", {"first_name": "Ada", "state": "member"})
+
+        assert "Write an e-mail address or a phone number" in text_of(answer)
+        assert not Customer.objects.exists()
 
     def test_refuses_a_taken_address(self, support, anna):
         answer = support.post(self.URL, {"email": "ANNA@example.com", "state": "member"})

@@ -34,11 +34,18 @@ class CustomerForm(forms.Form):
     def __init__(self, *args: Any, customer: Customer | None = None, **kwargs: Any) -> None:
         kwargs.setdefault("initial", {"state": CustomerState.MEMBER} if customer is None else self.known(customer))
         super().__init__(*args, **kwargs)
+        self.is_new = customer is None
         self.fields["language"].choices = [("", "The programme's language"), *settings.LANGUAGES]  # type: ignore[attr-defined]
         allowed = {*profile.TRANSITIONS[customer.state], customer.state} if customer else {*CustomerState.values}
         self.fields["state"].choices = [  # type: ignore[attr-defined]
             (value, label) for value, label in CustomerState.choices if value in allowed
         ]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if self.is_new and not self.errors and not (cleaned["email"] or cleaned["phone"]):
+            self.add_error("email", "Write an e-mail address or a phone number: by one of them a customer is known.")
+        return cleaned
 
     @staticmethod
     def known(customer: Customer) -> dict[str, Any]:
