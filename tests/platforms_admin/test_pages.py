@@ -229,6 +229,18 @@ class TestTheProgramme:
 
 
 @pytest.mark.parametrize(
+    ("url", "searched"),
+    [
+        ("/admin/points/pointstransaction/", True),
+        ("/admin/events/event/", False),
+        ("/admin/platforms/storeconnection/", False),
+    ],
+)
+def test_only_a_list_that_can_be_searched_has_a_button_for_it(viewer, url, searched):
+    assert ("desk-filters__apply" in viewer.get(url).content.decode()) is searched
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "/admin/points/pointstransaction/",
