@@ -24,6 +24,7 @@ REASONS = {
     404: "There is no such thing.",
     405: "This address does not take that method.",
     409: "A request with the same Idempotency-Key is under way; ask again.",
+    411: "The body came in chunks, without Content-Length.",
     413: "The body is too large.",
     415: "The body is not JSON.",
     422: "Understood and refused",
@@ -32,7 +33,7 @@ REASONS = {
     503: "Not available, or not decided yet; see Retry-After.",
 }
 READ_ERRORS = (400, 401, 403, 405, 429, 500, 503)
-WRITE_ERRORS = (*READ_ERRORS, 409, 413, 415)
+WRITE_ERRORS = (*READ_ERRORS, 409, 411, 413, 415)
 
 RETRY_AFTER = OpenApiParameter(
     "Retry-After", int, OpenApiParameter.HEADER, response=[409, 429, 503], description="Seconds to wait."

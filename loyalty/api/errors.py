@@ -44,6 +44,11 @@ class MalformedBody(RequestError):
     code = "malformed_body"
 
 
+class LengthRequired(RequestError):
+    code = "length_required"
+    status = 411
+
+
 class BodyTooLarge(RequestError):
     code = "body_too_large"
     status = 413

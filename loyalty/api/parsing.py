@@ -23,7 +23,9 @@ class BoundedJSONParser(JSONParser):
 
 
 def refuse_unreadable(request: Request) -> None:
-    """Judge a body by its headers alone, before anything is read. Raises BodyTooLarge, MalformedBody."""
+    """Judge a body by its headers alone, before anything is read. Raises LengthRequired, BodyTooLarge, MalformedBody."""
+    if "Transfer-Encoding" in request.headers:  # WSGI would read it as no body at all, and what was asked be ignored
+        raise errors.LengthRequired("The body came in chunks. Send it whole, with the header Content-Length.")
     length = request.headers.get("Content-Length") or "0"
     if not (length.isascii() and length.isdigit()):
         raise errors.MalformedBody("The header Content-Length is not a number.")

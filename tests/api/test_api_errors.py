@@ -168,3 +168,13 @@ def test_too_many_query_parameters_are_refused(api):
 @pytest.mark.parametrize("length", ["-5", "abc", "1.0", "١"])
 def test_a_length_that_is_none_is_refused(api, length):
     assert refusal(api.post("/points_transactions", {}, CONTENT_LENGTH=length)) == (400, "malformed_body")
+
+
+def test_a_body_in_chunks_is_refused_and_never_read_as_none(api):
+    customer = CustomerFactory()
+    body = {"customer_id": customer.pk, "points_change": 1}
+
+    answer = api.post("/points_transactions", body, CONTENT_LENGTH="", HTTP_TRANSFER_ENCODING="chunked")
+
+    assert refusal(answer) == (411, "length_required")
+    assert not PointsTransaction.objects.exists()

@@ -67,7 +67,7 @@ def test_documents_every_status_and_the_bearer_key(document):
     for path, method, operation in operations(document):
         wanted = {"400", "401", "403", "405", "429", "500", "503"}
         wanted |= {"404"} if "{id}" in path else set()
-        wanted |= {"409", "413", "415", "422"} if method == "post" else set()
+        wanted |= {"409", "411", "413", "415", "422"} if method == "post" else set()
         assert wanted <= operation["responses"].keys(), (path, method)
         assert operation["security"] == [{"bearer": []}], (path, method)
         assert operation["summary"]
