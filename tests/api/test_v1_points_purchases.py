@@ -184,6 +184,21 @@ def test_a_purchase_whose_process_was_killed_before_it_answered_is_resumed_exact
     assert figures(customer) == (150, 0)
 
 
+def test_a_resumed_purchase_keeps_its_price_though_the_reward_costs_more_by_now(api, gift, customer):
+    body = {"points_to_spend": 100}
+    first = purchase(api, gift, customer, key="one", body=body)
+    IdempotencyRecord.objects.update(status=None, body=None, locked_until=timezone.now() - timedelta(seconds=1))
+    gift.points_price = 120
+    gift.save()
+
+    again = purchase(api, gift, customer, key="one", body=body)
+
+    assert again.status_code == 201
+    assert again.json()["points_purchase"]["id"] == first.json()["points_purchase"]["id"]
+    assert refusal(purchase(api, gift, customer, key="two", body=body)) == (422, "wrong_points_to_spend")
+    assert figures(customer) == (150, 0)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_an_unresolved_purchase_is_503_and_its_key_later_answers_with_the_result(api, product, customer, shop):
     shop.fault("create", "drop_after_accepting")

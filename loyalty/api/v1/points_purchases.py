@@ -60,11 +60,7 @@ class PointsPurchases(views.ApiView):
             raise errors.NotFound(f"There is no points product {pk}.")
         given = NewPointsPurchaseSerializer(data=parsing.body_of(request, name="points_purchase"))
         given.is_valid(raise_exception=True)
-        spend = given.validated_data.get("points_to_spend")
-        if spend is not None and spend != product.points_price:
-            raise WrongPrice(
-                f"points_to_spend is {spend}, but the price is fixed at {product.points_price}: leave it out."
-            )
+        _require_price(product, spend=given.validated_data.get("points_to_spend"), domain_key=self.domain_key)
         now = timezone.now()
         redeemed = redemption.redeem(
             customer_id=given.validated_data["customer_id"],
@@ -74,6 +70,15 @@ class PointsPurchases(views.ApiView):
             idempotency_key=self.domain_key,
         )
         return Response({"points_purchase": _shape(redeemed)}, status=201)
+
+
+def _require_price(product: PointsProduct, *, spend: int | None, domain_key: str) -> None:
+    """A purchase that is resumed keeps the price it was made at, whatever the price is by now. Raises WrongPrice."""
+    if spend is None or spend == product.points_price:
+        return
+    if RedeemedReward.objects.filter(idempotency_key=domain_key, cost_in_points=spend).exists():
+        return
+    raise WrongPrice(f"points_to_spend is {spend}, but the price is fixed at {product.points_price}: leave it out.")
 
 
 def _shape(redeemed: RedeemedReward) -> object:
