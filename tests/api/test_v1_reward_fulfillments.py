@@ -220,6 +220,8 @@ def test_while_the_shop_is_down_a_cancellation_is_under_way_and_the_code_is_not_
     assert (row["fulfillment_status"], row["status"], row["code"]) == ("issued", "cancelling", None)
     assert balance(customer) == 150
     assert ids(api.get(PATH, status="cancelling")) == [bought["id"]]
+    marked = api.post(f"{PATH}/{bought['id']}/mark_unused")
+    assert shown(marked)["status"] == "cancelling"  # 200: what was asked is so; only of a cancellation 202 tells
 
 
 def test_what_was_used_is_not_canceled(api, bought, customer, shop):

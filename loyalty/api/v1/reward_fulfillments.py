@@ -1,7 +1,6 @@
 """Redeemed rewards, which Smile calls reward fulfillments: list, get, cancel, mark used, mark unused."""
 
 from datetime import datetime
-from typing import Any
 
 from django.db.models import QuerySet
 from django.http import QueryDict
@@ -186,7 +185,7 @@ class CancelRewardFulfillment(views.ApiView):
         )
         if row.state == CancellationState.USED_MEANWHILE:
             raise UsedMeanwhile("The shop shows that the code was used before it could be killed: no points went back.")
-        return _answer(redeemed_reward_id)
+        return _answer(redeemed_reward_id, status=202 if row.state == CancellationState.CANCELLING else 200)
 
 
 class MarkRewardFulfillmentUsed(views.ApiView):
@@ -247,11 +246,10 @@ def existing(pk: str) -> int:
     return number
 
 
-def _answer(redeemed_reward_id: int) -> Response:
-    """What became of it: 202 while its cancellation is under way."""
-    shown: Any = readable(now=timezone.now()).get(pk=redeemed_reward_id)
-    under_way = shown.status == Status.CANCELLING
-    return Response({"reward_fulfillment": RewardFulfillmentSerializer(shown).data}, status=202 if under_way else 200)
+def _answer(redeemed_reward_id: int, *, status: int = 200) -> Response:
+    """What became of it."""
+    shown = readable(now=timezone.now()).get(pk=redeemed_reward_id)
+    return Response({"reward_fulfillment": RewardFulfillmentSerializer(shown).data}, status=status)
 
 
 def _filtered(request: Request) -> QuerySet[RedeemedReward]:
