@@ -159,6 +159,8 @@ def _of_validation(detail: Any) -> Problem:
         else:
             detail = detail[0]
     name = ".".join(part for part in path if part != "non_field_errors") or "The body"
-    if detail.code in {"required", "null"}:
+    if detail.code == "null":
+        return Problem(400, "missing_parameter", f"{name} is null. Give it a value.")
+    if detail.code == "required":
         return Problem(400, "missing_parameter", f"{name} is missing. Send it in the JSON body.")
     return Problem(400, "invalid_parameter", f"{name}: {detail}")

@@ -33,8 +33,8 @@ class Page(Generic[Row]):
 
 def by_cursor(queryset: QuerySet[Row], *, request: Request) -> Page[Row]:
     """One page by falling id, from where the cursor points; without a cursor `page` is honoured. Raises InvalidParameter."""
-    cursor = request.query_params.get("cursor")
-    if cursor:
+    cursor = query.text(request, "cursor") if any(request.query_params.getlist("cursor")) else None
+    if cursor is not None:
         return _from_cursor(queryset, cursor=cursor, size=_size(request, "limit"))
     if "page" in request.query_params or "page_size" in request.query_params:
         size = _size(request, "limit" if "page_size" not in request.query_params else "page_size")

@@ -21,13 +21,22 @@ def path_id(text: str) -> int:
 
 
 def text(request: Request, name: str) -> str | None:
-    """A parameter as it came; None when it is absent. Raises InvalidParameter for an empty one."""
-    value = request.query_params.get(name)
-    if value is None:
-        return None
-    if not value.strip() or "\x00" in value:
-        raise errors.InvalidParameter(f"{name} is empty. Give it a value, or leave it out.")
-    return str(value)
+    """A parameter as it came; None when it is absent. Raises InvalidParameter for an empty or a repeated one."""
+    times = len(request.query_params.getlist(name))
+    if times > 1:
+        raise errors.InvalidParameter(f"{name} is given {times} times. Give it once.")
+    return texts(request, name)[0] if times else None
+
+
+def texts(request: Request, name: str) -> list[str]:
+    """The values of a parameter that may be given several times. Raises InvalidParameter for an empty one."""
+    values = [str(value) for value in request.query_params.getlist(name)]
+    for value in values:
+        if not value.strip():
+            raise errors.InvalidParameter(f"{name} is empty. Give it a value, or leave it out.")
+        if "\x00" in value:
+            raise errors.InvalidParameter(f"{name} contains a null character. Write it without.")
+    return values
 
 
 def identifier(request: Request, name: str) -> int | None:

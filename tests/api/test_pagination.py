@@ -124,3 +124,12 @@ def test_counts_pages_for_clients_that_do(api, five):
 def test_a_page_number_that_makes_no_sense_is_refused(api, page):
     assert refusal(api.get("/customers", page=page)) == (400, "invalid_parameter")
     assert refusal(api.get("/points_products", page=page)) == (400, "invalid_parameter")
+
+
+@pytest.mark.parametrize("path", ["/customers", "/points_transactions", "/reward_fulfillments"])
+@pytest.mark.parametrize("repeated", ["limit=1&limit=2", "limit=x&limit=1", "page=1&page=1", "cursor=x&cursor="])
+def test_a_parameter_that_is_given_twice_is_refused_and_none_of_its_values_ignored(api, path, repeated):
+    answer = api.client.get(f"/api/v1{path}?{repeated}", headers=api.headers)
+
+    assert refusal(answer) == (400, "invalid_parameter")
+    assert answer.json()["error"]["message"] == f"{repeated.partition('=')[0]} is given 2 times. Give it once."

@@ -208,3 +208,24 @@ def test_a_list_costs_the_same_few_queries_however_long(api, django_assert_num_q
         api.get("/customers")  # notes that the key was used
         with django_assert_num_queries(5):
             assert api.get("/customers").status_code == 200
+
+
+def test_a_filter_that_is_given_twice_is_refused_and_none_of_its_values_ignored(api):
+    answer = api.get("/customers", state=["member", "disabled"])
+
+    assert refusal(answer) == (400, "invalid_parameter")
+    assert answer.json()["error"]["message"] == "state is given 2 times. Give it once."
+
+
+def test_a_null_character_in_a_filter_is_called_one(api):
+    answer = api.get("/customers", email="anna@example.com\x00")
+
+    assert refusal(answer) == (400, "invalid_parameter")
+    assert answer.json()["error"]["message"] == "email contains a null character. Write it without."
+
+
+def test_null_where_a_value_is_needed_is_not_called_missing(api):
+    answer = api.post("/customers", {"email": "anna@example.com", "state": None})
+
+    assert refusal(answer) == (400, "missing_parameter")
+    assert answer.json()["error"]["message"] == "state is null. Give it a value."

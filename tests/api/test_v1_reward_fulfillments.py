@@ -165,6 +165,29 @@ def test_a_filter_that_cannot_be_read_is_refused_and_never_ignored(api, name, va
     assert answer.json()["error"]["message"].startswith(name)
 
 
+def test_of_several_statuses_any_will_do(api, bought, mug):
+    api.post(f"{PATH}/{mug['id']}/mark_used")
+
+    assert ids(api.get(PATH, usage_status=["used", "unused"])) == [mug["id"], bought["id"]]
+    assert refusal(api.get(PATH, usage_status=["used", ""])) == (400, "invalid_parameter")
+    assert refusal(api.get(PATH, usage_status=["used", "maybe"])) == (400, "invalid_parameter")
+
+
+@pytest.mark.parametrize("name", ["customer_id", "search", "redeemed_after", "updated_at_min"])
+def test_any_other_filter_that_is_given_twice_is_refused(api, mug, name):
+    answer = api.get(PATH, **{name: ["1", "1"]})
+
+    assert refusal(answer) == (400, "invalid_parameter")
+    assert answer.json()["error"]["message"] == f"{name} is given 2 times. Give it once."
+
+
+def test_the_id_of_nobody_finds_nothing_as_in_every_list(api, mug):
+    for path in (PATH, "/points_transactions"):
+        for nobody in (0, 2**63 - 1):
+            assert api.get(path, customer_id=nobody).json()[path[1:]] == []
+        assert refusal(api.get(path, customer_id=2**63)) == (400, "invalid_parameter")
+
+
 def test_parameters_of_older_clients_are_ignored(api, mug):
     assert ids(api.get(PATH, is_transient="false", with_customer="true", page=1, page_size=10)) == [mug["id"]]
 

@@ -25,19 +25,9 @@ from rewards.models import (
 )
 from rewards.queries import Status
 
-FILTERS = (  # of the filter set that grid and export use, those that integrators are promised
-    "customer_id",
-    "fulfillment_status",
-    "usage_status",
-    "status",
-    "type",
-    "delivery_status",
-    "redeemed_after",
-    "redeemed_before",
-    "used_after",
-    "used_before",
-    "search",
-)
+# Of the filter set that grid and export use, those that integrators are promised.
+SEVERAL = ("fulfillment_status", "usage_status", "status", "type", "delivery_status")  # any of the given words will do
+ONE = ("redeemed_after", "redeemed_before", "used_after", "used_before", "search")
 
 
 class CustomerReferenceSerializer(serializers.Serializer):
@@ -254,13 +244,18 @@ def _answer(redeemed_reward_id: int, *, status: int = 200) -> Response:
 
 def _filtered(request: Request) -> QuerySet[RedeemedReward]:
     given = QueryDict(mutable=True)
-    for name in FILTERS:
-        if query.text(request, name) is not None:
-            given.setlist(name, request.query_params.getlist(name))
+    for name in SEVERAL:
+        given.setlist(name, query.texts(request, name))
+    for name in ONE:
+        if (value := query.text(request, name)) is not None:
+            given[name] = value
     chosen = RedeemedRewardFilter(data=given, queryset=readable(now=timezone.now()))
     if not chosen.is_valid():
         name, sentences = next(iter(chosen.errors.items()))
         raise errors.InvalidParameter(f"{name}: {sentences[0]}")
     found: QuerySet[RedeemedReward] = chosen.qs
-    since = query.instant(request, "updated_at_min")
-    return found if since is None else found.filter(updated_at__gte=since)
+    if (customer_id := query.identifier(request, "customer_id")) is not None:
+        found = found.filter(customer_id=customer_id)
+    if (since := query.instant(request, "updated_at_min")) is not None:
+        found = found.filter(updated_at__gte=since)
+    return found
