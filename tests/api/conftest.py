@@ -12,6 +12,7 @@ from django.utils import timezone
 from loyalty.api import keys
 from loyalty.customers.models import Customer
 from rewards.models import PointsProduct
+from tests.api import contract
 from tests.factories.catalogue import GiftFactory, PointsProductFactory, RewardTextFactory
 from tests.factories.people import CustomerFactory, ShippingAddressFactory
 from tests.factories.points import give
@@ -22,21 +23,28 @@ BASE = "/api/v1"
 
 
 class Integrator:
-    """One system with one key. Paths are below /api/v1; answers have `.status_code`, `.json()` and headers."""
+    """One system with one key. Paths are below /api/v1; answers have `.status_code`, `.json()` and headers.
+
+    Every exchange is held against the OpenAPI document.
+    """
 
     def __init__(self, secret: str | None) -> None:
         self.client = Client(raise_request_exception=False)
         self.headers = {"Authorization": f"Bearer {secret}"} if secret is not None else {}
 
     def get(self, path: str, **query: Any) -> HttpResponse:
-        return self.client.get(f"{BASE}{path}", query, headers=self.headers)
+        answer = self.client.get(f"{BASE}{path}", query, headers=self.headers)
+        contract.check("get", path, answer)
+        return answer
 
     def post(self, path: str, body: Any = None, *, key: str | None = None, **options: Any) -> HttpResponse:
         """A body that is bytes or text is sent as it is; `key` is the Idempotency-Key."""
         content = body if isinstance(body, bytes | str) else json.dumps({} if body is None else body)
         headers = self.headers | ({"Idempotency-Key": key} if key is not None else {})
         options.setdefault("content_type", "application/json")
-        return self.client.post(f"{BASE}{path}", content, headers=headers, **options)
+        answer = self.client.post(f"{BASE}{path}", content, headers=headers, **options)
+        contract.check("post", path, answer)
+        return answer
 
 
 @pytest.fixture(autouse=True)

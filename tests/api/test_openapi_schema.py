@@ -3,9 +3,11 @@ from contextlib import redirect_stderr
 
 import pytest
 import yaml
+from django.http import JsonResponse
 from drf_spectacular.validation import validate_schema
 
 from loyalty.api.v1 import schema
+from tests.api import contract
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +80,37 @@ def test_every_write_takes_an_idempotency_key(document):
     for path, method, operation in operations(document):
         names = {parameter["name"] for parameter in operation.get("parameters", [])}
         assert ("Idempotency-Key" in names) is (method == "post"), path
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "body"),
+    [
+        ("/customers", "customer", {"email": "anna@example.com"}),
+        ("/points_transactions", "points_transaction", {"customer_id": 1, "points_change": -5, "internal_note": None}),
+        ("/reward_fulfillments/1/cancel", "reward_fulfillment", {"return_points": False}),
+        ("/reward_fulfillments/1/mark_used", "reward_fulfillment", {"order_id": "1042"}),
+    ],
+)
+def test_takes_a_body_wrapped_or_flat_as_we_do(path, name, body):
+    shape = contract.operation("post", path)["requestBody"]["content"]["application/json"]["schema"]
+
+    assert contract.differences(shape, {name: body}, whole=False) == []
+    assert contract.differences(shape, body, whole=False) == []
+    assert contract.differences(shape, [body], whole=False) != []
+
+
+def test_says_nothing_that_is_meant_for_who_reads_the_code(document):
+    assert "`scopes` names" not in schema.FILE.read_text()
+    for name, shape in document["components"]["schemas"].items():
+        assert "description" not in shape, name
+
+
+def test_every_exchange_of_these_tests_is_held_against_it():
+    answer = JsonResponse({"customer": {"id": "1", "secret": 2}}, headers={"Retry-After": "1"})
+
+    with pytest.raises(AssertionError, match="secret is not documented"):
+        contract.check("get", "/customers/1", answer)
+    with pytest.raises(AssertionError, match="'1' is not of type 'integer'"):
+        contract.check("get", "/customers/1/", answer)
+    with pytest.raises(AssertionError, match="is not documented"):
+        contract.check("post", "/customers/1", answer)

@@ -17,8 +17,7 @@ from loyalty.points import queries as points
 
 
 class CustomerSerializer(serializers.Serializer):
-    """Needs `balances` in its context: what `points.queries.balances` says of these customers."""
-
+    # Needs `balances` in its context: what `points.queries.balances` says of these customers.
     id = serializers.IntegerField()
     first_name = fields.OptionalTextField()
     last_name = fields.OptionalTextField()

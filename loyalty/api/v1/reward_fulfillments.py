@@ -36,8 +36,7 @@ class CustomerReferenceSerializer(serializers.Serializer):
 
 
 class RewardFulfillmentSerializer(serializers.Serializer):
-    """Takes rows of `readable`."""
-
+    # Takes rows of `readable`. A comment, as docstrings of serializers are printed in the schema.
     id = serializers.IntegerField()
     name = serializers.CharField()
     code = serializers.SerializerMethodField(
