@@ -5,7 +5,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from loyalty.api import idempotency
+from loyalty.api import idempotency, tasks
 from loyalty.api.models import IdempotencyRecord
 from loyalty.customers.models import Customer
 from loyalty.points import queries
@@ -191,6 +191,27 @@ def test_old_answers_are_forgotten_in_time(api, customer):
 
     api.post(PATH, change(customer), key="old")
     assert balance(customer) == 20  # the domain still knows the key
+
+
+def test_forgetting_goes_on_while_there_is_more_and_keeps_pace_with_a_busy_key(
+    api, customer, monkeypatch, django_capture_on_commit_callbacks
+):
+    monkeypatch.setattr(idempotency, "PURGED_AT_ONCE", 2)
+    for name in ("one", "two", "three"):
+        api.post(PATH, change(customer), key=name)
+    IdempotencyRecord.objects.update(created_at=timezone.now() - timedelta(days=31))
+
+    with django_capture_on_commit_callbacks() as rung:
+        tasks.forget_answers()
+    with django_capture_on_commit_callbacks() as rung_again:
+        tasks.forget_answers()
+
+    assert (len(rung), len(rung_again)) == (1, 0)
+    assert not IdempotencyRecord.objects.exists()
+
+
+def test_forgetting_is_on_the_timetable(settings):
+    assert "api.forget_answers" in {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
 
 
 @pytest.mark.django_db(transaction=True)
