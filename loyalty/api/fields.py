@@ -59,3 +59,12 @@ class OptionalTextField(serializers.CharField):
 
     def to_representation(self, value: Any) -> str | None:  # type: ignore[override]
         return str(value) if value else None
+
+
+class WordField(serializers.ChoiceField):
+    """One of a list of words; a refusal names them."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str) or data not in self.choices:
+            raise serializers.ValidationError(f"{str(data)[:40]!r} is unknown. Write one of {', '.join(self.choices)}.")
+        return data

@@ -1,7 +1,7 @@
 """Reading what stands in the address: ids, and query parameters, which are all strings. Unknown ones are ignored."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime, time
 
 from django.utils.dateparse import parse_date, parse_datetime
@@ -53,10 +53,19 @@ def whole_number(request: Request, name: str, *, lowest: int, highest: int) -> i
     return int(value)
 
 
-def choice(request: Request, name: str, choices: Iterable[str]) -> str | None:
+def choice(request: Request, name: str, words: Sequence[str]) -> str | None:
     value = text(request, name)
-    if value is not None and value not in set(choices):
-        raise errors.InvalidParameter(f"{name}: {value[:40]!r} is unknown. Write one of {', '.join(choices)}.")
+    return None if value is None else _known(name, value, words)
+
+
+def choices(request: Request, name: str, words: Sequence[str]) -> list[str]:
+    """Like `choice`, of a parameter that may be given several times."""
+    return [_known(name, value, words) for value in texts(request, name)]
+
+
+def _known(name: str, value: str, words: Sequence[str]) -> str:
+    if value not in words:
+        raise errors.InvalidParameter(f"{name}: {value[:40]!r} is unknown. Write one of {', '.join(words)}.")
     return value
 
 

@@ -155,8 +155,9 @@ def test_a_failure_of_ours_says_nothing_of_itself_and_is_logged(api, monkeypatch
 def test_speaks_english_and_utc_whatever_the_browser_prefers(api):
     api.headers["Accept-Language"] = "de"
 
-    english = "usage_status: Select a valid choice. maybe is not one of the available choices."
-    assert api.get("/reward_fulfillments", usage_status="maybe").json()["error"]["message"] == english
+    answer = api.post("/customers", {"email": "anna@example.com", "first_name": "x" * 81})
+
+    assert answer.json()["error"]["message"] == "first_name: Ensure this field has no more than 80 characters."
 
 
 def test_too_many_query_parameters_are_refused(api):

@@ -229,3 +229,15 @@ def test_null_where_a_value_is_needed_is_not_called_missing(api):
 
     assert refusal(answer) == (400, "missing_parameter")
     assert answer.json()["error"]["message"] == "state is null. Give it a value."
+
+
+@pytest.mark.parametrize("state", ["vip", "", ["member"], 1, True])
+def test_an_unknown_state_is_answered_with_the_known_ones(api, state):
+    answer = api.post("/customers", {"email": "anna@example.com", "state": state})
+
+    assert refusal(answer) == (400, "invalid_parameter")
+    assert (
+        answer.json()["error"]["message"]
+        == f"state: {str(state)!r} is unknown. Write one of candidate, member, disabled."
+    )
+    assert not Customer.objects.exists()

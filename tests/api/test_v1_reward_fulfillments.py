@@ -165,6 +165,13 @@ def test_a_filter_that_cannot_be_read_is_refused_and_never_ignored(api, name, va
     assert answer.json()["error"]["message"].startswith(name)
 
 
+def test_an_unknown_word_is_answered_with_the_known_ones(api):
+    answer = api.get(PATH, fulfillment_status="canceled")
+
+    sentence = "fulfillment_status: 'canceled' is unknown. Write one of pending, issued, failed, cancelled."
+    assert answer.json()["error"]["message"] == sentence
+
+
 def test_of_several_statuses_any_will_do(api, bought, mug):
     api.post(f"{PATH}/{mug['id']}/mark_used")
 

@@ -51,7 +51,7 @@ class NewCustomerSerializer(serializers.Serializer):
     phone = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=32)
     first_name = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=80)
     last_name = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=80)
-    state = serializers.ChoiceField(choices=CustomerState.choices, required=False)
+    state = fields.WordField(choices=CustomerState.choices, required=False)
     date_of_birth = serializers.DateField(required=False, allow_null=True)
 
 

@@ -26,7 +26,13 @@ from rewards.models import (
 from rewards.queries import Status
 
 # Of the filter set that grid and export use, those that integrators are promised.
-SEVERAL = ("fulfillment_status", "usage_status", "status", "type", "delivery_status")  # any of the given words will do
+SEVERAL: dict[str, list[str]] = {  # any of the given words will do
+    "fulfillment_status": FulfillmentStatus.values,
+    "usage_status": UsageStatus.values,
+    "status": Status.values,
+    "type": RewardType.values,
+    "delivery_status": [value for value in DeliveryStatus.values if value],
+}
 ONE = ("redeemed_after", "redeemed_before", "used_after", "used_before", "search")
 
 
@@ -105,13 +111,11 @@ class RewardFulfillments(views.ApiView):
         summary="List redeemed rewards",
         filters=[
             documentation.filter_by("customer_id", int),
-            documentation.filter_by("fulfillment_status", FulfillmentStatus.values),
-            documentation.filter_by("usage_status", UsageStatus.values),
-            documentation.filter_by("status", Status.values, "Extension."),
-            documentation.filter_by("type", RewardType.values, "Extension."),
-            documentation.filter_by(
-                "delivery_status", [value for value in DeliveryStatus.values if value], "Extension."
-            ),
+            documentation.filter_by("fulfillment_status", SEVERAL["fulfillment_status"]),
+            documentation.filter_by("usage_status", SEVERAL["usage_status"]),
+            documentation.filter_by("status", SEVERAL["status"], "Extension."),
+            documentation.filter_by("type", SEVERAL["type"], "Extension."),
+            documentation.filter_by("delivery_status", SEVERAL["delivery_status"], "Extension."),
             documentation.filter_by("redeemed_after", str, "Extension: date and time, inclusive."),
             documentation.filter_by(
                 "redeemed_before", str, "Extension: date and time, exclusive; a date is a whole day."
@@ -243,8 +247,8 @@ def _answer(redeemed_reward_id: int, *, status: int = 200) -> Response:
 
 def _filtered(request: Request) -> QuerySet[RedeemedReward]:
     given = QueryDict(mutable=True)
-    for name in SEVERAL:
-        given.setlist(name, query.texts(request, name))
+    for name, words in SEVERAL.items():
+        given.setlist(name, query.choices(request, name, words))
     for name in ONE:
         if (value := query.text(request, name)) is not None:
             given[name] = value
