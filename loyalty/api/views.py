@@ -73,6 +73,14 @@ class ApiView(APIView):
         if request.method in WRITES:
             parsing.refuse_unreadable(request)
 
+    def check_permissions(self, request: Request) -> None:
+        """The rate comes first: a request that is refused for its scope counts like any other."""
+        super().check_throttles(request)
+        super().check_permissions(request)
+
+    def check_throttles(self, request: Request) -> None:
+        """Done above."""
+
     def handle_exception(self, exc: Exception) -> Response:
         response = self.answer_error(exc)
         response.exception = True

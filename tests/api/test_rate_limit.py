@@ -60,6 +60,14 @@ def test_counts_writes_as_well_and_does_nothing_for_those_it_refuses(api, one_se
     assert [answer.status_code for answer in answers] == [201] * 10 + [429]
 
 
+def test_counts_what_is_refused_for_its_scope_as_well(integrator, one_second, counting):
+    narrow = integrator("customer:read")
+
+    answers = [narrow.get("/points_products") for _ in range(11)]
+
+    assert [answer.status_code for answer in answers] == [403] * 10 + [429]
+
+
 def test_counts_in_postgresql_when_no_valkey_is_set(api, one_second, settings):
     settings.API_RATE_LIMIT, settings.REDIS_URL = 1, ""
 
