@@ -194,6 +194,8 @@ def _begin(
     work = IssueWork.objects.filter(pk=redeemed.pk).first()
     untouched = work is not None and not work.attempts and work.in_doubt_since is None
     IssueWork.objects.filter(pk=redeemed.pk).delete()
+    redeemed.updated_at = now
+    redeemed.save(update_fields=["updated_at"])  # what changed is told to those who ask for changes
     log.record(
         kind="reward.cancelling",
         subject_type="redeemed_reward",

@@ -44,18 +44,31 @@ class RedemptionUnresolved(DomainError):
         self.redeemed_reward_id = redeemed_reward_id
 
 
+class PriceChanged(DomainError):
+    """The reward costs something else than the caller means to spend."""
+
+    code = "price_changed"
+
+    def __init__(self, *, expected: int, price: int) -> None:
+        super().__init__(
+            f"This reward costs {price} points, not {expected}. Nothing was spent: look again and confirm."
+        )
+
+
 def redeem(
     *,
     customer_id: int,
     points_product_id: int,
     actor: Actor,
     now: datetime,
+    expected_price: int | None = None,
     idempotency_key: str | None = None,
     deadline: float | None = None,
 ) -> RedeemedReward:
     """Redeem a reward and wait, at most `deadline` seconds, until the shop has made it. Not inside a transaction.
 
-    The same idempotency key gives the same redeemed reward, whatever became of it. Raises InsufficientPoints,
+    The same idempotency key gives the same redeemed reward, whatever became of it. With `expected_price` nothing is
+    spent when the price is another by now. Raises PriceChanged, InsufficientPoints,
     CustomerDisabled, PointsOwed, RewardNotAvailable, UnknownReward, UnknownCustomer, RewardIncomplete, IdempotencyConflict,
     RedemptionFailed, RedemptionUnresolved.
     """
@@ -67,6 +80,7 @@ def redeem(
             points_product_id=points_product_id,
             actor=actor,
             now=now,
+            expected_price=expected_price,
             idempotency_key=idempotency_key,
             patience=patience,
         )
@@ -92,6 +106,7 @@ def _start(
     points_product_id: int,
     actor: Actor,
     now: datetime,
+    expected_price: int | None,
     idempotency_key: str | None,
     patience: float,
 ) -> tuple[RedeemedReward, claim.Claim | None]:
@@ -103,6 +118,8 @@ def _start(
     product = PointsProduct.objects.select_related("reward__connection").filter(pk=points_product_id).first()
     if product is None:
         raise UnknownReward(f"There is no reward with the price {points_product_id}. Check the id.")
+    if expected_price is not None and product.points_price != expected_price:
+        raise PriceChanged(expected=expected_price, price=product.points_price)
     reward = product.reward
     customer = catalogue.require_customer(customer_id=customer_id)
     catalogue.require_nothing_owed(owed=account.owed)

@@ -23,7 +23,7 @@ class InsufficientPoints(DomainError):
 
     def __init__(self, *, missing: int, balance: int) -> None:
         super().__init__(
-            f"The customer has {balance} active points, {missing} too few: this would make a negative points balance."
+            f"The customer has {balance:,} active points, {missing:,} too few: this would make a negative points balance."
         )
         self.missing = missing
         self.balance = balance

@@ -70,7 +70,7 @@ def test_the_points_to_spend_may_be_left_out_null_or_the_price(api, gift, custom
 def test_other_points_to_spend_than_the_price_are_refused(api, gift, customer, spend):
     answer = purchase(api, gift, customer, body={"points_to_spend": spend})
 
-    assert refusal(answer) == (422, "wrong_points_to_spend")
+    assert refusal(answer) == (422, "price_changed")
     assert figures(customer) == (250, 0)
 
 
@@ -195,7 +195,7 @@ def test_a_resumed_purchase_keeps_its_price_though_the_reward_costs_more_by_now(
 
     assert again.status_code == 201
     assert again.json()["points_purchase"]["id"] == first.json()["points_purchase"]["id"]
-    assert refusal(purchase(api, gift, customer, key="two", body=body)) == (422, "wrong_points_to_spend")
+    assert refusal(purchase(api, gift, customer, key="two", body=body)) == (422, "price_changed")
     assert figures(customer) == (150, 0)
 
 

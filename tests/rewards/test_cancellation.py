@@ -128,8 +128,9 @@ def test_of_a_used_reward_is_refused(customer, redeemed):
 def test_stays_canceling_while_the_shop_is_down_and_finishes_later(customer, redeemed, shop):
     shop.stop()
     try:
-        row = cancel(redeemed)
+        row = cancel(redeemed, now=NOW + timedelta(seconds=1))
         assert (row.state, status(redeemed)) == ("cancelling", "cancelling")
+        assert RedeemedReward.objects.get(pk=redeemed.pk).updated_at == NOW + timedelta(seconds=1)
         assert row.last_reason
         assert balance(customer) == 150
         assert not queries.for_customer_page(customer_id=customer.pk, now=NOW).exists()

@@ -358,3 +358,11 @@ def test_of_a_customer_who_owes_points_is_refused_where_the_programme_says_so(cu
     assert (
         points.shown(balance=points.balance(customer_id=customer.pk, now=NOW), programme=Programme.objects.get()) == 75
     )
+
+
+def test_at_another_price_than_the_customer_saw_spends_nothing(customer, product, rows):
+    with pytest.raises(redemption.PriceChanged, match="costs 100 points, not 90"):
+        redeem(customer, product, expected_price=90)
+
+    assert (rows(), figures(customer)) == (0, (250, 0))
+    assert redeem(customer, product, expected_price=100).cost_in_points == 100

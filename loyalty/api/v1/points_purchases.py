@@ -8,7 +8,6 @@ from rest_framework.response import Response
 from loyalty.api import authentication, documentation, errors, fields, parsing, query, views
 from loyalty.api.keys import Scope
 from loyalty.api.v1 import reward_fulfillments
-from loyalty.common.errors import DomainError
 from rewards import redemption
 from rewards.models import PointsProduct, RedeemedReward
 
@@ -30,12 +29,6 @@ class NewPointsPurchaseSerializer(serializers.Serializer):
     )
 
 
-class WrongPrice(DomainError):
-    """The caller means to spend something else than the reward costs."""
-
-    code = "wrong_points_to_spend"
-
-
 class PointsPurchases(views.ApiView):
     scopes = {"POST": Scope.POINTS_PURCHASE_WRITE}
 
@@ -51,7 +44,7 @@ class PointsPurchases(views.ApiView):
             "`redemption_unresolved` the shop did not answer in time: the points are held while it is being checked, and "
             "the same Idempotency-Key later answers with the result."
         ),
-        refusals="too few points, customer excluded, reward not available, limit reached, the shop refused",
+        refusals="too few points, another price, customer excluded, reward not available, limit reached, the shop refused",
     )
     @views.once(atomic=False)
     def post(self, request: Request, pk: str) -> Response:
@@ -60,25 +53,16 @@ class PointsPurchases(views.ApiView):
             raise errors.NotFound(f"There is no points product {pk}.")
         given = NewPointsPurchaseSerializer(data=parsing.body_of(request, name="points_purchase"))
         given.is_valid(raise_exception=True)
-        _require_price(product, spend=given.validated_data.get("points_to_spend"), domain_key=self.domain_key)
         now = timezone.now()
         redeemed = redemption.redeem(
             customer_id=given.validated_data["customer_id"],
             points_product_id=product.pk,
             actor=authentication.actor_of(request),
             now=now,
+            expected_price=given.validated_data.get("points_to_spend"),
             idempotency_key=self.domain_key,
         )
         return Response({"points_purchase": _shape(redeemed)}, status=201)
-
-
-def _require_price(product: PointsProduct, *, spend: int | None, domain_key: str) -> None:
-    """A purchase that is resumed keeps the price it was made at, whatever the price is by now. Raises WrongPrice."""
-    if spend is None or spend == product.points_price:
-        return
-    if RedeemedReward.objects.filter(idempotency_key=domain_key, cost_in_points=spend).exists():
-        return
-    raise WrongPrice(f"points_to_spend is {spend}, but the price is fixed at {product.points_price}: leave it out.")
 
 
 def _shape(redeemed: RedeemedReward) -> object:
