@@ -209,7 +209,35 @@ def test_the_waiting_page_goes_on_by_itself(live_server, page, enter, catalogue,
     issuing.work(claim=claim, now=now, patience=5)
 
     expect(page.get_by_role("heading", name="Your code")).to_be_visible(timeout=15_000)
-    assert [text for text in page.complaints if "503" not in text] == []
+    assert [text for text in page.complaints if "status of 50" not in text] == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_code_stands_on_one_line(live_server, new_page, enter, catalogue, width):
+    discount = catalogue["discount"].reward
+    discount.prefix = "FERN10-"
+    discount.save(update_fields=["prefix"])
+    page = enter(new_page(width=width))
+    page.goto(f"{live_server.url}/rewards/{catalogue['discount'].pk}/")
+    page.get_by_role("button", name="Redeem for 300 points").click()
+    expect(page.get_by_text("It is yours!")).to_be_visible()
+
+    for path in (page.url, f"{live_server.url}/my-rewards/"):
+        page.goto(path)
+        expect(page.locator("code")).to_contain_text("FERN10-")
+        lines = "e => { const r = document.createRange(); r.selectNodeContents(e); return r.getClientRects().length }"
+        assert page.locator("code").evaluate(lines) == 1
+        assert overflow(page) <= 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_hints_inside_fields_are_as_dark_as_other_quiet_words(live_server, new_page, scheme, transactional_db):
+    page = new_page(color_scheme=scheme)
+    page.goto(f"{live_server.url}/accounts/login/")
+
+    hint = page.get_by_label("Email").evaluate("e => getComputedStyle(e, '::placeholder').color")
+
+    assert hint == page.locator(".foot").evaluate("e => getComputedStyle(e).color")
 
 
 @pytest.mark.parametrize("screen", [(320, "light"), (390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")])
