@@ -202,6 +202,13 @@ def test_the_waiting_page_goes_on_by_itself(live_server, page, enter, catalogue,
     page.get_by_role("button", name="Redeem for 300 points").click()
     expect(page.get_by_role("heading", name="We are checking with the shop…")).to_be_visible()
 
+    page.evaluate("window.loaded_once = true")
+    page.route("**/state/", lambda route: route.fulfill(status=502, body="restarting"))
+    for _ in range(2):  # the second look shows that the first did not give the page up
+        page.wait_for_event("response", lambda answer: answer.status == 502)
+    page.unroute("**/state/")
+    assert page.evaluate("window.loaded_once")
+
     shop.clear_faults()
     now = timezone.now() + timezone.timedelta(minutes=5)
     claim = issuing.take(redeemed_reward_id=RedeemedReward.objects.get().pk, now=now)

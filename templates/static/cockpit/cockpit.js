@@ -56,12 +56,13 @@ for (const waiting of document.querySelectorAll("[data-wait]")) {
   const look = async () => {
     try {
       const answer = await fetch(waiting.dataset.wait, { headers: { Accept: "application/json" } });
-      if (!answer.ok || answer.redirected || (await answer.json()).known) {
+      const over = answer.redirected || answer.status === 404 || (answer.ok && (await answer.json()).known);
+      if (over) {
         location.reload();
         return;
       }
     } catch {
-      // offline for a moment: look again
+      // offline for a moment, or we are: look again
     }
     setTimeout(look, pause);
   };
