@@ -28,7 +28,17 @@ class AskForCodeForm(RequestLoginCodeForm):
         return email
 
 
-class ProfileForm(forms.Form):
+class CustomerForm(forms.Form):
+    """A form that leads back to its first wrong field: on a phone the mistake may be far below the top of the page."""
+
+    def full_clean(self) -> None:
+        super().full_clean()
+        wrong = next((name for name in self.fields if name in self.errors), None)
+        if wrong is not None:
+            self.fields[wrong].widget.attrs["autofocus"] = True
+
+
+class ProfileForm(CustomerForm):
     """Who the customer is."""
 
     first_name = forms.CharField(
@@ -67,7 +77,7 @@ class ProfileForm(forms.Form):
             raise forms.ValidationError(refusal.sentence) from refusal
 
 
-class AddressForm(forms.Form):
+class AddressForm(CustomerForm):
     """Where gifts go."""
 
     recipient = forms.CharField(

@@ -1,5 +1,7 @@
 """What customers tell us about themselves."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -90,6 +92,18 @@ def test_keeps_the_address_for_gifts(visitor, customer):
 def test_refuses_an_address_nobody_could_deliver_to(visitor, missing):
     assert visitor.post(ADDRESS, HOUSE | {missing: ""}).status_code == 422
     assert ShippingAddress.objects.count() == 0
+
+
+@pytest.mark.parametrize(("path", "wrong", "field"), [(ACCOUNT, "phone", "phone"), (ADDRESS, "city", "city")])
+def test_leads_to_the_first_wrong_field_however_far_down_it_is(visitor, path, wrong, field):
+    fields = HOUSE | {"phone": "", "language": "", wrong: "" if wrong == "city" else "call me"}
+
+    page = visitor.post(path, fields).content.decode()
+
+    focused = re.findall(r"<(?:input|select)[^>]* autofocus[^>]*>", page)
+    assert len(focused) == 1
+    assert f'name="{field}"' in focused[0]
+    assert " autofocus" not in visitor.get(ACCOUNT).content.decode()
 
 
 def test_returns_to_the_page_of_ours_that_asked_for_the_address(visitor):
