@@ -6,11 +6,13 @@ from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
+from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 from loyalty.accounts.models import User
@@ -63,8 +65,7 @@ def customers_only(view: Callable[Concatenate[Visit, P], HttpResponse]) -> Calla
     @wraps(view)
     def door(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not isinstance(request.user, User):
-            back = request.get_full_path() if request.method == "GET" else reverse("cockpit:home")
-            return redirect_to_login(back, login_url=reverse("account_request_login_code"))
+            return _to_the_door(request)
         now = timezone.now()
         programme = merchant.programme()
         with timezone.override(programme.zone):
@@ -77,3 +78,12 @@ def customers_only(view: Callable[Concatenate[Visit, P], HttpResponse]) -> Calla
             return view(visit, *args, **kwargs)
 
     return never_cache(door)
+
+
+def _to_the_door(request: HttpRequest) -> HttpResponse:
+    """To the sign-in page, and from there to the page that was wanted, or whose form was sent: nothing is sent twice."""
+    back = request.get_full_path()
+    if request.method == "POST":
+        messages.warning(request, _("You were signed out meanwhile, so nothing was done. Sign in and try again."))
+        back = reverse("cockpit:account") if request.path == reverse("cockpit:address") else request.path
+    return redirect_to_login(back, login_url=reverse("account_request_login_code"))

@@ -106,6 +106,14 @@ def test_leads_to_the_first_wrong_field_however_far_down_it_is(visitor, path, wr
     assert " autofocus" not in visitor.get(ACCOUNT).content.decode()
 
 
+@pytest.mark.parametrize(("path", "back"), [(ACCOUNT, ACCOUNT), (ADDRESS, ACCOUNT)])
+def test_tells_somebody_signed_out_meanwhile_that_nothing_was_done(client, path, back):
+    answer = client.post(path, HOUSE, follow=True)
+
+    assert answer.redirect_chain[0][0] == f"{reverse('account_request_login_code')}?next={back}"
+    assert "You were signed out meanwhile, so nothing was done." in answer.content.decode()
+
+
 def test_returns_to_the_page_of_ours_that_asked_for_the_address(visitor):
     assert visitor.post(ADDRESS, HOUSE | {"next": "/rewards/7/"}).url == "/rewards/7/"
 

@@ -173,10 +173,12 @@ def test_takes_no_post_without_a_token(customer, discount):
     assert RedeemedReward.objects.count() == 0
 
 
-def test_leads_somebody_signed_out_to_the_door_and_not_back_into_a_post(client, discount):
-    answer = client.post(url(discount), {"key": str(uuid.uuid4())})
+def test_leads_somebody_signed_out_to_the_door_and_back_to_the_question(client, discount):
+    answer = client.post(url(discount), {"key": str(uuid.uuid4())}, follow=True)
 
-    assert answer.url == f"{reverse('account_request_login_code')}?next=/"
+    assert answer.redirect_chain[0][0] == f"{reverse('account_request_login_code')}?next={url(discount)}"
+    assert "You were signed out meanwhile, so nothing was done." in words(answer)
+    assert RedeemedReward.objects.count() == 0
 
 
 @pytest.mark.parametrize("number", [0, 999_999, 2**63, 10**30])
