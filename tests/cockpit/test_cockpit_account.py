@@ -14,6 +14,7 @@ pytestmark = pytest.mark.django_db
 
 ACCOUNT = "/account/"
 ADDRESS = "/account/address/"
+NEW = "another password for tests"
 HOUSE = {
     "recipient": "Anna Nowak",
     "line_1": "ul. Prosta 1",
@@ -112,6 +113,27 @@ def test_tells_somebody_signed_out_meanwhile_that_nothing_was_done(client, path,
 
     assert answer.redirect_chain[0][0] == f"{reverse('account_request_login_code')}?next={back}"
     assert "You were signed out meanwhile, so nothing was done." in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("account_set_password", {"password1": NEW, "password2": NEW}),
+        ("account_change_password", {"oldpassword": "a password for tests", "password1": NEW, "password2": NEW}),
+    ],
+)
+def test_leads_to_the_password_and_back(visitor, customer, name, fields):
+    if name == "account_set_password":
+        customer.user.set_unusable_password()
+        customer.user.save()
+        visitor.force_login(customer.user)
+    link = f"{reverse(name)}?next={ACCOUNT}"
+    assert f'href="{link}"' in visitor.get(ACCOUNT).content.decode()
+    kept = re.search(r'<input type="hidden" name="next" value="([^"]+)">', visitor.get(link).content.decode())
+
+    answer = visitor.post(reverse(name), fields | {"next": kept[1]})
+
+    assert answer.url == ACCOUNT
 
 
 def test_returns_to_the_page_of_ours_that_asked_for_the_address(visitor):
