@@ -253,6 +253,14 @@ COUNTRIES = (
 )
 
 
+NAMES = dict(COUNTRIES)
+
+
+def name(code: str) -> str:
+    """The country's name; the code itself when we do not know it."""
+    return NAMES.get(code, code)
+
+
 def choices() -> list[tuple[str, str]]:
     """The countries for a list to choose from, an empty line first."""
     return [("", "–"), *COUNTRIES]

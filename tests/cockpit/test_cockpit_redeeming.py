@@ -302,3 +302,4 @@ def test_asks_for_no_address_while_the_points_are_missing(visitor, customer, gif
 
     assert "You must have 300 more points to get reward" in words(answer)
     assert 'name="line_1"' not in answer.content.decode()
+    assert "<br>Poland</address>" in page

@@ -6,6 +6,7 @@ from django import template
 from django.template.context import Context
 from django.utils import formats, timezone
 
+from loyalty.cockpit import countries
 from loyalty.merchant import queries
 from loyalty.merchant.models import Programme
 
@@ -58,6 +59,12 @@ def days_left(end: datetime | None, now: datetime) -> int | None:
         return None
     last = timezone.localtime(end - timedelta(microseconds=1)).date()
     return (last - timezone.localtime(now).date()).days
+
+
+@register.filter
+def country(code: str) -> str:
+    """PL → Poland."""
+    return countries.name(code)
 
 
 @register.filter
