@@ -107,6 +107,15 @@ def test_answers_the_second_click_even_when_the_offer_is_gone_and_the_points_are
     assert visitor.post(url(discount), {"key": key}).url == first.url
 
 
+def test_says_what_is_left_now_when_the_page_is_loaded_again(visitor, customer, discount):
+    page = visitor.post(url(discount), {"key": key_on(visitor, discount)}).url
+    assert "You have 700 points left." in words(visitor.get(page))
+
+    visitor.post(url(discount), {"key": key_on(visitor, discount)})
+
+    assert "You have 400 points left." in words(visitor.get(page))
+
+
 def test_makes_two_rewards_when_it_is_asked_for_twice(visitor, customer, discount):
     for _ in range(2):
         visitor.post(url(discount), {"key": key_on(visitor, discount)})
@@ -221,7 +230,9 @@ def test_says_that_we_are_checking_while_nobody_knows_and_ends_at_the_code(visit
     decide(attempt)
 
     assert visitor.get(state).json() == {"known": True}
-    assert visitor.get(page).url == reverse("cockpit:my_reward", args=[attempt.pk])
+    yours = visitor.get(page, follow=True)
+    assert yours.redirect_chain == [(f"{reverse('cockpit:my_reward', args=[attempt.pk])}?new", 302)]
+    assert "It is yours! You have 700 points left." in words(yours)
     assert RedeemedReward.objects.get().fulfillment_status == FulfillmentStatus.ISSUED
     assert balance(customer) == (700, 0)
 
@@ -292,6 +303,7 @@ def test_shows_where_a_gift_will_go_when_the_address_is_known(visitor, customer,
     page = visitor.get(url(gift)).content.decode()
 
     assert "ul. Prosta 1" in page
+    assert "<br>Poland</address>" in page
     assert 'name="line_1"' not in page
 
 
@@ -302,4 +314,3 @@ def test_asks_for_no_address_while_the_points_are_missing(visitor, customer, gif
 
     assert "You must have 300 more points to get reward" in words(answer)
     assert 'name="line_1"' not in answer.content.decode()
-    assert "<br>Poland</address>" in page

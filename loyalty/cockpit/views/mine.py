@@ -7,6 +7,7 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
 from loyalty.cockpit.access import Visit, customers_only
+from loyalty.points import queries as points
 from rewards import queries
 from rewards.models import DeliveryStatus, RedeemedReward, RewardType
 from rewards.queries import Status
@@ -32,7 +33,8 @@ def my_reward(visit: Visit, redeemed_reward_id: int) -> HttpResponse:
     """One reward with its code. Other people's, and those without success, do not exist here."""
     mine = queries.for_customer_page(customer_id=visit.customer.pk, now=visit.now)
     redeemed = get_object_or_404(mine.select_related("code", "delivery", "connection"), pk=redeemed_reward_id)
-    return visit.render("cockpit/my_reward.html", redeemed=redeemed, new="new" in visit.request.GET)
+    left = points.balance(customer_id=visit.customer.pk, now=visit.now) if "new" in visit.request.GET else None
+    return visit.render("cockpit/my_reward.html", redeemed=redeemed, left=left)
 
 
 def _in_groups(mine: QuerySet[RedeemedReward]) -> QuerySet[RedeemedReward]:

@@ -74,7 +74,7 @@ def _redeem(visit: Visit, points_product_id: int, offer: Offer | None, *, key: s
             return _confirmation(visit, offer, refusal=offer.reason or _sentence(refusal))
         messages.error(visit.request, _sentence(refusal))
         return redirect("cockpit:home")
-    return redirect(f"{reverse('cockpit:my_reward', args=[redeemed.pk])}?new")
+    return _yours(redeemed)
 
 
 @require_safe
@@ -88,7 +88,7 @@ def checking(visit: Visit, redeemed_reward_id: int) -> HttpResponse:
         return response
     if attempt.fulfillment_status == FulfillmentStatus.FAILED:
         return visit.render("cockpit/failed.html", attempt=attempt)
-    return redirect("cockpit:my_reward", redeemed_reward_id=attempt.pk)
+    return _yours(attempt)
 
 
 @require_safe
@@ -119,6 +119,10 @@ def _confirmation(
         address_form=address_form,
         status=status,
     )
+
+
+def _yours(redeemed: RedeemedReward) -> HttpResponse:
+    return redirect(f"{reverse('cockpit:my_reward', args=[redeemed.pk])}?new")
 
 
 def _sentence(refusal: DomainError) -> str:
