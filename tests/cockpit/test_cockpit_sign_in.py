@@ -94,6 +94,29 @@ def test_a_wrong_code_signs_nobody_in_and_five_end_the_try(client):
     assert not signed_in(client)
 
 
+def test_another_code_is_said_to_be_on_its_way_known_address_or_not(client, signed_up):
+    said = "Another code is on its way. The one before no longer works."
+    signed_up("off@example.com", is_active=False)
+    for email in ("anna@example.com", "off@example.com"):
+        browser = Client()
+        assert said not in words(browser.get(ask(browser, email).url))
+
+        answer = browser.post(reverse(CONFIRM), {"action": "resend"}, follow=True)
+
+        assert said in words(answer)
+
+
+def test_another_code_takes_the_place_of_the_one_before(client):
+    ask(client, "anna@example.com")
+    before = mailed_code()
+    client.post(reverse(CONFIRM), {"action": "resend"})
+
+    confirm(client, before)
+    assert not signed_in(client)
+    confirm(client, mailed_code())
+    assert signed_in(client)
+
+
 def test_a_code_is_good_in_the_browser_that_asked_alone(client):
     ask(client, "anna@example.com")
     thief = Client()
