@@ -208,6 +208,16 @@ def test_says_that_it_did_not_work_and_nothing_was_spent(visitor, customer, disc
     assert "$5 off" not in words(visitor.get(reverse("cockpit:my_rewards")))
 
 
+def test_says_that_it_did_not_work_when_the_shop_cannot_be_reached(visitor, customer, discount, connection):
+    connection.base_url = "http://127.0.0.1:9"
+    connection.save(update_fields=["base_url"])
+
+    answer = visitor.post(url(discount), {"key": key_on(visitor, discount)}, follow=True)
+
+    assert "It did not work, your points are untouched" in words(answer)
+    assert balance(customer) == (1000, 0)
+
+
 def test_says_that_we_are_checking_while_nobody_knows_and_ends_at_the_code(visitor, customer, discount, shop, settings):
     settings.REDEEM_DEADLINE_SECONDS = 1
     shop.fault("create", "timeout_after_accepting")
