@@ -129,6 +129,17 @@ def test_offers_nothing_to_an_excluded_customer_and_says_so(visitor, customer, g
     assert RedeemedReward.objects.count() == 0
 
 
+def test_promises_nothing_to_an_excluded_customer_who_has_nothing(client, signed_up):
+    client.force_login(signed_up())
+    client.get("/")
+    Customer.objects.update(state=CustomerState.DISABLED)
+
+    pages = "".join(client.get(path).content.decode() for path in ("/", "/my-rewards/", "/points/"))
+
+    for promise in ("next purchase", "Choose the first one", "first purchase"):
+        assert promise not in pages
+
+
 def test_shows_texts_in_the_language_of_the_customer(visitor, customer, gift):
     gift.reward.texts.create(language="ja", name="手作りの陶器のマグカップ")
     Customer.objects.filter(pk=customer.pk).update(language="ja")
