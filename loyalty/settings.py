@@ -363,6 +363,8 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "UNAUTHENTICATED_USER": None,
 }
+# The check of a deployment reads the API as its own document does.
+SPECTACULAR_SETTINGS = {"DEFAULT_GENERATOR_CLASS": "loyalty.api.v1.schema.Generator"}
 # Shops: how long a customer waits for a code, and whether a shop may stand on a private address.
 ISSUE_LEASE_SECONDS = whole_number("ISSUE_LEASE_SECONDS", default=60, lowest=2, highest=600)
 ABSENCE_PROVED_AFTER_SECONDS = whole_number("ABSENCE_PROVED_AFTER_SECONDS", default=30, lowest=1, highest=600)

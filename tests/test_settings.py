@@ -1,6 +1,9 @@
 """Settings: a bad or missing variable stops the start with a sentence that names it."""
 
+import os
 import runpy
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -139,3 +142,16 @@ def test_need_only_servers_outside_production(read_settings, environment):
     assert settings["PUBLIC_URL"] == "http://127.0.0.1:8000"
     assert settings["STAFF_SECOND_FACTOR"] is False
     assert settings["EMAIL_BACKEND"] == "django.core.mail.backends.console.EmailBackend"
+
+
+def test_pass_the_check_of_a_deployment():
+    checked = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=SETTINGS.parent.parent,
+        env={"PATH": os.environ["PATH"], **PRODUCTION},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert checked.returncode == 0, checked.stderr
