@@ -156,3 +156,28 @@ def test_copies_all_that_the_project_is_made_of():
 
     assert copied == allowed == {"requirements.txt", "manage.py", "loyalty", "rewards", "platforms", "templates"}
     assert all((ROOT / name).exists() for name in copied)
+
+
+def test_keeps_the_filled_in_example_out_of_the_repository():
+    assert ".env" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+
+
+def test_gives_no_container_of_ours_more_rights_than_it_needs():
+    for name in OURS:
+        assert SERVICES[name]["cap_drop"] == ["ALL"]
+        assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_bounds_the_logs_of_all_that_stay():
+    assert {service["logging"]["options"]["max-size"] for service in SERVICES.values()} == {"10m"}
+
+
+def test_waits_longer_for_the_web_server_than_it_waits_for_requests():
+    assert SERVICES["web"]["stop_grace_period"] == "40s"  # gunicorn's own patience is 30 s
+    assert "--graceful-timeout" not in DOCKERFILE
+
+
+def test_does_not_take_the_passing_server_of_the_first_start_for_the_database():
+    check = SERVICES["db"]["healthcheck"]["test"]
+
+    assert check[check.index("--host") + 1] == "127.0.0.1"
