@@ -135,7 +135,7 @@ def _follow(timeline: Timeline, world: World, redemption: Redemption, rng: rando
     later = soon + timedelta(hours=rng.randint(20, 60))
     match redemption.fate:
         case Fate.USED:
-            used_at = redemption.at + timedelta(hours=rng.randint(2, 200))
+            used_at = redemption.at + timedelta(hours=rng.randint(2, 44))
             total = Decimal(rng.randint(60, 180)) + Decimal("0.90")
             timeline.add(used_at, lambda at: _use_code(world, redemption, total, at))
         case Fate.MARKED_UNUSED:

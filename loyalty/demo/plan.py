@@ -44,9 +44,9 @@ class Redemption:
 
 # Rewards by type, as often as they are redeemed, and the fates that follow one another from old to new.
 CODE_FATES = (Fate.USED, Fate.UNUSED, Fate.USED, Fate.USED, Fate.UNUSED, Fate.USED)
-LAST_CODE_FATES = (Fate.MARKED_UNUSED, Fate.CANCELLING, Fate.FORCED, Fate.CANCELLING)
+LAST_CODE_FATES = (Fate.CANCELLING, Fate.USED, Fate.FORCED, Fate.USED, Fate.MARKED_UNUSED, Fate.USED)
 GIFT_FATES = (Fate.DELIVERED, Fate.DELIVERED, Fate.UNUSED, Fate.DELIVERED, Fate.CANCELLED, Fate.DELIVERED)
-LAST_GIFT_FATES = (Fate.SHIPPED, Fate.DELIVERY_CANCELLED, Fate.SHIPPED, Fate.ORDERED, Fate.CANCELLED, Fate.ORDERED)
+LAST_GIFT_FATES = (Fate.SHIPPED, Fate.DELIVERY_CANCELLED, Fate.SHIPPED, Fate.CANCELLED, Fate.SHIPPED, Fate.ORDERED)
 SHARES: dict[str, tuple[tuple[str, ...], tuple[Fate, ...], tuple[Fate, ...]]] = {
     "percentage_discount": (("ten", "fifteen", "ten", "quarter"), CODE_FATES, LAST_CODE_FATES),
     "discount_code": (("five", "fifteen_off", "five", "five", "fifty_off", "five"), CODE_FATES, LAST_CODE_FATES),
@@ -83,7 +83,7 @@ def _ages(rng: random.Random) -> Iterator[int]:
     """Days ago, from old to new, spread over the time; the last ones within two weeks."""
     last = len(LAST_GIFT_FATES)
     first = sorted((rng.randint(15, DAYS) for _ in range(EACH_TYPE - last)), reverse=True)
-    return iter([*first, *sorted((rng.randint(4, 14) for _ in range(last)), reverse=True)])
+    return iter([*first, *sorted((rng.randint(3, 14) for _ in range(last)), reverse=True)])
 
 
 def _fates(fates: tuple[Fate, ...], last: tuple[Fate, ...]) -> Iterator[Fate]:

@@ -1,4 +1,4 @@
-"""The demo merchant's last two days: what only a shop that answers, or one that does not, can show.
+"""The demo merchant's last days: what only a shop that answers, or one that does not, can show.
 
 Every step may run again: it looks at what stands and does what is missing. No transaction is open while a shop is asked.
 """
@@ -35,23 +35,23 @@ class Why(StrEnum):
 
 # Person, reward, hours ago: codes that work at the sandbox's checkout now.
 LIVE = ((people.MAIN, "delivery", 20), (people.MAIN, "ten", 3), ("anna", "five", 9), ("hannah", "express", 7),
-        ("sakura", "ten", 5), ("liam", "five", 2))  # fmt: skip
+        ("sakura", "ten", 5), ("liam", "five", 2), ("charlotte", "seeds", 4), ("matteo", "seeds", 12))  # fmt: skip
 # The same, undone again: the sandbox proves that the code is dead.
 UNDONE = (("emma", "ten", 30), ("tomasz", "five", 27), ("mia", "delivery", 22))
 # Redemptions that came to nothing: person, reward, hours ago, why.
 FAILED = (("lukas", "ten", 26, Why.TOKEN), ("ewa", "five", 16, Why.THROTTLED), ("noah", "delivery", 8, Why.REFUSED),
           ("yui", "five", 6, Why.GONE), ("ines", "ten", 4, Why.GONE))  # fmt: skip
 # Grants that failed for good: they stand in the grid.
-REFUSED = (("barbara", "ten", 40, Origin.STAFF, Why.TOKEN), ("ren", "five", 33, Origin.PROGRAMME, Why.TOKEN),
-           ("priya", "delivery", 19, Origin.API, Why.REFUSED))  # fmt: skip
+REFUSED = (("barbara", "ten", 170, Origin.STAFF, Why.TOKEN), ("ren", "five", 110, Origin.PROGRAMME, Why.TOKEN),
+           ("priya", "delivery", 64, Origin.API, Why.REFUSED))  # fmt: skip
 # Grants that wait for the old shop: person, reward, hours ago, hours until it is asked again.
-WAITING = (("olivia", "quarter", 28, 720), ("konrad", "express", 25, 720), ("zofia", "five", 15, 720),
+WAITING = (("olivia", "quarter", 140, 720), ("konrad", "express", 76, 720), ("zofia", "five", 15, 720),
            ("haruto", "ten", 2, 0))  # fmt: skip
 GRANT_NOTE = "Referred a friend"
 
 
 def load(*, world: World, shop: StoreConnection, faults: Faults, now: datetime) -> None:
-    """Let the last two days happen."""
+    """Let the last days happen."""
     faults.clear()
     for number, (person, reward, hours, why) in enumerate(FAILED):
         with _trouble(why, shop, faults):

@@ -25,8 +25,10 @@ ROOT = Path(__file__).parents[2]
 
 def arguments(shop: SandboxShop, file: Path) -> list[str]:
     return [
-        *("--shop-url", shop.url, "--shop-token", shop.token),
-        *("--webhook-secret", shop.webhook_secret, "--credentials-file", str(file)),
+        f"--shop-url={shop.url}",
+        f"--shop-token={shop.token}",
+        f"--webhook-secret={shop.webhook_secret}",
+        f"--credentials-file={file}",
     ]
 
 
@@ -90,7 +92,7 @@ def test_goes_on_after_it_was_killed_in_the_middle(tmp_path, process_environment
 
         load(shop, tmp_path / "demo.json")
 
-        assert RedeemedReward.objects.count() == 130
+        assert RedeemedReward.objects.count() == 132
         assert Order.objects.values("external_id").distinct().count() == Order.objects.count()
         assert Programme.objects.get().pending_days == 0
         assert not shop.call("GET", "/api/faults")["faults"]
