@@ -13,6 +13,9 @@ from pathlib import Path
 from loyalty.embedded import processes
 from loyalty.embedded.errors import StartRefused
 from loyalty.embedded.home import CHECKOUT, Home
+from loyalty.embedded.servers import Addresses
+
+IMPROPERLY_CONFIGURED = "django.core.exceptions.ImproperlyConfigured: "  # a setting refuses: its sentence says it all
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,13 +34,15 @@ class Children:
 
     home: Home
     environment: Mapping[str, str]
+    addresses: Addresses  # of the servers they all need
     running: list[Child] = field(default_factory=list)
 
     def do(self, name: str, *words: str) -> None:
         """Run a Python command to its end.
 
         Raises:
-            StartRefused: it failed, or one that must stay has died; the sentence ends with its last lines.
+            StartRefused: it failed, or one that must stay has died; the sentence is that of the setting that
+                refused, or ends with its last lines.
         """
         self.check()
         log = self.home.logs / f"{name}.log"
@@ -53,9 +58,11 @@ class Children:
                 start_new_session=True,
             )
         if done.returncode:
-            raise StartRefused(f"{name} failed. Its log, {log}, ends:\n{processes.last_lines(log)}")
+            end = processes.last_lines(log)
+            _, refused, sentence = end.rpartition(IMPROPERLY_CONFIGURED)
+            raise StartRefused(sentence if refused else f"{name} failed. Its log, {log}, ends:\n{end}")
 
-    def start(self, name: str, *words: str) -> Child:
+    def start(self, name: str, *words: str, inherits: tuple[int, ...] = ()) -> Child:
         """Start a Python program that stays. It is remembered in the run file until it was stopped.
 
         Raises:
@@ -70,6 +77,7 @@ class Children:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
+                pass_fds=inherits,
                 start_new_session=True,  # Ctrl-C at the terminal reaches the demo alone, which stops them in order
             )
         mark = processes.mark(popen.pid)
@@ -97,7 +105,8 @@ class Children:
             time.sleep(0.1)
 
     def check(self) -> None:
-        """Raises StartRefused when a child has died."""
+        """Raises StartRefused when a child, or a server they need, has died."""
+        self.addresses.check()
         for child in self.running:
             code = child.popen.poll()
             if code is not None:

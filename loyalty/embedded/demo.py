@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
+from socket import socket
 from types import FrameType
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -18,7 +19,7 @@ from urllib.request import urlopen
 from loyalty.embedded import mailbox, processes, servers, summary
 from loyalty.embedded.children import Child, Children, clear_leftovers
 from loyalty.embedded.errors import StartRefused
-from loyalty.embedded.home import CHECKOUT, Home, demo_home, free_port
+from loyalty.embedded.home import CHECKOUT, Home, demo_home, free_port, listen
 
 WEB_PORT = 8000
 SHOP_PORT = 8100
@@ -44,8 +45,10 @@ def demo() -> int:
             say(f"stopped what a killed demo had left: {', '.join(left)}")
         catch_signals()
         try:
+            servers.require_named()
             with servers.serving(home, durable=True) as addresses:
-                say("PostgreSQL and Valkey answer" if addresses.variables() else "using the servers you named")
+                ours = " and ".join(server.name for server in addresses.started)
+                say(f"{ours} up" if ours else "using the servers you named")
                 run(home, addresses=addresses, say=say)
         except Stopped:
             say("stopped; `make demo` resumes with the same data")
@@ -55,7 +58,8 @@ def demo() -> int:
 def run(home: Home, *, addresses: servers.Addresses, say: summary.Say) -> None:
     """Start everything in order, show where it is, and watch over it."""
     ports = home.read()
-    web_port = free_port(preferred=ports.get("web_port", WEB_PORT))
+    door = listen(preferred=ports.get("web_port", WEB_PORT))
+    web_port = door.getsockname()[1]
     shop_port = free_port(preferred=ports.get("shop_port", SHOP_PORT))
     home.write(web_port=web_port, shop_port=shop_port)
     places = summary.Places(
@@ -64,9 +68,11 @@ def run(home: Home, *, addresses: servers.Addresses, say: summary.Say) -> None:
         shop_token=home.secret("shop_token"),
         logs=home.logs,
     )
-    children = Children(home=home, environment=environment(home, addresses=addresses, places=places))
+    children = Children(
+        home=home, environment=environment(home, addresses=addresses, places=places), addresses=addresses
+    )
     try:
-        start_all(children, home=home, places=places, web_port=web_port, shop_port=shop_port, say=say)
+        start_all(children, home=home, places=places, door=door, shop_port=shop_port, say=say)
         summary.show(places, credentials=read_credentials(home), say=say)
         inbox = mailbox.Mailbox(folder=mail_folder(home))
         while True:
@@ -79,7 +85,7 @@ def run(home: Home, *, addresses: servers.Addresses, say: summary.Say) -> None:
 
 
 def start_all(
-    children: Children, *, home: Home, places: summary.Places, web_port: int, shop_port: int, say: summary.Say
+    children: Children, *, home: Home, places: summary.Places, door: socket, shop_port: int, say: summary.Say
 ) -> None:
     shop_data = home.folder / "shop"
     shop_data.mkdir(mode=0o700, exist_ok=True)
@@ -89,34 +95,42 @@ def start_all(
     say("database migrated, roles in place")
     children.wait_until(shop, lambda: answers(f"{places.shop}/health"), seconds=20)
     say("sandbox shop answers")
+    web = start_web(children, door=door)  # it loads its code while the data is loaded
     children.do(
         "load_demo",
         "manage.py",
         "load_demo",
-        *("--shop-url", places.shop),
-        *("--shop-token", home.secret("shop_token")),
-        *("--webhook-secret", home.secret("webhook_secret")),
-        *("--credentials-file", str(home.folder / "demo.json")),
+        f"--shop-url={places.shop}",
+        f"--shop-token={home.secret('shop_token')}",  # one word: a secret may begin with a dash
+        f"--webhook-secret={home.secret('webhook_secret')}",
+        f"--credentials-file={home.folder / 'demo.json'}",
     )
     say("demo merchant loaded")
-    web, worker = start_product(children, home=home, web_port=web_port)
+    worker = start_worker(children, home=home)
     children.wait_until(web, lambda: answers(f"{places.web}/health/ready"), seconds=40)
     say("web server answers")
     children.wait_until(worker, lambda: worker_answers(children), seconds=40)
     say("worker answers")
 
 
-def start_product(children: Children, *, home: Home, web_port: int) -> tuple[Child, Child]:
-    """The web server, one worker and one beat."""
+def start_web(children: Children, *, door: socket) -> Child:
+    """The web server, behind a door that is open already."""
     web = children.start(
         "web",
-        *("-m", "gunicorn", "loyalty.wsgi", "--bind", f"127.0.0.1:{web_port}"),
+        *("-m", "gunicorn", "loyalty.wsgi", "--bind", f"fd://{door.fileno()}"),
         *("--worker-class", "gthread", "--workers", "2", "--threads", "4", "--no-control-socket"),
+        inherits=(door.fileno(),),
     )
+    door.close()
+    return web
+
+
+def start_worker(children: Children, *, home: Home) -> Child:
+    """One worker and one beat."""
     celery = ("-m", "celery", "-A", "loyalty")
     worker = children.start("worker", *celery, "worker", "-n", WORKER, "-c", "2", "-l", "INFO")
     children.start("beat", *celery, "beat", "-l", "INFO", "--pidfile=", "-s", str(home.folder / "beat-schedule"))
-    return web, worker
+    return worker
 
 
 def environment(home: Home, *, addresses: servers.Addresses, places: summary.Places) -> dict[str, str]:

@@ -33,12 +33,20 @@ class Home:
         """Create the folder: closed to others, save that a borrowed account must be able to pass through it.
 
         A folder that was there before is somebody's: its mode stays as it is.
+
+        Raises:
+            StartRefused: it cannot be made.
         """
-        if not self.folder.exists():
-            self.folder.mkdir(parents=True)
-            self.folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
-        self.logs.mkdir(exist_ok=True)
-        self.logs.chmod(0o700)
+        try:
+            if not self.folder.exists():
+                self.folder.mkdir(parents=True)
+                self.folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
+            self.logs.mkdir(exist_ok=True)
+            self.logs.chmod(0o700)
+        except OSError as error:
+            raise StartRefused(
+                f"{error.filename} cannot be made: {error.strerror}. Set LOYALTY_DATA_DIR to a folder of your own."
+            ) from error
 
     def servers_folder(self, account: Account) -> Path:
         """Where the servers' data lies: in the home, or, when their account cannot get there, in one of its own.
@@ -115,14 +123,22 @@ def write_private(path: Path, text: str) -> None:
 
 def free_port(*, preferred: int | None = None) -> int:
     """A port nobody listens on at 127.0.0.1: the preferred one if it is free."""
+    with listen(preferred=preferred) as probe:
+        return int(probe.getsockname()[1])
+
+
+def listen(*, preferred: int | None = None) -> socket.socket:
+    """A socket that listens already, at the preferred port if it is free: nobody takes it before its server starts."""
     for wanted in (preferred, 0):
         if wanted is None:
             continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", wanted))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
+        door = socket.socket()
+        try:
+            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            door.bind(("127.0.0.1", wanted))
+            door.listen()
+        except OSError:
+            door.close()
+            continue
+        return door
     raise StartRefused("No free port was found at 127.0.0.1.")

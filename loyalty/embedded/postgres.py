@@ -7,6 +7,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import psycopg
 
@@ -29,6 +30,12 @@ class Postgres:
     durable: bool = True
     running: processes.Mark | None = None
     port: int = 0
+
+    name: ClassVar[str] = "PostgreSQL"
+
+    @property
+    def log(self) -> Path:
+        return self.home.logs / "postgres.log"
 
     @property
     def url(self) -> str:
@@ -70,7 +77,10 @@ class Postgres:
         if found != str(version):
             aside = data.with_name(f"postgres-{found}-{time.strftime('%Y%m%d%H%M%S')}")
             data.rename(aside)
-            print(f"The data here is PostgreSQL {found}'s and this is {version}: moved to {aside}, starting afresh.")
+            print(
+                f"The data here is PostgreSQL {found}'s and this is {version}: moved to {aside}, starting afresh.",
+                flush=True,
+            )
 
     def create(self, folder: Path, *, data: Path, account: accounts.Account) -> None:
         """Make the data folder, whole or not at all."""
@@ -139,7 +149,7 @@ class Postgres:
         deadline = time.monotonic() + PATIENCE
         preferred = self.home.read().get("postgres_port")
         while True:
-            log = self.home.logs / "postgres.log"
+            log = self.log
             self.port = free_port(preferred=preferred)
             said_before = log.stat().st_size if log.exists() else 0
             child = self.spawn(folder, data=data, account=account, log=log)

@@ -1,5 +1,6 @@
 """Both servers together: started once for all who use a home, stopped by the last of them."""
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
@@ -7,10 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
+import psycopg
+import redis
+
+from loyalty.embedded import processes
 from loyalty.embedded.errors import StartRefused
 from loyalty.embedded.home import Home
 from loyalty.embedded.postgres import Postgres
 from loyalty.embedded.valkey import Valkey
+
+QUICKLY = {"socket_timeout": 5, "socket_connect_timeout": 5}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +26,19 @@ class Addresses:
 
     database_url: str | None
     redis_url: str | None
+    started: tuple[Postgres | Valkey, ...] = ()
 
     def variables(self) -> dict[str, str]:
         told = {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url}
         return {name: value for name, value in told.items() if value}
+
+    def check(self) -> None:
+        """Raises StartRefused when a server of ours has died."""
+        for server in self.started:
+            if server.running is None or not processes.is_running(server.running):
+                raise StartRefused(
+                    f"{server.name} ended by itself. Its log, {server.log}, ends:\n{processes.last_lines(server.log)}"
+                )
 
 
 def wanted() -> tuple[bool, bool]:
@@ -31,6 +47,34 @@ def wanted() -> tuple[bool, bool]:
         not os.environ.get("DATABASE_URL"),
         not (os.environ.get("REDIS_URL") or os.environ.get("CELERY_BROKER_URL")),
     )
+
+
+def require_named() -> None:
+    """Ask the servers that the environment names whether they let us in.
+
+    An address that cannot be read is left to the settings, which say what is wrong with it; RabbitMQ to the worker.
+
+    Raises:
+        StartRefused: one does not; the sentence names its variable.
+    """
+    database = os.environ.get("DATABASE_URL", "")
+    variable = "CELERY_BROKER_URL" if os.environ.get("CELERY_BROKER_URL") else "REDIS_URL"
+    broker = os.environ.get(variable, "")
+    try:
+        if database:
+            with contextlib.suppress(psycopg.ProgrammingError):
+                psycopg.connect(database, connect_timeout=5).close()
+        if broker.startswith(("redis://", "rediss://", "unix://")):
+            with contextlib.suppress(ValueError), redis.Redis.from_url(broker, **QUICKLY) as client:
+                client.ping()
+    except psycopg.OperationalError as error:
+        raise StartRefused(f"DATABASE_URL: the database does not let us in: {first_line(error)}") from error
+    except redis.RedisError as error:
+        raise StartRefused(f"{variable}: the broker does not let us in: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 @contextmanager
@@ -54,7 +98,9 @@ def serving(home: Home, *, durable: bool) -> Iterator[Addresses]:
                 for server in chosen:
                     server.start()
             yield Addresses(
-                database_url=postgres.url if with_postgres else None, redis_url=valkey.url if with_valkey else None
+                database_url=postgres.url if with_postgres else None,
+                redis_url=valkey.url if with_valkey else None,
+                started=tuple(chosen),
             )
         finally:
             with taking_turns(turn):

@@ -38,8 +38,8 @@ def show(places: Places, *, credentials: Credentials, say: Say) -> None:
     rows = [
         ("Admin", f"{places.web}/admin/"),
         ("Cockpit", f"{places.web}/"),
-        ("API", f"{places.web}/api/v1/"),
-        ("", f"Authorization: Bearer {credentials.get('api_key', '')}"),
+        ("API", f"{places.web}/api/v1/schema/"),
+        ("", f"curl -H 'Authorization: Bearer {credentials.get('api_key', '')}' {places.web}/api/v1/customers"),
         ("Sandbox shop", f"{places.shop}/"),
         ("", f"{places.shop}/admin with the token {places.shop_token}"),
     ]

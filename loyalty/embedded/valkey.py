@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import redis
 
@@ -27,6 +28,12 @@ class Valkey:
     running: processes.Mark | None = None
     port: int = 0
 
+    name: ClassVar[str] = "Valkey"
+
+    @property
+    def log(self) -> Path:
+        return self.home.logs / "valkey.log"
+
     @property
     def url(self) -> str:
         return f"redis://:{self.home.secret('valkey_password')}@127.0.0.1:{self.port}/0"
@@ -42,7 +49,7 @@ class Valkey:
         account = accounts.serving_account()
         servers = self.home.servers_folder(account)
         program = accounts.within_reach(binaries.find_valkey(), account=account, beside=servers / "programs")
-        log = self.home.logs / "valkey.log"
+        log = self.log
         for attempt in range(3):  # another program may take the free port before we do
             self.port = free_port(preferred=self.port if attempt == 0 and self.port else None)
             configuration = (

@@ -10,11 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
-from loyalty.embedded import processes
+from loyalty.embedded import processes, servers
+from loyalty.embedded.children import Children
+from loyalty.embedded.errors import StartRefused
+from loyalty.embedded.home import Home, free_port, listen
 from tests.embedded.supervisor import ROOT, process_environment, stop_what_is_left, wait_for
 
 pytestmark = pytest.mark.faults
@@ -93,6 +96,8 @@ def servers_of(folder: Path) -> list[processes.Mark]:
 
 @pytest.mark.timeout(300)
 def test_shows_where_everything_is_and_leaves_nothing_running(start_demo, data_folder):
+    dashed = {name: f"-{name}-begins-with-a-dash" for name in ("shop_token", "webhook_secret")}
+    (data_folder / "secrets.json").write_text(json.dumps(dashed))
     demo = start_demo().wait_until_ready()
     running = [*demo.children().values(), *servers_of(data_folder)]
 
@@ -101,7 +106,11 @@ def test_shows_where_everything_is_and_leaves_nothing_running(start_demo, data_f
         assert response.status == 200
     with urlopen(demo.address("Sandbox shop"), timeout=10) as response:
         assert response.status == 200
-    assert re.search(r"Authorization: Bearer \S+", demo.said)
+    with urlopen(demo.address("API"), timeout=10) as response:
+        assert response.status == 200
+    key, address = re.search(r"curl -H 'Authorization: Bearer (\S+)' (http\S+)", demo.said).groups()
+    with urlopen(Request(address, headers={"Authorization": f"Bearer {key}"}), timeout=10) as response:
+        assert json.load(response)["customers"]
     assert stat.S_IMODE((data_folder / "demo.json").stat().st_mode) == 0o600
     seconds = float(re.search(r"\[ *([0-9.]+) s\] ready", demo.said).group(1))
     assert seconds < 60
@@ -145,7 +154,7 @@ def test_resumes_after_it_was_killed_and_stops_when_a_part_dies(start_demo, data
 def test_is_stopped_and_removed_by_reset(start_demo, data_folder):
     (data_folder / "not-ours").write_text("stays")
     demo = start_demo()
-    wait_for(lambda: "PostgreSQL and Valkey answer" in demo.said)
+    wait_for(lambda: "PostgreSQL and Valkey up" in demo.said)
     refused = subprocess.run(
         [sys.executable, "-m", "loyalty.embedded", "demo"],
         cwd=ROOT,
@@ -176,3 +185,75 @@ def test_is_stopped_and_removed_by_reset(start_demo, data_folder):
         "start.lock",
         "users.lock",
     }
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("DATABASE_URL", "sqlite:///file.db", "only PostgreSQL (15 or newer) is supported"),
+        ("DATABASE_URL", "postgres://user:hush-hush@127.0.0.1:1/name", "the database does not let us in: "),
+        ("REDIS_URL", "http://broker", "it is not an address such as "),
+        ("REDIS_URL", "redis://:hush-hush@127.0.0.1:1/0", "the broker does not let us in: "),
+        ("CELERY_BROKER_URL", "redis://127.0.0.1:1/0", "the broker does not let us in: "),
+        ("DEBUG", "maybe", "'maybe' is neither true nor false."),
+    ],
+)
+def test_refuses_a_bad_value_with_one_sentence_that_names_it(data_folder, variable, value, sentence):
+    refused = subprocess.run(
+        [sys.executable, "-m", "loyalty.embedded", "demo"],
+        cwd=ROOT,
+        env=process_environment(data_folder, **{variable: value}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"Stopped: {variable}: {sentence}")
+    assert len(refused.stderr.splitlines()) == 1
+    assert "hush-hush" not in refused.stderr
+    assert not list(data_folder.glob("**/postmaster.pid"))
+
+
+def test_refuses_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+
+    refused = subprocess.run(
+        [sys.executable, "-m", "loyalty.embedded", "demo"],
+        cwd=ROOT,
+        env=process_environment(tmp_path / "file" / "folder"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert refused.returncode == 1
+    assert "Set LOYALTY_DATA_DIR to a folder of your own." in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(("place", "name"), [(0, "PostgreSQL"), (1, "Valkey")])
+def test_stops_when_a_server_of_its_own_dies(data_folder, monkeypatch, place, name):
+    for variable in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    home = Home(folder=data_folder / "own")
+
+    with servers.serving(home, durable=False) as addresses:
+        children = Children(home=home, environment={}, addresses=addresses)
+        children.check()
+        died = addresses.started[place].running
+        os.kill(died.pid, signal.SIGKILL)
+        wait_for(lambda: not processes.is_running(died))
+
+        with pytest.raises(StartRefused, match=f"^{name} ended by itself"):
+            children.check()
+
+
+def test_holds_the_port_of_its_web_server_from_the_start():
+    with listen() as door:
+        port = door.getsockname()[1]
+
+        assert free_port(preferred=port) != port
+    assert free_port(preferred=port) == port
