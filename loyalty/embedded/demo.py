@@ -23,6 +23,7 @@ from loyalty.embedded.home import CHECKOUT, Home, demo_home, free_port, listen
 
 WEB_PORT = 8000
 SHOP_PORT = 8100
+SHOP_NAME = "Fern & Field"  # as the demo merchant is called
 WORKER = "demo@loyalty-desk"
 
 
@@ -89,7 +90,11 @@ def start_all(
 ) -> None:
     shop_data = home.folder / "shop"
     shop_data.mkdir(mode=0o700, exist_ok=True)
-    shop = children.start("shop", "-m", "platforms.sandbox.shop", "--port", str(shop_port), "--data", str(shop_data))
+    shop = children.start(
+        "shop",
+        *("-m", "platforms.sandbox.shop", "--name", SHOP_NAME),
+        *("--port", str(shop_port), "--data", str(shop_data)),
+    )
     children.do("migrate", "manage.py", "migrate", "--no-input")
     children.do("sync_roles", "manage.py", "sync_roles")
     say("database migrated, roles in place")

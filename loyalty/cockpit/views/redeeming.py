@@ -62,6 +62,7 @@ def _redeem(visit: Visit, points_product_id: int, offer: Offer | None, *, key: s
             points_product_id=points_product_id,
             actor=visit.actor,
             now=visit.now,
+            expected_price=_seen_price(visit.request),
             idempotency_key=f"cockpit:{visit.customer.pk}:{key}",
         )
     except (redemption.RedemptionUnresolved, redemption.RedemptionFailed) as outcome:
@@ -126,8 +127,8 @@ def _yours(redeemed: RedeemedReward) -> HttpResponse:
 
 
 def _sentence(refusal: DomainError) -> str:
-    """Limits and windows speak to customers; other refusals speak to staff, and customers hear the outcome alone."""
-    if isinstance(refusal, limits.RewardNotAvailable):
+    """What speaks to customers as it is; other refusals speak to staff, and customers hear the outcome alone."""
+    if isinstance(refusal, limits.RewardNotAvailable | redemption.PriceChanged | catalogue.PointsOwed):
         return refusal.sentence
     return _("This reward cannot be redeemed just now.")
 
@@ -147,6 +148,12 @@ def _key(request: HttpRequest) -> str | None:
         return str(uuid.UUID(request.POST.get("key", "")))
     except ValueError:
         return None
+
+
+def _seen_price(request: HttpRequest) -> int | None:
+    """The price the page showed; None when it says none, as a page of an older release."""
+    price = request.POST.get("price", "")
+    return int(price) if price.isascii() and price.isdigit() and len(price) < 12 else None
 
 
 def _own(visit: Visit, redeemed_reward_id: int) -> RedeemedReward:
