@@ -88,6 +88,11 @@ class RewardForm(forms.ModelForm):
         start, end = data.get("active_from"), data.get("active_until")
         if start and end and end <= start:
             self.add_error("active_until", "It ends before it begins. Choose a later moment.")
+        shop, currency = data.get("connection"), data.get("currency")
+        if shop and currency and currency != shop.currency:
+            self.add_error(
+                "currency", f"{shop.name} sells in {shop.currency}: a code in {currency} would be refused there."
+            )
         return data
 
     def require_value(self, data: dict[str, Any], reward_type: str) -> None:

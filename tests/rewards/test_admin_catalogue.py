@@ -103,6 +103,17 @@ def test_says_what_is_wrong_and_saves_nothing(manager, changes, sentence):
     assert not Reward.objects.exists()
 
 
+def test_refuses_another_currency_than_its_shop_sells_in(manager):
+    shop = ConnectionFactory(name="Paris", currency="EUR")
+
+    answer = manager.post(f"{LIST}add/", form(connection=shop.pk, currency="USD"))
+
+    assert "Paris sells in EUR: a code in USD would be refused there." in words(answer)
+    assert not Reward.objects.exists()
+    manager.post(f"{LIST}add/", form(connection=shop.pk, currency="EUR"))
+    assert Reward.objects.get().connection == shop
+
+
 def test_a_reward_may_have_no_price_and_is_then_only_granted(manager):
     manager.post(f"{LIST}add/", form(**{"points_product-0-points_price": ""}))
 
