@@ -168,7 +168,7 @@ def _offers(*, customer: Customer, products: list[PointsProduct], now: datetime,
     rewards = [product.reward for product in products]
     texts = words(rewards=rewards, language=language or language_of(customer))
     figures = points.balance(customer_id=customer.pk, now=now)
-    blocked = figures.owed if merchant.programme().shortfall_blocks else 0
+    blocked = figures.owed if figures.owed and merchant.programme().shortfall_blocks else 0
     had = dict(
         RedeemedReward.objects.filter(customer=customer, reward__in=rewards, takes_place=True)
         .values_list("reward_id")

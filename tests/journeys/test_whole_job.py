@@ -72,7 +72,7 @@ def buy(page, shop, code, email):
 
 def row_of(page, address, code):
     """The grid's row of one code, found by search."""
-    page.goto(f"{address}/admin/rewards/redeemedreward/?q={code}")
+    page.goto(f"{address}/admin/rewards/redeemedreward/?search={code}")
     return page.locator("#result_list tbody tr").filter(has_text=code)
 
 
