@@ -13,8 +13,9 @@ from loyalty.common.actors import Actor
 from loyalty.common.causes import Cause
 from loyalty.merchant import queries as merchant
 from loyalty.merchant.models import ReturnPolicy
-from loyalty.points import activity, allocation, locking, returns, rows
+from loyalty.points import activity, allocation, locking, returns, rows, statements
 from loyalty.points.errors import (
+    MOST_POINTS,
     HoldClosed,
     IdempotencyConflict,
     InsufficientPoints,
@@ -25,9 +26,7 @@ from loyalty.points.errors import (
 from loyalty.points.models import (
     HoldState,
     PointsAccount,
-    PointsAllocation,
     PointsHold,
-    PointsHoldCharge,
     PointsHoldRelease,
     PointsLot,
     PointsReturn,
@@ -154,7 +153,7 @@ def debit(
     before = _made_before(idempotency_key, customer_id=customer_id, change=-points, kind=kind)
     if before is not None:
         return before
-    charges = _charge(account=account, points=points)
+    charges = _choose(account=account, points=points)
     account.balance -= points
     return _write_debit(
         account=account,
@@ -163,7 +162,6 @@ def debit(
         cause=cause,
         actor=actor,
         now=now,
-        total_before=account.total + points,
         idempotency_key=idempotency_key,
         description=description,
         internal_note=internal_note,
@@ -196,10 +194,8 @@ def debit_lots(
     taken = {charge.lot_id: charge.points for charge in charges}
     waiting = PointsLot.objects.filter(pk__in=taken, customer_id=customer_id, available_at__gt=account.settled_at)
     from_pending = sum(taken[lot_id] for lot_id in waiting.values_list("pk", flat=True))
-    total_before = account.total
     account.pending -= from_pending
     account.balance -= points - from_pending
-    locking.charge_lots(charges=taken)
     return _write_debit(
         account=account,
         charges=charges,
@@ -207,7 +203,6 @@ def debit_lots(
         cause=cause,
         actor=actor,
         now=now,
-        total_before=total_before,
         reverses=reverses,
         idempotency_key=idempotency_key,
         description=description,
@@ -240,8 +235,10 @@ def hold(
             if (before.customer_id, before.points) != (customer_id, points):
                 raise IdempotencyConflict(idempotency_key)
             return before
-    charges = _charge(account=account, points=points)
-    held = PointsHold.objects.create(
+    charges = _choose(account=account, points=points)
+    account.balance -= points
+    account.held += points
+    held = PointsHold(
         customer_id=customer_id,
         points=points,
         cause_type=cause.type,
@@ -253,13 +250,7 @@ def hold(
         idempotency_key=idempotency_key,
         description=description,
     )
-    PointsHoldCharge.objects.bulk_create(
-        PointsHoldCharge(hold=held, lot_id=charge.lot_id, points=charge.points) for charge in charges
-    )
-    account.balance -= points
-    account.held += points
-    account.save()
-    return held
+    return statements.write_hold(held=held, account=account, charges=charges)
 
 
 @transaction.atomic
@@ -278,7 +269,8 @@ def capture(
     With `points` only so many are spent, the lots that expire soonest first, and the rest is released.
     Raises HoldClosed when it was released, or captured with another number of points; InvalidPoints.
     """
-    held, account = _locked_hold(hold_id=hold_id, now=now)
+    account = locking.lock(customer_id=statements.customer_of_hold(hold_id=hold_id), now=now)
+    held, charges = statements.read_hold(hold_id=hold_id)
     spent = held.points if points is None else require_points(points)
     if spent > held.points:
         raise InvalidPoints(f"Hold {hold_id} holds {held.points} points: {spent} cannot be captured.")
@@ -290,23 +282,24 @@ def capture(
         return held.transaction
     if held.state == HoldState.RELEASED:
         raise HoldClosed(f"Hold {hold_id} was released: its points are back with the customer and cannot be captured.")
-    taken, spare = returns.split(_charges_of(held, account), points=spent)
-    total_before = account.total
+    spare: list[returns.Taken] = []
+    if spent < held.points:
+        taken, spare = returns.split(_charges_of(held, account), points=spent)
+        charges = [allocation.Charge(part.lot_id, part.points) for part in taken]
     account.held -= spent
     entry = _write_debit(
         account=account,
-        charges=[allocation.Charge(part.lot_id, part.points) for part in taken],
+        charges=charges,
         kind=kind,
         cause=held.cause,
         actor=actor,
         now=now,
-        total_before=total_before,
+        held=held,
         description=description or held.description,
         internal_note=internal_note,
     )
     if spare:
         _give_back(account=account, parts=spare, now=now)
-    PointsHold.objects.filter(pk=hold_id).update(state=HoldState.CAPTURED, transaction=entry, closed_at=now)
     return entry
 
 
@@ -404,33 +397,44 @@ def _write_debit(
     cause: Cause,
     actor: Actor,
     now: datetime,
-    total_before: int,
+    held: PointsHold | None = None,
     reverses: PointsTransaction | None = None,
     idempotency_key: str | None = None,
     description: str = "",
     internal_note: str = "",
 ) -> PointsTransaction:
-    """The debit and its allocations; the lots were charged and the account's figures lowered before."""
-    points = sum(charge.points for charge in charges)
-    entry = rows.transaction(
+    """The debit and all that follows from it; the account's figures were lowered before, and are written here.
+
+    With `held` the lots were charged by that hold, and it is closed.
+    """
+    if kind in activity.ACTIVITY:
+        account.last_activity_at = account.settled_at
+    entry = rows.build(
         account=account,
         kind=kind,
-        change=-points,
-        total_before=total_before,
+        change=-sum(charge.points for charge in charges),
+        balance_after=account.total,
         cause=cause,
         actor=actor,
         now=now,
         reverses=reverses,
         idempotency_key=idempotency_key,
-        description=description,
-        internal_note=internal_note,
     )
-    PointsAllocation.objects.bulk_create(
-        PointsAllocation(transaction=entry, lot_id=charge.lot_id, points=charge.points) for charge in charges
-    )
+    if held is None:
+        stored = statements.write_debit(
+            entry=entry, account=account, charges=charges, description=description, internal_note=internal_note
+        )
+    else:
+        stored = statements.write_capture(
+            held=held,
+            entry=entry,
+            account=account,
+            charges=charges,
+            description=description,
+            internal_note=internal_note,
+        )
     activity.note(account=account, kind=kind)
-    account.save()
-    return entry
+    return stored
 
 
 def _charges_of(held: PointsHold, account: PointsAccount) -> list[returns.Taken]:
@@ -459,24 +463,16 @@ def _give_back(*, account: PointsAccount, parts: Sequence[returns.Taken], now: d
     locking.settle(account=account, now=now)
 
 
-def spendable_lots(*, account: PointsAccount) -> list[allocation.SpendableLot]:
-    """The lots of a locked account that can pay now."""
-    return [
-        allocation.SpendableLot(*fields)
-        for fields in PointsLot.objects.filter(
-            customer_id=account.customer_id, open=True, available_at__lte=account.settled_at
-        )
-        .order_by("expires_at", "created_at", "id")
-        .values_list("id", "remaining", "expires_at", "created_at")
-    ]
+def spendable_lots(*, account: PointsAccount, points: int = MOST_POINTS) -> list[allocation.SpendableLot]:
+    """The lots of a locked account that can pay now, soonest ending first; with `points` at least as many as they need."""
+    return statements.lots_in_spending_order(account=account, points=points)
 
 
-def _charge(*, account: PointsAccount, points: int) -> list[allocation.Charge]:
+def _choose(*, account: PointsAccount, points: int) -> list[allocation.Charge]:
+    """Which lots of a locked account pay. Raises InsufficientPoints."""
     if account.balance < points:
         raise InsufficientPoints(missing=points - account.balance, balance=account.balance)
-    charges = allocation.allocate(spendable_lots(account=account), points)
-    locking.charge_lots(charges={charge.lot_id: charge.points for charge in charges})
-    return charges
+    return allocation.allocate(spendable_lots(account=account, points=points), points)
 
 
 def _open_lot(

@@ -1,0 +1,333 @@
+"""The ledger's fast SQL: the statements of the paths that every redemption takes, and the one that settles time.
+
+They lock, read and write; which lots pay and who is refused is decided in Python between them. Each is prepared once
+in a session. A lock is a statement of its own: what the next one reads is then current, whoever had the lock before.
+For the ledger's own modules only.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import connection
+from psycopg.types.numeric import Int8
+
+from loyalty.points.allocation import Charge, SpendableLot
+from loyalty.points.models import HoldState, PointsAccount, PointsHold, PointsTransaction, PointsTransactionNote
+
+LARGEST_ID = 2**63 - 1
+FIRST_LOTS = 32  # hardly any debit needs more lots than that; one that does reads the rest
+
+ACCOUNT_FIELDS = [field.attname for field in PointsAccount._meta.concrete_fields]  # noqa: SLF001 (documented)
+HOLD_FIELDS = [field.attname for field in PointsHold._meta.concrete_fields]  # noqa: SLF001
+TRANSACTION_FIELDS = [field.attname for field in PointsTransaction._meta.concrete_fields]  # noqa: SLF001
+
+LOCK_ACCOUNT = f"""
+    SELECT {", ".join(ACCOUNT_FIELDS)} FROM points_pointsaccount WHERE customer_id = %(customer)s FOR UPDATE
+    """  # noqa: S608 (names of our columns)
+
+LOCK_DUE_ACCOUNTS = """
+    SELECT customer_id FROM points_pointsaccount
+    WHERE next_edge_at <= %(now)s AND customer_id > %(after)s
+    ORDER BY customer_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    """
+
+SPENDABLE_LOTS = """
+    SELECT id, remaining, expires_at, created_at FROM points_pointslot
+    WHERE customer_id = %(customer)s AND open AND available_at <= %(at)s
+    ORDER BY expires_at, created_at, id LIMIT %(limit)s
+    """
+
+CUSTOMER_OF_HOLD = "SELECT customer_id FROM points_pointshold WHERE id = %(hold)s"
+
+READ_HOLD = f"""
+    SELECT {", ".join(f"h.{name}" for name in HOLD_FIELDS)}, c.lot_id, c.points
+    FROM points_pointshold h JOIN points_pointsholdcharge c ON c.hold_id = h.id
+    WHERE h.id = %(hold)s ORDER BY c.id
+    """  # noqa: S608 (names of our columns)
+
+# What the writing statements are made of. The arrays come through a subselect, so that one plan serves every length.
+CHARGES = """charge AS (
+    SELECT * FROM unnest((SELECT %(lots)s::bigint[]), (SELECT %(shares)s::bigint[])) WITH ORDINALITY
+    AS c(lot_id, points, place))"""
+ENTRY = """entry AS (
+    INSERT INTO points_pointstransaction (
+        customer_id, kind, points_change, balance_after, reverses_id, cause_type, cause_id, actor_kind, actor_id,
+        idempotency_key, effective_at, recorded_at)
+    VALUES (
+        %(customer)s, %(kind)s, %(change)s, %(balance_after)s, %(reverses)s, %(cause_type)s, %(cause_id)s,
+        %(actor_kind)s, %(actor_id)s, %(key)s, %(effective_at)s, %(recorded_at)s)
+    RETURNING id)"""
+ALLOCATIONS = """allocated AS (
+    INSERT INTO points_pointsallocation (transaction_id, lot_id, points)
+    SELECT entry.id, c.lot_id, c.points FROM entry, charge c ORDER BY c.place)"""
+NOTE = """noted AS (
+    INSERT INTO points_pointstransactionnote (transaction_id, description, internal_note)
+    SELECT id, %(description)s, %(internal_note)s FROM entry)"""
+LOTS = """charged AS (
+    UPDATE points_pointslot l SET remaining = l.remaining - c.points, open = l.remaining > c.points
+    FROM charge c WHERE l.id = c.lot_id)"""
+FIGURES = """figures AS (
+    UPDATE points_pointsaccount SET
+        balance = %(balance)s, pending = %(pending)s, held = %(held)s, settled_at = %(settled_at)s,
+        next_edge_at = %(next_edge_at)s, last_activity_at = %(last_activity_at)s
+    WHERE customer_id = %(customer)s)"""
+NEW_HOLD = """entry AS (
+    INSERT INTO points_pointshold (
+        customer_id, points, state, cause_type, cause_id, actor_kind, actor_id, created_at, expires_at,
+        idempotency_key, description)
+    VALUES (
+        %(customer)s, %(points)s, %(state)s, %(cause_type)s, %(cause_id)s, %(actor_kind)s, %(actor_id)s,
+        %(created_at)s, %(expires_at)s, %(key)s, %(description)s)
+    RETURNING id)"""
+HOLD_CHARGES = """kept AS (
+    INSERT INTO points_pointsholdcharge (hold_id, lot_id, points)
+    SELECT entry.id, c.lot_id, c.points FROM entry, charge c ORDER BY c.place)"""
+CLOSE_HOLD = """closed AS (
+    UPDATE points_pointshold h SET state = 'captured', transaction_id = entry.id, closed_at = %(recorded_at)s
+    FROM entry WHERE h.id = %(hold)s)"""
+
+
+def _one_statement(*parts: str) -> str:
+    return f"WITH {', '.join(parts)} SELECT id FROM entry"  # noqa: S608 (the parts above)
+
+
+WRITE_DEBIT = _one_statement(CHARGES, ENTRY, LOTS, ALLOCATIONS, FIGURES)
+WRITE_DEBIT_WITH_NOTE = _one_statement(CHARGES, ENTRY, LOTS, ALLOCATIONS, NOTE, FIGURES)
+WRITE_HOLD = _one_statement(CHARGES, NEW_HOLD, LOTS, HOLD_CHARGES, FIGURES)
+WRITE_CAPTURE = _one_statement(CHARGES, ENTRY, ALLOCATIONS, FIGURES, CLOSE_HOLD)
+WRITE_CAPTURE_WITH_NOTE = _one_statement(CHARGES, ENTRY, ALLOCATIONS, NOTE, FIGURES, CLOSE_HOLD)
+
+# The accounts are locked: what is read here is current. Ids are drawn in the order in which the sum after each runs.
+SETTLE = """
+    WITH account AS MATERIALIZED (
+        SELECT customer_id, balance + pending + held AS total, settled_at AS before,
+               GREATEST(settled_at, %(now)s) AS at
+        FROM points_pointsaccount WHERE customer_id = ANY ((SELECT %(customers)s::bigint[])::bigint[])),
+    lot AS MATERIALIZED (
+        SELECT l.id, l.remaining, l.available_at, l.expires_at, l.created_at, a.*
+        FROM account a LEFT JOIN points_pointslot l ON l.customer_id = a.customer_id AND l.open),
+    due AS MATERIALIZED (
+        SELECT nextval((SELECT pg_get_serial_sequence('points_pointstransaction', 'id')::regclass)) AS entry_id, d.*
+        FROM (
+            SELECT id AS lot_id, customer_id, remaining, expires_at, at, total - SUM(remaining) OVER (
+                       PARTITION BY customer_id ORDER BY expires_at, created_at, id) AS total_after
+            FROM lot WHERE expires_at <= at ORDER BY customer_id, expires_at, created_at, id) d),
+    entry AS (
+        INSERT INTO points_pointstransaction (
+            id, customer_id, kind, points_change, balance_after, cause_type, cause_id, actor_kind, effective_at,
+            recorded_at)
+        SELECT entry_id, customer_id, 'expiry', -remaining, total_after, 'lot', lot_id, 'system', expires_at, at
+        FROM due),
+    allocated AS (
+        INSERT INTO points_pointsallocation (transaction_id, lot_id, points)
+        SELECT entry_id, lot_id, remaining FROM due),
+    emptied AS (
+        UPDATE points_pointslot l SET remaining = 0, open = false FROM due WHERE l.id = due.lot_id),
+    event AS (
+        INSERT INTO events_event (kind, occurred_at, actor_kind, subject_type, subject_id, customer_id, data)
+        SELECT 'points.expired', MAX(at), 'system', 'customer', customer_id, customer_id, jsonb_build_object(
+                   'points', SUM(remaining), 'lots', COUNT(*),
+                   'first_transaction_id', MIN(entry_id), 'last_transaction_id', MAX(entry_id))
+        FROM due GROUP BY customer_id),
+    figure AS MATERIALIZED (
+        SELECT customer_id, at,
+               COALESCE(SUM(remaining) FILTER (WHERE available_at > before AND available_at <= at), 0)::int AS matured,
+               COALESCE(SUM(remaining) FILTER (WHERE expires_at <= at), 0)::int AS expired,
+               LEAST(MIN(available_at) FILTER (WHERE available_at > at),
+                     MIN(expires_at) FILTER (WHERE expires_at > at)) AS next_edge_at
+        FROM lot GROUP BY customer_id, at)
+    UPDATE points_pointsaccount a SET
+        balance = a.balance + f.matured - f.expired, pending = a.pending - f.matured, settled_at = f.at,
+        next_edge_at = f.next_edge_at
+    FROM figure f WHERE a.customer_id = f.customer_id
+    RETURNING a.customer_id, a.balance, a.pending, a.settled_at, a.next_edge_at, f.expired
+    """
+
+
+class Settled(NamedTuple):
+    """The figures of an account after time was settled on it, and how many points expired just then."""
+
+    customer_id: int
+    balance: int
+    pending: int
+    settled_at: datetime
+    next_edge_at: datetime | None
+    expired: int
+
+
+def lock_account(*, customer_id: int) -> PointsAccount | None:
+    """Lock a customer's account until the transaction ends, and read it as it is then. None when there is none yet."""
+    if not 0 <= customer_id <= LARGEST_ID:
+        return None
+    found = _run(LOCK_ACCOUNT, {"customer": Int8(customer_id)})
+    return PointsAccount.from_db(connection.alias, ACCOUNT_FIELDS, found[0]) if found else None
+
+
+def lock_due_accounts(*, after: int, now: datetime, limit: int) -> list[int]:
+    """Lock up to `limit` accounts with ids above `after` whose next edge has passed, in id order; gives their ids.
+
+    Those that somebody else is writing are passed over, without waiting.
+    """
+    found = _run(LOCK_DUE_ACCOUNTS, {"after": Int8(after), "now": now, "limit": Int8(limit)})
+    return [customer_id for (customer_id,) in found]
+
+
+def lots_in_spending_order(*, account: PointsAccount, points: int) -> list[SpendableLot]:
+    """The lots of a locked account that can pay now, soonest ending first: at least what `points` need of them."""
+    wanted = {"customer": Int8(account.customer_id), "at": account.settled_at}
+    found = _run(SPENDABLE_LOTS, wanted | {"limit": Int8(FIRST_LOTS)})
+    if len(found) == FIRST_LOTS and sum(row[1] for row in found) < points:
+        found = _run(SPENDABLE_LOTS, wanted | {"limit": Int8(LARGEST_ID)})
+    return [SpendableLot(*row) for row in found]
+
+
+def customer_of_hold(*, hold_id: int) -> int:
+    """Whose hold it is: that never changes, so it may be read before the lock. Raises PointsHold.DoesNotExist."""
+    found = _run(CUSTOMER_OF_HOLD, {"hold": Int8(hold_id)}) if 0 <= hold_id <= LARGEST_ID else []
+    if not found:
+        raise PointsHold.DoesNotExist
+    return int(found[0][0])
+
+
+def read_hold(*, hold_id: int) -> tuple[PointsHold, list[Charge]]:
+    """A hold of a locked account, and what it charged, in spending order."""
+    found = _run(READ_HOLD, {"hold": Int8(hold_id)})
+    held = PointsHold.from_db(connection.alias, HOLD_FIELDS, found[0][:-2])
+    return held, [Charge(lot_id, points) for *_, lot_id, points in found]
+
+
+def write_debit(
+    *,
+    entry: PointsTransaction,
+    account: PointsAccount,
+    charges: Sequence[Charge],
+    description: str = "",
+    internal_note: str = "",
+) -> PointsTransaction:
+    """Insert a debit with its allocations and notes, take its points out of the lots, and write the account's figures.
+
+    The lots' own checks refuse more than remains. Gives back the entry as it is stored.
+    """
+    values = _entry(entry) | _charges(charges) | _figures(account)
+    if not (description or internal_note):
+        return _stored_entry(entry, _run(WRITE_DEBIT, values))
+    values |= {"description": description, "internal_note": internal_note}
+    stored = _stored_entry(entry, _run(WRITE_DEBIT_WITH_NOTE, values))
+    return _with_note(stored, description, internal_note)
+
+
+def write_capture(
+    *,
+    held: PointsHold,
+    entry: PointsTransaction,
+    account: PointsAccount,
+    charges: Sequence[Charge],
+    description: str = "",
+    internal_note: str = "",
+) -> PointsTransaction:
+    """As `write_debit`, of points that an open hold took out of the lots before; closes the hold."""
+    values = _entry(entry) | _charges(charges) | _figures(account) | {"hold": Int8(held.pk)}
+    if not (description or internal_note):
+        return _stored_entry(entry, _run(WRITE_CAPTURE, values))
+    values |= {"description": description, "internal_note": internal_note}
+    stored = _stored_entry(entry, _run(WRITE_CAPTURE_WITH_NOTE, values))
+    return _with_note(stored, description, internal_note)
+
+
+def write_hold(*, held: PointsHold, account: PointsAccount, charges: Sequence[Charge]) -> PointsHold:
+    """Insert an open hold with its charges, take its points out of the lots, and write the account's figures."""
+    new = {
+        "points": Int8(held.points),
+        "state": str(HoldState.OPEN),
+        "cause_type": str(held.cause_type),
+        "cause_id": Int8(held.cause_id),
+        "actor_kind": str(held.actor_kind),
+        "actor_id": _id(held.actor_id),
+        "created_at": held.created_at,
+        "expires_at": held.expires_at,
+        "key": held.idempotency_key,
+        "description": held.description,
+    }
+    found = _run(WRITE_HOLD, new | _charges(charges) | _figures(account))
+    return PointsHold.from_db(
+        connection.alias, HOLD_FIELDS, [found[0][0], *(getattr(held, name) for name in HOLD_FIELDS[1:])]
+    )
+
+
+def settle(*, customer_ids: Sequence[int], now: datetime) -> list[Settled]:
+    """Bring locked accounts up to `now`, or to when they were settled last if that is later.
+
+    Pending lots that are due become active; each lot past its end gets a ledger entry of its own, effective at its
+    end, in the order of the ends; each customer who lost points so gets one event "points.expired".
+    """
+    return [Settled(*row) for row in _run(SETTLE, {"customers": [Int8(each) for each in customer_ids], "now": now})]
+
+
+def _run(statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Execute a statement, prepared on its first use in a session; other statements of the session stay as they are."""
+    with connection.cursor() as cursor:
+        session = cursor.connection
+        usual, session.prepare_threshold = session.prepare_threshold, 0
+        try:
+            cursor.execute(statement, values)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        finally:
+            session.prepare_threshold = usual
+    return rows
+
+
+# Numbers go over as bigints, whatever their size: a statement is prepared anew for each mixture of types.
+
+
+def _id(number: int | None) -> Int8 | None:
+    return None if number is None else Int8(number)
+
+
+def _charges(charges: Sequence[Charge]) -> dict[str, Any]:
+    return {
+        "lots": [Int8(charge.lot_id) for charge in charges],
+        "shares": [Int8(charge.points) for charge in charges],
+    }
+
+
+def _figures(account: PointsAccount) -> dict[str, Any]:
+    return {
+        "customer": Int8(account.customer_id),
+        "balance": Int8(account.balance),
+        "pending": Int8(account.pending),
+        "held": Int8(account.held),
+        "settled_at": account.settled_at,
+        "next_edge_at": account.next_edge_at,
+        "last_activity_at": account.last_activity_at,
+    }
+
+
+def _entry(entry: PointsTransaction) -> dict[str, Any]:
+    return {
+        "kind": str(entry.kind),
+        "change": Int8(entry.points_change),
+        "balance_after": Int8(entry.balance_after),
+        "reverses": _id(entry.reverses_id),
+        "cause_type": str(entry.cause_type),
+        "cause_id": _id(entry.cause_id),
+        "actor_kind": str(entry.actor_kind),
+        "actor_id": _id(entry.actor_id),
+        "key": entry.idempotency_key,
+        "effective_at": entry.effective_at,
+        "recorded_at": entry.recorded_at,
+    }
+
+
+def _stored_entry(entry: PointsTransaction, answer: list[tuple[Any, ...]]) -> PointsTransaction:
+    return PointsTransaction.from_db(
+        connection.alias, TRANSACTION_FIELDS, [answer[0][0], *(getattr(entry, name) for name in TRANSACTION_FIELDS[1:])]
+    )
+
+
+def _with_note(entry: PointsTransaction, description: str, internal_note: str) -> PointsTransaction:
+    """The entry with its note at hand, as one that was just saved has it."""
+    PointsTransactionNote.from_db(
+        connection.alias, ["transaction_id", "description", "internal_note"], [entry.pk, description, internal_note]
+    ).transaction = entry
+    return entry
