@@ -19,7 +19,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint e2e-shop bench-import screenshots lock venv venv-demo python
+.PHONY: help demo demo-reset test lint e2e-shop bench-import bench-points screenshots lock venv venv-demo python
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ e2e-shop: venv ## install a real shop (Vendure) from npm into e2e/vendure and ru
 
 bench-import: venv ## import the purchase history in FILE=..., and print how long it took
 	$(SERVED) $(BIN)/python benchmarks/bench_import.py $(FILE)
+
+bench-points: venv ## hold debits, expiry, audit and reading of points beside plain SQL (ROWS=..., SECONDS=..., ROUNDS=...)
+	$(BIN)/python benchmarks/bench_points.py
 
 screenshots: venv ## make the pictures of the README from a running demo (start `make demo` first)
 	$(BIN)/python e2e/screenshots.py

@@ -131,7 +131,7 @@ def credit_lots(
     return entry
 
 
-@transaction.atomic
+@locking.in_transaction()
 def debit(
     *,
     customer_id: int,
@@ -150,10 +150,10 @@ def debit(
     """
     require_points(points)
     account = locking.lock(customer_id=customer_id, now=now)
-    before = _made_before(idempotency_key, customer_id=customer_id, change=-points, kind=kind)
-    if before is not None:
-        return before
-    charges = _choose(account=account, points=points)
+    made, lots = statements.read_for_debit(account=account, points=points, key=idempotency_key)
+    if made is not None:
+        return _same_entry(made, customer_id=customer_id, change=-points, kind=kind)
+    charges = _choose(account=account, lots=lots, points=points)
     account.balance -= points
     return _write_debit(
         account=account,
@@ -168,7 +168,7 @@ def debit(
     )
 
 
-@transaction.atomic
+@locking.in_transaction()
 def debit_lots(
     *,
     customer_id: int,
@@ -210,7 +210,7 @@ def debit_lots(
     )
 
 
-@transaction.atomic
+@locking.in_transaction()
 def hold(
     *,
     customer_id: int,
@@ -235,7 +235,8 @@ def hold(
             if (before.customer_id, before.points) != (customer_id, points):
                 raise IdempotencyConflict(idempotency_key)
             return before
-    charges = _choose(account=account, points=points)
+    _, lots = statements.read_for_debit(account=account, points=points)
+    charges = _choose(account=account, lots=lots, points=points)
     account.balance -= points
     account.held += points
     held = PointsHold(
@@ -253,7 +254,7 @@ def hold(
     return statements.write_hold(held=held, account=account, charges=charges)
 
 
-@transaction.atomic
+@locking.in_transaction()
 def capture(
     *,
     hold_id: int,
@@ -463,16 +464,16 @@ def _give_back(*, account: PointsAccount, parts: Sequence[returns.Taken], now: d
     locking.settle(account=account, now=now)
 
 
-def spendable_lots(*, account: PointsAccount, points: int = MOST_POINTS) -> list[allocation.SpendableLot]:
-    """The lots of a locked account that can pay now, soonest ending first; with `points` at least as many as they need."""
-    return statements.lots_in_spending_order(account=account, points=points)
+def spendable_lots(*, account: PointsAccount) -> list[allocation.SpendableLot]:
+    """The lots of a locked account that can pay now, soonest ending first."""
+    return statements.read_for_debit(account=account, points=MOST_POINTS)[1]
 
 
-def _choose(*, account: PointsAccount, points: int) -> list[allocation.Charge]:
+def _choose(*, account: PointsAccount, lots: Sequence[allocation.SpendableLot], points: int) -> list[allocation.Charge]:
     """Which lots of a locked account pay. Raises InsufficientPoints."""
     if account.balance < points:
         raise InsufficientPoints(missing=points - account.balance, balance=account.balance)
-    return allocation.allocate(spendable_lots(account=account, points=points), points)
+    return allocation.allocate(lots, points)
 
 
 def _open_lot(
@@ -539,11 +540,15 @@ def _locked_hold(*, hold_id: int, now: datetime) -> tuple[PointsHold, PointsAcco
 def _made_before(key: str | None, *, customer_id: int, change: int, kind: TransactionKind) -> PointsTransaction | None:
     if key is None:
         return None
-    before = PointsTransaction.objects.filter(idempotency_key=key).first()
-    if before is None:
-        return None
+    made = PointsTransaction.objects.filter(idempotency_key=key).values_list("pk", flat=True).first()
+    return None if made is None else _same_entry(made, customer_id=customer_id, change=change, kind=kind)
+
+
+def _same_entry(made: int, *, customer_id: int, change: int, kind: TransactionKind) -> PointsTransaction:
+    """The transaction that was made under the same key. Raises IdempotencyConflict when it is another one."""
+    before = PointsTransaction.objects.get(pk=made)
     if (before.customer_id, before.points_change, before.kind) != (customer_id, change, kind):
-        raise IdempotencyConflict(key)
+        raise IdempotencyConflict(before.idempotency_key or "")
     return before
 
 

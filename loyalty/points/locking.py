@@ -1,14 +1,34 @@
 """The lock every writer takes first, and settling what time has done since the last one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F
 
 from loyalty.customers.models import Customer
 from loyalty.points import statements
 from loyalty.points.errors import UnknownCustomer
 from loyalty.points.models import PointsAccount, PointsLot
+
+
+@contextmanager
+def in_transaction() -> Iterator[None]:
+    """As `transaction.atomic`, but without a savepoint inside a transaction of the caller.
+
+    For acts that refuse before they write: a caller who goes on after a refusal has nothing to undo. An error of the
+    database ends the caller's transaction.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        with transaction.atomic():
+            yield
+        return
+    try:
+        yield
+    except DatabaseError:
+        transaction.set_rollback(True)
+        raise
 
 
 def lock(*, customer_id: int, now: datetime) -> PointsAccount:
