@@ -17,7 +17,7 @@ from loyalty.common.errors import DomainError
 from loyalty.events import log
 from loyalty.merchant import queries as merchant
 from loyalty.merchant.models import ShortfallPolicy
-from loyalty.points import allocation, ledger, locking, shortfalls
+from loyalty.points import allocation, ledger, locking, queries, shortfalls
 from loyalty.points.allocation import Charge, SpendableLot
 from loyalty.points.models import (
     PointsAccount,
@@ -136,9 +136,13 @@ def _earning(earning_id: int) -> PointsTransaction:
 
 
 def _gone_unspent(earning: PointsTransaction) -> int:
-    """What expired, or was canceled, of the earning's own lots: the customer never spent it and does not owe it."""
+    """What expired, or was canceled, of the earning's points: the customer never spent it and does not owe it.
+
+    Points that came back after their lot's end stand in another lot, and are the earning's all the same.
+    """
     gone = PointsAllocation.objects.filter(
-        lot__transaction=earning, transaction__kind__in=[TransactionKind.EXPIRY, TransactionKind.CANCELLATION]
+        lot__in=queries.lots_of(transaction=earning),
+        transaction__kind__in=[TransactionKind.EXPIRY, TransactionKind.CANCELLATION],
     )
     return int(gone.aggregate(points=Sum("points", default=0))["points"])
 
@@ -152,15 +156,16 @@ def _charges(earning: PointsTransaction, *, points: int, now: datetime) -> tuple
     """Which lots pay, as far as they go."""
     account = PointsAccount.objects.get(pk=earning.customer_id)
     at = max(account.settled_at, now)
+    own = {lot.pk for lot in queries.lots_of(transaction=earning)}
     lots = list(
         PointsLot.objects.filter(customer_id=earning.customer_id, open=True)
         .exclude(expires_at__lte=at)
         .order_by("id")
-        .values_list("id", "remaining", "expires_at", "created_at", "available_at", "transaction_id")
+        .values_list("id", "remaining", "expires_at", "created_at", "available_at")
     )
-    own_pending = [SpendableLot(*lot[:4]) for lot in lots if lot[5] == earning.pk and lot[4] > at]
-    own_active = [SpendableLot(*lot[:4]) for lot in lots if lot[5] == earning.pk and lot[4] <= at]
-    others = [SpendableLot(*lot[:4]) for lot in lots if lot[5] != earning.pk and lot[4] <= at]
+    own_pending = [SpendableLot(*lot[:4]) for lot in lots if lot[0] in own and lot[4] > at]
+    own_active = [SpendableLot(*lot[:4]) for lot in lots if lot[0] in own and lot[4] <= at]
+    others = [SpendableLot(*lot[:4]) for lot in lots if lot[0] not in own and lot[4] <= at]
     return tuple(_take(own_pending, own_active, others, points=points))
 
 

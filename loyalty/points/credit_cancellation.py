@@ -9,9 +9,9 @@ from loyalty.common.actors import Actor
 from loyalty.common.causes import Cause, CauseType
 from loyalty.common.errors import DomainError
 from loyalty.events import log
-from loyalty.points import ledger, locking
+from loyalty.points import ledger, locking, queries
 from loyalty.points.allocation import Charge
-from loyalty.points.models import HoldState, PointsHoldCharge, PointsLot, PointsTransaction, TransactionKind
+from loyalty.points.models import HoldState, PointsHoldCharge, PointsTransaction, TransactionKind
 
 
 class CreditNotCancellable(DomainError):
@@ -54,7 +54,7 @@ def plan(*, transaction_id: int) -> CreditPlan:
             f"Transaction {transaction_id} credited no points: only an earning or an upward adjustment can be canceled.",
             code="not_a_credit",
         )
-    lots = _lots_of(entry)
+    lots = queries.lots_of(transaction=entry)
     held = PointsHoldCharge.objects.filter(lot__in=lots, hold__state=HoldState.OPEN).values_list("points", flat=True)
     charges = tuple(Charge(lot.pk, lot.remaining) for lot in lots if lot.remaining)
     return CreditPlan(credited=entry.points_change, charges=charges, held=sum(held))
@@ -101,13 +101,3 @@ def cancel(*, transaction_id: int, actor: Actor, now: datetime, internal_note: s
         held=current.held,
     )
     return taken
-
-
-def _lots_of(entry: PointsTransaction) -> list[PointsLot]:
-    """The lots it opened, and those that stand in for them since some points came back after their end."""
-    found = list(PointsLot.objects.filter(transaction=entry).order_by("id"))
-    known = {lot.pk for lot in found}
-    while successors := list(PointsLot.objects.filter(origin__in=known).exclude(pk__in=known).order_by("id")):
-        found += successors
-        known |= {lot.pk for lot in successors}
-    return found

@@ -4,7 +4,7 @@ Each call locks the customer's account first, settles what time has done, and wr
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
@@ -300,7 +300,7 @@ def capture(
         internal_note=internal_note,
     )
     if spare:
-        _give_back(account=account, parts=spare, now=now)
+        _give_back(account=account, parts=_moved_along(spare, account=account), now=now)
     return entry
 
 
@@ -448,6 +448,17 @@ def _charges_of(held: PointsHold, account: PointsAccount) -> list[returns.Taken]
             held.created_at,
         )
         for charge in held.charges.select_related("lot").order_by("id")
+    ]
+
+
+def _moved_along(parts: Sequence[returns.Taken], *, account: PointsAccount) -> list[returns.Taken]:
+    """The same parts with the ends their lots have since the activity just written. Those that ended stay ended."""
+    lots = PointsLot.objects.in_bulk([part.lot_id for part in parts])
+    return [
+        part
+        if part.lot_expires_at is not None and part.lot_expires_at <= account.settled_at
+        else replace(part, lot_expires_at=activity.end_of(lot=lots[part.lot_id], account=account))
+        for part in parts
     ]
 
 

@@ -88,6 +88,16 @@ def history(*, customer_id: int) -> QuerySet[PointsTransaction]:
     return PointsTransaction.objects.filter(customer_id=customer_id).select_related("note").order_by("-id")
 
 
+def lots_of(*, transaction: PointsTransaction) -> list[PointsLot]:
+    """The lots a credit opened, and those that stand in for them since some points came back after their end."""
+    found = list(PointsLot.objects.filter(transaction=transaction, origin__isnull=True).order_by("id"))
+    known = {lot.pk for lot in found}
+    while successors := list(PointsLot.objects.filter(origin__in=known).exclude(pk__in=known).order_by("id")):
+        found += successors
+        known |= {lot.pk for lot in successors}
+    return found
+
+
 def describe(*, transaction: PointsTransaction) -> str:
     """What the customer reads about a transaction: the note written for them, else what it was."""
     note = getattr(transaction, "note", None)

@@ -122,3 +122,40 @@ def test_a_changed_setting_concerns_new_points_only(programme, customer):
     earn(customer, 10, now=NOW + DAY)
 
     assert ends(customer) == [MIDNIGHT + 32 * DAY, None]
+
+
+def test_capturing_a_part_of_a_hold_moves_the_end_of_the_rest_too(programme, customer):
+    earn(customer, 100)
+    all_of_it = ledger.hold(
+        customer_id=customer.pk, points=100, cause=Cause(CauseType.API, 1), actor=SYSTEM, now=NOW + DAY
+    )
+    captured_at = NOW + 20 * DAY
+
+    ledger.capture(
+        hold_id=all_of_it.pk, kind=TransactionKind.REDEMPTION, actor=SYSTEM, now=captured_at, points=40
+    )  # fmt: skip
+
+    assert ends(customer) == [MIDNIGHT + 51 * DAY]
+    assert balance(customer, NOW + 45 * DAY) == 60
+
+
+def test_capturing_a_part_of_a_hold_does_not_move_the_end_of_its_lot_back(programme, customer):
+    earn(customer, 100)
+    some_of_it = ledger.hold(
+        customer_id=customer.pk, points=50, cause=Cause(CauseType.API, 1), actor=SYSTEM, now=NOW + DAY
+    )
+
+    ledger.capture(hold_id=some_of_it.pk, kind=TransactionKind.REDEMPTION, actor=SYSTEM, now=NOW + 20 * DAY, points=40)
+
+    assert ends(customer) == [MIDNIGHT + 51 * DAY]
+
+
+def test_capturing_a_part_of_a_hold_whose_lot_has_ended_does_not_revive_it(programme, customer):
+    earn(customer, 100)
+    late = NOW + 40 * DAY
+    held = ledger.hold(customer_id=customer.pk, points=100, cause=Cause(CauseType.API, 1), actor=SYSTEM, now=NOW + DAY)
+
+    ledger.capture(hold_id=held.pk, kind=TransactionKind.REDEMPTION, actor=SYSTEM, now=late, points=40)
+
+    assert ends(customer) == [MIDNIGHT + 31 * DAY, MIDNIGHT + (40 + 31) * DAY]
+    assert balance(customer, late) == 60

@@ -11,7 +11,7 @@ from loyalty.common.actors import SYSTEM, staff
 from loyalty.common.causes import Cause, CauseType
 from loyalty.events.models import Event
 from loyalty.merchant.models import Programme, ShortfallPolicy
-from loyalty.points import adjustments, clawback, earning, expiry, queries, shortfalls
+from loyalty.points import adjustments, clawback, credit_cancellation, earning, expiry, ledger, queries, shortfalls
 from loyalty.points.clawback import InvalidRefund, NotClawable
 from loyalty.points.models import PointsClawback, PointsLot, PointsShortfall, PointsTransaction
 from tests.factories.points import NOW, give
@@ -263,3 +263,44 @@ def test_refuses_what_earned_nothing(customer):
         clawback.claw_back(earning_id=10**9, refunded=Decimal(1), total=Decimal(1), actor=SYSTEM, now=NOW)
 
     assert PointsLot.objects.get().remaining == 90
+
+
+def returned_after_its_end(customer):
+    """An earning that was spent, whose lot ended meanwhile, and which came back into a lot that stands in for it."""
+    entry = give(customer, 100, expires_at=NOW + DAY)
+    debit = spend(customer, 100).transaction
+    ledger.reverse(transaction_id=debit.pk, cause=entry.cause, actor=SYSTEM, now=NOW + 2 * DAY)
+    return entry
+
+
+def test_asks_nobody_for_points_that_came_back_late_and_expired_unspent(customer):
+    entry = returned_after_its_end(customer)
+    later = NOW + 40 * DAY
+    expiry.settle_due(now=later)
+    give(customer, 500, now=later)
+
+    assert refund(entry, "100.00", now=later) is None
+
+    assert figures(customer, now=later) == (500, 0, 0)
+
+
+def test_takes_nothing_twice_when_points_that_came_back_late_were_canceled(customer):
+    entry = returned_after_its_end(customer)
+    later = NOW + 2 * DAY
+    credit_cancellation.cancel(transaction_id=entry.pk, actor=staff(1), now=later)
+    give(customer, 500, now=later)
+
+    assert refund(entry, "100.00", now=later) is None
+
+    assert figures(customer, now=later) == (500, 0, 0)
+
+
+def test_takes_the_orders_own_points_first_also_when_they_came_back_late(customer):
+    entry = returned_after_its_end(customer)
+    later = NOW + 2 * DAY
+    other = give(customer, 50, now=later, expires_at=later + DAY)
+
+    refund(entry, "100.00", now=later)
+
+    assert figures(customer, now=later) == (50, 0, 0)
+    assert other.lots.get().remaining == 50
