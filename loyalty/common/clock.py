@@ -1,35 +1,60 @@
 """Edges of days, months and years in the programme's time zone. An interval ends exclusively, at midnight."""
 
 import time as time_module
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from django.utils import timezone
+TICK = timedelta(microseconds=1)
 
 
 def midnight(day: date, zone: ZoneInfo) -> datetime:
-    """The first instant of a day in that zone, in UTC; the later of two where the clock is set back, never skipped."""
+    """The instant, in UTC, at which the calendars of that zone turn to a day and never turn back.
+
+    Mostly 00:00. Where the clock skips 00:00 the day begins later, at the first time that exists. Where 00:00 comes
+    twice it begins at the first (America/Havana sets the clock back within the day), or at the second when the clock
+    went back into the day before (America/St_Johns, until 2011). A day the zone skipped is empty: it begins where the
+    next one does (Pacific/Apia, 30 December 2011).
+    """
     local = datetime.combine(day, time.min, tzinfo=zone)
-    return local.astimezone(timezone.get_fixed_timezone(0))
+    first, second = local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
+    if second > first and _day(second - TICK, zone) < day:
+        return second
+    if second < first and _day(first - TICK, zone) >= day:
+        return _turn(second, first, day, zone)
+    return first
+
+
+def _turn(before: datetime, after: datetime, day: date, zone: ZoneInfo) -> datetime:
+    """The first second at which the zone's calendar shows the day or a later one: not yet `before`, but `after`."""
+    seconds = round((after - before).total_seconds())
+    low, high = 0, seconds
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _day(before + timedelta(seconds=middle), zone) >= day else (middle, high)
+    return before + timedelta(seconds=high)
+
+
+def _day(instant: datetime, zone: ZoneInfo) -> date:
+    return instant.astimezone(zone).date()
 
 
 def end_of_day(instant: datetime, days: int, zone: ZoneInfo) -> datetime:
-    """The end (exclusive) of the day that lies `days` after the instant's own day in that zone."""
-    return midnight(instant.astimezone(zone).date() + timedelta(days=days + 1), zone)
+    """The end (exclusive) of the day that lies `days` after the instant's own day in that zone: always after it."""
+    return midnight(_day(instant, zone) + timedelta(days=days + 1), zone)
 
 
 def start_of_day(instant: datetime, days: int, zone: ZoneInfo) -> datetime:
     """The beginning of the day that lies `days` after the instant's own day in that zone."""
-    return midnight(instant.astimezone(zone).date() + timedelta(days=days), zone)
+    return midnight(_day(instant, zone) + timedelta(days=days), zone)
 
 
 def end_of_month(instant: datetime, zone: ZoneInfo) -> datetime:
-    day = instant.astimezone(zone).date()
+    day = _day(instant, zone)
     return midnight(date(day.year + day.month // 12, day.month % 12 + 1, 1), zone)
 
 
 def end_of_year(instant: datetime, zone: ZoneInfo) -> datetime:
-    return midnight(date(instant.astimezone(zone).year + 1, 1, 1), zone)
+    return midnight(date(_day(instant, zone).year + 1, 1, 1), zone)
 
 
 class Stopwatch:
