@@ -24,6 +24,8 @@ class Scope(models.TextChoices):
     CUSTOMER_WRITE = "customer:write", "Create customers"
     POINTS_TRANSACTION_READ = "points_transaction:read", "See points transactions"
     POINTS_TRANSACTION_WRITE = "points_transaction:write", "Adjust points"
+    POINTS_HOLD_READ = "points_hold:read", "See points that are held"
+    POINTS_HOLD_WRITE = "points_hold:write", "Hold points, capture and release them"
     POINTS_PRODUCT_READ = "points_product:read", "See what points can buy"
     POINTS_PURCHASE_WRITE = "points_purchase:write", "Redeem rewards for customers"
     REWARD_FULFILLMENT_READ = "reward_fulfillment:read", "See redeemed rewards"

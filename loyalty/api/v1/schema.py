@@ -31,6 +31,7 @@ SETTINGS: dict[str, Any] = {
     ),
     "ENUM_NAME_OVERRIDES": {
         "CustomerState": "loyalty.customers.models.CustomerState",
+        "HoldState": "loyalty.points.models.HoldState",
         "TransactionKind": "loyalty.points.models.TransactionKind",
         "FulfillmentStatus": "rewards.models.FulfillmentStatus",
         "UsageStatus": "rewards.models.UsageStatus",

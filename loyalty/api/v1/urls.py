@@ -5,6 +5,7 @@ from django.views import View
 
 from loyalty.api.v1 import (
     customers,
+    points_holds,
     points_products,
     points_purchases,
     points_transactions,
@@ -17,6 +18,10 @@ ADDRESSES: list[tuple[str, type[View], str]] = [
     ("customers/<str:pk>", customers.OneCustomer, "customer"),
     ("points_transactions", points_transactions.PointsTransactions, "points_transactions"),
     ("points_transactions/<str:pk>", points_transactions.OnePointsTransaction, "points_transaction"),
+    ("points_holds", points_holds.PointsHolds, "points_holds"),
+    ("points_holds/<str:pk>", points_holds.OnePointsHold, "points_hold"),
+    ("points_holds/<str:pk>/capture", points_holds.CapturePointsHold, "capture_points_hold"),
+    ("points_holds/<str:pk>/release", points_holds.ReleasePointsHold, "release_points_hold"),
     ("points_products", points_products.PointsProducts, "points_products"),
     ("points_products/<str:pk>", points_products.OnePointsProduct, "points_product"),
     ("points_products/<str:pk>/purchase", points_purchases.PointsPurchases, "points_purchases"),
