@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from loyalty.points import expiry, holds, shortfalls
+from loyalty.points import expiry, holds, sealing, shortfalls
 
 
 @shared_task(name="points.settle_due")
@@ -19,3 +19,8 @@ def collect_shortfalls() -> None:
 @shared_task(name="points.release_due_holds")
 def release_due_holds() -> None:
     holds.sweep(now=timezone.now())
+
+
+@shared_task(name="points.seal_ledger")
+def seal_ledger() -> None:
+    sealing.seal(now=timezone.now())

@@ -9,7 +9,7 @@ from loyalty.points.models.adjustments import (
 from loyalty.points.models.clawbacks import PointsClawback, PointsShortfall, PointsShortfallPayment, ShortfallState
 from loyalty.points.models.holds import HoldState, PointsHold, PointsHoldCharge, PointsHoldRelease
 from loyalty.points.models.lots import PointsAllocation, PointsLot, PointsLotChange, PointsReturn
-from loyalty.points.models.seals import LedgerSeal
+from loyalty.points.models.seals import LedgerSeal, SealStream
 from loyalty.points.models.transactions import PointsTransaction, PointsTransactionNote, TransactionKind
 from loyalty.points.models.transfers import PointsTransfer
 
@@ -35,6 +35,7 @@ __all__ = [
     "PointsTransactionNote",
     "PointsTransfer",
     "RequestState",
+    "SealStream",
     "ShortfallState",
     "TransactionKind",
 ]
