@@ -131,6 +131,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "loyalty.merchant",
     "loyalty.events",
+    "loyalty.jobs",
     "platforms",
     "loyalty.customers",
     "loyalty.points",
@@ -243,6 +244,7 @@ CELERY_BEAT_SCHEDULE = {
     "forget-api-answers": {"task": "api.forget_answers", "schedule": 3600.0, "options": {"expires": 3600}},
     "settle-points": {"task": "points.settle_due", "schedule": 60.0, "options": {"expires": 60}},
     "release-due-holds": {"task": "points.release_due_holds", "schedule": 60.0, "options": {"expires": 60}},
+    "sweep-jobs": {"task": "jobs.sweep", "schedule": 10.0, "options": {"expires": 10}},
     "collect-shortfalls": {"task": "points.collect_shortfalls", "schedule": 300.0, "options": {"expires": 300}},
 }
 
@@ -370,6 +372,8 @@ ISSUE_LEASE_SECONDS = whole_number("ISSUE_LEASE_SECONDS", default=60, lowest=2, 
 ABSENCE_PROVED_AFTER_SECONDS = whole_number("ABSENCE_PROVED_AFTER_SECONDS", default=30, lowest=1, highest=600)
 REDEEM_DEADLINE_SECONDS = whole_number("REDEEM_DEADLINE_SECONDS", default=10, lowest=1, highest=60)
 ALLOW_PRIVATE_SHOP_ADDRESSES = boolean("ALLOW_PRIVATE_SHOP_ADDRESSES", default=not PRODUCTION)
+# Bulk work: how long a worker may be silent before another goes on with its job.
+JOB_LEASE_SECONDS = whole_number("JOB_LEASE_SECONDS", default=60, lowest=2, highest=600)
 
 LOGGING = {
     "version": 1,
