@@ -44,13 +44,13 @@ def credit_many(*, batch: Sequence[Credit], now: datetime) -> int:
     """
     for credit in batch:
         require_points(credit.points)
-    accounts = _lock({credit.customer_id for credit in batch}, now=now)
+    accounts = lock({credit.customer_id for credit in batch}, now=now)
     fresh = _not_made_before(batch)
     for customer_id, kind in sorted({(credit.customer_id, credit.kind) for credit in fresh}):
         activity.note(account=accounts[customer_id], kind=kind)
     rows = _Rows()
-    transaction_ids = iter(_next_ids(PointsTransaction, sum(1 + _has_ended(accounts, credit) for credit in fresh)))
-    for credit, lot_id in zip(fresh, _next_ids(PointsLot, len(fresh)), strict=True):
+    transaction_ids = iter(next_ids(PointsTransaction, sum(1 + _has_ended(accounts, credit) for credit in fresh)))
+    for credit, lot_id in zip(fresh, next_ids(PointsLot, len(fresh)), strict=True):
         _credit(accounts[credit.customer_id], credit, rows, lot_id=lot_id, ids=transaction_ids, now=now)
     rows.insert()
     _save([accounts[customer_id] for customer_id in sorted({credit.customer_id for credit in fresh})], rows)
@@ -72,7 +72,7 @@ class _Rows:
         PointsAllocation.objects.bulk_create(self.allocations)
 
 
-def _lock(customer_ids: set[int], *, now: datetime) -> dict[int, PointsAccount]:
+def lock(customer_ids: set[int], *, now: datetime) -> dict[int, PointsAccount]:
     """Open the accounts that are missing, then lock all of them in id order and settle those that are due."""
     known = set(PointsAccount.objects.filter(pk__in=customer_ids).values_list("pk", flat=True))
     missing = sorted(customer_ids - known)
@@ -205,7 +205,7 @@ def _save(accounts: list[PointsAccount], rows: _Rows) -> None:
     )
 
 
-def _next_ids(model: type[PointsTransaction] | type[PointsLot], count: int) -> list[int]:
+def next_ids(model: type[PointsTransaction] | type[PointsLot], count: int) -> list[int]:
     """Ids for rows that name each other before they are written. Taken under the lock, they run as inserting would."""
     with connection.cursor() as cursor:
         cursor.execute(
