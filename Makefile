@@ -19,10 +19,10 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint e2e-shop bench-import bench-points screenshots lock venv venv-demo python
+.PHONY: help demo demo-reset test lint e2e-shop bench-import bench-points screenshots lock venv venv-demo python bench-import-points
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: venv-demo ## run everything with demo data: PostgreSQL, Valkey, shop, web, worker, beat; Ctrl-C stops it
 	@exec $(BIN)/python -m loyalty.embedded demo
@@ -53,6 +53,9 @@ bench-import: venv ## import the purchase history in FILE=..., and print how lon
 
 bench-points: venv ## hold debits, expiry, audit and reading of points beside plain SQL (ROWS=..., SECONDS=..., ROUNDS=...)
 	$(BIN)/python benchmarks/bench_points.py
+
+bench-import-points: venv ## import points for 100,000 customers, and print how fast it went
+	$(SERVED) $(BIN)/python benchmarks/bench_import_points.py
 
 screenshots: venv ## make the pictures of the README from a running demo (start `make demo` first)
 	$(BIN)/python e2e/screenshots.py

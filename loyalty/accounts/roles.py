@@ -28,6 +28,7 @@ class Action(StrEnum):
     CANCEL = "cancel"
     DELIVER = "deliver"
     ADJUST = "adjust points"
+    IMPORT = "import points and undo it"
     GRANT = "grant"
     SEE_ADDRESSES = "see addresses"
     EDIT_CUSTOMERS = "add and change customers"
@@ -71,6 +72,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     Action.CANCEL: frozenset({"rewards.cancel_redeemedreward"}),
     Action.DELIVER: frozenset({"rewards.deliver_redeemedreward"}),
     Action.ADJUST: frozenset({"points.add_pointsadjustment"}),
+    Action.IMPORT: frozenset({"jobs.add_job", "jobs.change_job", "jobs.view_job"}),
     Action.GRANT: frozenset({"rewards.grant_reward"}),
     Action.SEE_ADDRESSES: frozenset({"rewards.view_address"}),
     Action.EDIT_CUSTOMERS: frozenset({"customers.add_customer", "customers.change_customer"}),

@@ -5,13 +5,14 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
 from loyalty.common.adminkit import desk, lists, moments, show
 from loyalty.common.causes import CauseType
 from loyalty.customers import queries as customers_queries
 from loyalty.points import queries
+from loyalty.points.admin import imports
 from loyalty.points.models import PointsTransaction, TransactionKind
 
 KIND_TONES: dict[str, show.Tone] = {
@@ -79,6 +80,13 @@ class PointsTransactionAdmin(desk.ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[PointsTransaction]:
         rows: QuerySet[PointsTransaction] = super().get_queryset(request).select_related("customer", "note")
         return rows
+
+    def list_tools(self, request: HttpRequest) -> list[desk.Tool]:
+        return imports.tools(request)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(imports.view_of(self))
+        return [path("import/", view, name="points_pointstransaction_import"), *super().get_urls()]
 
     @admin.display(description="Recorded")
     def recorded(self, row: PointsTransaction) -> SafeString:
