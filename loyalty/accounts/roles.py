@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from django.apps import apps
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.db.models import Q
@@ -29,6 +30,12 @@ class Action(StrEnum):
     DELIVER = "deliver"
     ADJUST = "adjust points"
     IMPORT = "import points and undo it"
+    APPROVE_ADJUSTMENTS = "approve or reject adjustments of others"
+    SET_CEILINGS = "set how many points a role may adjust"
+    RETURN_POINTS = "return points that were taken"
+    CANCEL_CREDITS = "cancel credits"
+    MOVE_POINTS = "move points between customers"
+    SETTLE_SHORTFALLS = "collect and waive what customers owe"
     GRANT = "grant"
     SEE_ADDRESSES = "see addresses"
     EDIT_CUSTOMERS = "add and change customers"
@@ -48,10 +55,13 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "hooks.view_inboundwebhook",
             "merchant.view_programme",
             "platforms.view_storeconnection",
+            "points.view_adjustmentceiling",
+            "points.view_adjustmentrequest",
             "points.view_pointsaccount",
             "points.view_pointsadjustment",
             "points.view_pointshold",
             "points.view_pointslot",
+            "points.view_pointsshortfall",
             "points.view_pointstransaction",
             "program.view_order",
             "program.view_ordercode",
@@ -73,6 +83,14 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     Action.DELIVER: frozenset({"rewards.deliver_redeemedreward"}),
     Action.ADJUST: frozenset({"points.add_pointsadjustment"}),
     Action.IMPORT: frozenset({"jobs.add_job", "jobs.change_job", "jobs.view_job"}),
+    Action.APPROVE_ADJUSTMENTS: frozenset({"points.approve_adjustment"}),
+    Action.SET_CEILINGS: frozenset(
+        {"points.add_adjustmentceiling", "points.change_adjustmentceiling", "points.delete_adjustmentceiling"}
+    ),
+    Action.RETURN_POINTS: frozenset({"points.reverse_transaction"}),
+    Action.CANCEL_CREDITS: frozenset({"points.cancel_credit"}),
+    Action.MOVE_POINTS: frozenset({"points.transfer_points"}),
+    Action.SETTLE_SHORTFALLS: frozenset({"points.waive_shortfall"}),
     Action.GRANT: frozenset({"rewards.grant_reward"}),
     Action.SEE_ADDRESSES: frozenset({"rewards.view_address"}),
     Action.EDIT_CUSTOMERS: frozenset({"customers.add_customer", "customers.change_customer"}),
@@ -104,6 +122,7 @@ TABLE: dict[Role, frozenset[Action]] = {
             Action.MARK_UNUSED,
             Action.CANCEL,
             Action.ADJUST,
+            Action.RETURN_POINTS,
             Action.GRANT,
             Action.SEE_ADDRESSES,
             Action.EDIT_CUSTOMERS,
@@ -112,6 +131,9 @@ TABLE: dict[Role, frozenset[Action]] = {
     Role.FULFILMENT: frozenset({Action.LOOK, Action.MARK_USED, Action.DELIVER, Action.SEE_ADDRESSES}),
     Role.MANAGER: frozenset(Action),
 }
+
+# Points a role may adjust at once when it is made; from then on the managers' own numbers stand.
+FIRST_CEILINGS: dict[Role, int] = {Role.SUPPORT: 1_000}
 
 
 class UnknownPermission(DomainError):
@@ -129,6 +151,7 @@ def permissions_of(role: Role) -> frozenset[str]:
 def sync() -> dict[Role, int]:
     """Make the groups say exactly what the table says; again changes nothing. Other groups are left alone.
 
+    A role that is made gets its first ceiling; one that exists keeps the ceiling it has, or has not.
     Returns how many permissions each role has. Raises UnknownPermission.
     """
     known = {
@@ -142,8 +165,12 @@ def sync() -> dict[Role, int]:
             raise UnknownPermission(
                 f"The database has no permission {', '.join(missing)}. Run `manage.py migrate` first."
             )
-        group, _ = Group.objects.get_or_create(name=role.value)
+        group, is_new = Group.objects.get_or_create(name=role.value)
         group.permissions.set([known[name] for name in names])
+        if is_new and role in FIRST_CEILINGS:
+            # Named, not imported, as the permissions are: the table stands in a layer above.
+            ceilings = apps.get_model("points", "AdjustmentCeiling")
+            ceilings.objects.create(role=group, points=FIRST_CEILINGS[role])
     return {role: len(permissions_of(role)) for role in Role}
 
 

@@ -73,6 +73,7 @@ class AdjustmentRequest(models.Model):
     decided_by = models.BigIntegerField(null=True)
     decision_note = models.CharField(max_length=1000, blank=True)
     adjustment = models.OneToOneField(PointsAdjustment, null=True, on_delete=models.PROTECT, related_name="request")
+    idempotency_key = models.CharField(max_length=120, null=True, unique=True)  # noqa: DJ001 (null: no key given)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     decided_at = models.DateTimeField(null=True)

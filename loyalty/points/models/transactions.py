@@ -37,6 +37,10 @@ class PointsTransaction(models.Model):
 
     class Meta:
         verbose_name = "points transaction"
+        permissions = [
+            ("cancel_credit", "Can cancel credits that were a mistake"),
+            ("reverse_transaction", "Can return points that were taken"),
+        ]
         constraints = [
             models.CheckConstraint(condition=~Q(points_change=0), name="transaction_changes_something"),
             models.CheckConstraint(condition=Q(balance_after__gte=0), name="transaction_sum_not_negative"),
