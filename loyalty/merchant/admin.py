@@ -14,8 +14,60 @@ from loyalty.events import log
 from loyalty.merchant.models import Programme
 
 
+class ProgrammeForm(forms.ModelForm):
+    """The settings in the merchant's words."""
+
+    class Meta:
+        model = Programme
+        fields = (
+            "name",
+            "support_email",
+            "language",
+            "time_zone",
+            "currency",
+            "points_label_one",
+            "points_label_other",
+            "points_per_unit",
+            "pending_days",
+            "expiry_mode",
+            "expiry_days",
+            "return_policy",
+            "grace_days",
+            "shortfall_policy",
+            "shortfall_blocks",
+            "adjustment_text",
+            "transfers_allowed",
+        )
+        labels = {
+            "points_label_one": "One of them",
+            "points_label_other": "Several of them",
+            "points_per_unit": "Points per whole unit of currency",
+            "pending_days": "Days before they can be spent",
+            "expiry_mode": "When they expire",
+            "expiry_days": "Number of days",
+            "return_policy": "If their last day has passed meanwhile",
+            "grace_days": "Days of grace",
+            "shortfall_policy": "What the customer has spent already",
+            "shortfall_blocks": "Count it against the balance",
+            "transfers_allowed": "Staff may move points between customers",
+            "adjustment_text": "What customers read of it",
+        }
+        help_texts = {
+            "points_per_unit": "1 means 1 point for every whole dollar, euro or zloty.",
+            "pending_days": "0: at once. 14 waits until the goods can no longer be sent back.",
+            "expiry_mode": "Earning, redeeming, an adjustment and a move between customers count as activity.",
+            "shortfall_policy": "Nobody falls below zero by a refund: what is missing is owed.",
+            "shortfall_blocks": "The balance is shown less what is owed, below zero if need be, and nothing can be "
+            "redeemed until nothing is owed.",
+            "transfers_allowed": "Points that move keep their last day. Each role needs its permission as well.",
+            "adjustment_text": "Where staff write no note for the customer. Empty: “Points adjusted”.",
+        }
+        widgets = {"shortfall_policy": forms.RadioSelect, "return_policy": forms.RadioSelect}
+
+
 @admin.register(Programme)
 class ProgrammeAdmin(desk.DeskAdmin):
+    form = ProgrammeForm
     fieldsets = (
         (None, {"fields": ("name", "support_email", "language", "time_zone", "currency")}),
         ("What points are called", {"fields": ("points_label_one", "points_label_other")}),
@@ -30,10 +82,31 @@ class ProgrammeAdmin(desk.DeskAdmin):
             "When points come back",
             {
                 "fields": ("return_policy", "grace_days"),
-                "description": "For a reward that is cancelled after the points it cost would have expired.",
+                "description": "For a reward that is canceled after the points it cost would have expired.",
+            },
+        ),
+        (
+            "When an order is refunded",
+            {
+                "fields": ("shortfall_policy", "shortfall_blocks"),
+                "description": "A refund takes back the points its order earned, in proportion to what was refunded.",
+            },
+        ),
+        (
+            "What staff do by hand",
+            {
+                "fields": ("adjustment_text", "transfers_allowed"),
+                "description": "Adjustments of a balance, and points moved from one customer to another. How many "
+                "points each role may adjust alone is set under “Adjustment ceilings” in the menu.",
             },
         ),
     )
+
+    def menu_links(self, request: HttpRequest) -> list[desk.Tool]:
+        """Named, not imported: the page stands in a layer above."""
+        if not request.user.has_perm("points.view_adjustmentceiling"):
+            return []
+        return [desk.Tool("Adjustment ceilings", reverse("admin:points_adjustmentceiling_changelist"))]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -1,6 +1,7 @@
 """Roles: the groups say what the table says, and the pages obey it cell by cell."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import Group, Permission
@@ -9,9 +10,14 @@ from django.urls import reverse
 
 from loyalty.accounts import roles
 from loyalty.common import actors
+from loyalty.events.models import Event
+from loyalty.merchant.models import Programme
+from loyalty.points import adjustments, clawback, requests
+from loyalty.points.models import AdjustmentCeiling, PointsShortfall
 from rewards import granting
 from tests.factories.catalogue import GiftFactory, RewardFactory
 from tests.factories.people import ConnectionFactory, CustomerFactory, ShippingAddressFactory, StaffFactory, UserFactory
+from tests.factories.points import give
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -25,6 +31,13 @@ mark unused       no      yes      no          yes
 cancel            no      yes      no          yes
 deliver           no      no       yes         yes
 adjust            no      yes      no          yes
+approve adjusting no      no       no          yes
+set ceilings      no      no       no          yes
+return points     no      yes      no          yes
+cancel credits    no      no       no          yes
+move points       no      no       no          yes
+collect           no      no       no          yes
+waive             no      no       no          yes
 grant             no      yes      no          yes
 see addresses     no      yes      yes         yes
 edit customers    no      yes      no          yes
@@ -51,6 +64,34 @@ def anna():
 
 
 @pytest.fixture
+def points(anna):
+    """A credit, a debit, something owed and something asked for; moving points is allowed."""
+    Programme.objects.update_or_create(pk=1, defaults={"transfers_allowed": True})
+    credit = give(anna, 100)
+    debit = adjustments.adjust(customer_id=anna.pk, points=-100, actor=actors.SYSTEM, now=NOW).transaction
+    clawback.claw_back(earning_id=credit.pk, refunded=Decimal(1), total=Decimal(1), actor=actors.SYSTEM, now=NOW)
+    asked = requests.ask(customer_id=anna.pk, wish=requests.Wish(points=5), user_id=StaffFactory().pk, now=NOW)
+    return {"credit": credit, "debit": debit, "owed": PointsShortfall.objects.get(), "asked": asked}
+
+
+def points_pages(anna, points) -> dict[str, str]:
+    acts = {
+        "approve adjusting": ("adjustmentrequest", points["asked"], "approve"),
+        "return points": ("pointstransaction", points["debit"], "return-points"),
+        "cancel credits": ("pointstransaction", points["credit"], "cancel-credit"),
+        "collect": ("pointsshortfall", points["owed"], "collect"),
+        "waive": ("pointsshortfall", points["owed"], "waive"),
+    }
+    return {
+        "set ceilings": reverse("admin:points_adjustmentceiling_add"),
+        "move points": reverse("admin:customers_customer_transfer", args=(anna.pk,)),
+        **{
+            name: reverse(f"admin:points_{table}_act", args=(row.pk, slug)) for name, (table, row, slug) in acts.items()
+        },
+    }
+
+
+@pytest.fixture
 def gift(anna):
     return granting.grant(
         customer_id=anna.pk, reward_id=GiftFactory().pk, actor=actors.SYSTEM, now=NOW, idempotency_key="gift"
@@ -61,7 +102,7 @@ def act(gift, slug: str) -> str:
     return reverse("admin:rewards_redeemedreward_act", args=(gift.pk, slug))
 
 
-def may(client, action: str, *, anna, gift) -> bool:
+def may(client, action: str, *, anna, gift, points) -> bool:
     """Whether the page of an action opens, or in the case of addresses and customers, shows what it is about."""
     customer_page = reverse("admin:customers_customer_change", args=(anna.pk,))
     if action == "see addresses":
@@ -85,6 +126,7 @@ def may(client, action: str, *, anna, gift) -> bool:
         "edit catalogue": reverse("admin:rewards_reward_add"),
         "api keys": reverse("admin:api_apikey_add"),
         "staff": reverse("admin:accounts_user_add"),
+        **points_pages(anna, points),
     }
     if action == "edit programme":
         page = client.get(reverse("admin:merchant_programme_change", args=(1,)))
@@ -96,10 +138,21 @@ def may(client, action: str, *, anna, gift) -> bool:
 
 
 @pytest.mark.parametrize("cell", cells(), ids=lambda cell: f"{cell[0]}-{cell[1].replace(' ', '-')}")
-def test_role_and_action(cell, signed_in, anna, gift):
+def test_role_and_action(cell, signed_in, anna, gift, points):
     role, action, allowed = cell
 
-    assert may(signed_in(role), action, anna=anna, gift=gift) is allowed
+    assert may(signed_in(role), action, anna=anna, gift=gift, points=points) is allowed
+
+
+@pytest.mark.parametrize("action", ["approve adjusting", "return points", "cancel credits", "collect", "waive"])
+def test_points_are_put_right_only_with_the_permission_also_by_post(action, signed_in, anna, points):
+    before = anna.points_transactions.count()
+
+    answer = signed_in("viewer").post(points_pages(anna, points)[action], {"confirmed": "yes"})
+
+    assert (answer.status_code, anna.points_transactions.count()) == (403, before)
+    points["owed"].refresh_from_db()
+    assert points["owed"].state == "open"
 
 
 @pytest.mark.parametrize(
@@ -107,6 +160,9 @@ def test_role_and_action(cell, signed_in, anna, gift):
     [
         "customers_customer",
         "points_pointstransaction",
+        "points_adjustmentrequest",
+        "points_adjustmentceiling",
+        "points_pointsshortfall",
         "rewards_redeemedreward",
         "rewards_reward",
         "program_order",
@@ -157,6 +213,35 @@ def test_sync_is_exact_and_changes_nothing_the_second_time():
         assert held == roles.permissions_of(role)
     assert Group.objects.count() == 5
     assert own.permissions.count() == 0
+
+
+def test_sync_gives_support_a_first_ceiling_and_never_touches_it_again():
+    roles.sync()
+    assert list(AdjustmentCeiling.objects.values_list("role__name", "points")) == [("support", 1000)]
+
+    AdjustmentCeiling.objects.update(points=50)
+    roles.sync()
+    assert AdjustmentCeiling.objects.get().points == 50
+
+    AdjustmentCeiling.objects.all().delete()
+    roles.sync()
+    assert not AdjustmentCeiling.objects.exists()
+
+
+def test_a_manager_edits_ceilings_and_it_is_written_down(signed_in):
+    manager = signed_in("manager")
+    support = Group.objects.get(name="support")
+    manager.post(reverse("admin:points_adjustmentceiling_change", args=(support.pk,)), {"points": "2500"})
+    manager.post(
+        reverse("admin:points_adjustmentceiling_add"), {"role": Group.objects.get(name="manager").pk, "points": "9"}
+    )
+
+    assert AdjustmentCeiling.objects.get(role=support).points == 2500
+    assert AdjustmentCeiling.objects.count() == 2
+    manager.post(reverse("admin:points_adjustmentceiling_delete", args=(support.pk,)), {"post": "yes"})
+    assert not AdjustmentCeiling.objects.filter(role=support).exists()
+    told = Event.objects.filter(kind="points.ceiling_changed").order_by("id").values_list("subject_id", "data__points")
+    assert [pair for pair in told if pair[0] == support.pk] == [(support.pk, 2500), (support.pk, None)]
 
 
 def test_sync_says_what_is_missing(monkeypatch):

@@ -1,15 +1,19 @@
 """What staff type on the customer page: who somebody is, an adjustment of points, a reward to grant."""
 
 import uuid
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.conf import settings
 
+from loyalty.common import clock
+from loyalty.common.adminkit import moments
 from loyalty.customers import profile
 from loyalty.customers.models import Customer, CustomerState
 from loyalty.points.errors import MOST_POINTS
-from loyalty.points.models import AdjustmentReason
+from loyalty.points.models import AdjustmentReason, AdjustmentRequest
+from loyalty.points.requests import Wish
 from rewards.models import Reward
 
 STATE_HELP = (
@@ -98,7 +102,7 @@ class OnceForm(forms.Form):
 
 
 class AdjustForm(OnceForm):
-    """A change of the balance. Both notes are optional."""
+    """A change of the balance. Both notes are optional; the reason is picked from a list."""
 
     points = forms.IntegerField(
         label="Points adjustment",
@@ -107,25 +111,87 @@ class AdjustForm(OnceForm):
         help_text="A whole number: 50 adds points, -50 takes them away, soonest expiring first.",
         error_messages={"invalid": "Write a whole number, such as 50 to add or -50 to take away."},
     )
-    reason = forms.ChoiceField(choices=[("", "–"), *AdjustmentReason.choices], required=False)
+    reason = forms.ChoiceField(
+        choices=[("", "Choose a reason"), *AdjustmentReason.choices],
+        error_messages={"required": "Choose why the points change."},
+        help_text="For staff and reports. The customer never sees it.",
+    )
+    last_day = forms.DateField(
+        label="Last day of added points",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        error_messages={"invalid": "Write the day as 2026-12-31."},
+    )
+    customer_note = forms.CharField(max_length=500, required=False, widget=forms.Textarea(attrs={"rows": 2}))
     internal_note = forms.CharField(
         max_length=1000,
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="Only staff read it.",
     )
-    customer_note = forms.CharField(
-        max_length=500,
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="The customer reads it in their points history.",
-    )
+
+    def __init__(self, *args: Any, usual_text: str, usual_end: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["customer_note"].help_text = f"The customer reads it. Left empty, they read “{usual_text}”."
+        self.fields["last_day"].help_text = f"Left empty, {usual_end}."
 
     def clean_points(self) -> int:
         points: int = self.cleaned_data["points"]
         if points == 0:
             raise forms.ValidationError("0 changes nothing. Write 50 to add points or -50 to take them away.")
         return points
+
+    def clean_last_day(self) -> date | None:
+        day: date | None = self.cleaned_data["last_day"]
+        if day is not None and day.year > moments.LATEST:
+            raise forms.ValidationError(f"Choose a day before the year {moments.LATEST + 1}, or leave it empty.")
+        return day
+
+    def wish(self) -> Wish:
+        """What was typed, as the domain takes it."""
+        day = self.cleaned_data["last_day"]
+        return Wish(
+            points=self.cleaned_data["points"],
+            reason=self.cleaned_data["reason"],
+            internal_note=self.cleaned_data["internal_note"],
+            description=self.cleaned_data["customer_note"],
+            expires_at=clock.midnight(day + timedelta(days=1), moments.current_zone()) if day else None,
+        )
+
+    @staticmethod
+    def known(row: AdjustmentRequest) -> dict[str, Any]:
+        """The fields of a request that is written anew."""
+        return {
+            "points": row.points,
+            "reason": row.reason,
+            "last_day": last_day_of(row.expires_at),
+            "customer_note": row.description,
+            "internal_note": row.internal_note,
+        }
+
+
+def last_day_of(expires_at: datetime | None) -> date | None:
+    """The last day in the current zone on which points that end then can be spent."""
+    if expires_at is None:
+        return None
+    return (expires_at - timedelta(microseconds=1)).astimezone(moments.current_zone()).date()
+
+
+class TransferForm(OnceForm):
+    """Points to move to another customer."""
+
+    points = forms.IntegerField(
+        label="Points to move",
+        min_value=1,
+        max_value=MOST_POINTS,
+        help_text="Those that expire soonest move first, and keep their last day.",
+    )
+    internal_note = forms.CharField(
+        max_length=1000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Only staff read it, with both customers.",
+    )
 
 
 class GrantForm(OnceForm):

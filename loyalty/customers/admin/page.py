@@ -16,7 +16,7 @@ from loyalty.common import actors
 from loyalty.common.adminkit import acts, desk, lists, show
 from loyalty.common.errors import DomainError
 from loyalty.customers import contacts, enrollment, profile
-from loyalty.customers.admin import adjusting, granting, panels
+from loyalty.customers.admin import adjusting, granting, panels, transferring
 from loyalty.customers.admin.filters import CustomerFilter
 from loyalty.customers.admin.forms import ADDRESS_FIELDS, AddressForm, CustomerForm
 from loyalty.customers.models import Customer, ShippingAddress
@@ -87,12 +87,22 @@ class CustomerAdmin(desk.DeskAdmin):
         view = self.admin_site.admin_view
         return [
             path("<int:pk>/adjust/", view(self.adjust_view), name="customers_customer_adjust"),
+            path(
+                "<int:pk>/adjust/<int:request_id>/",
+                view(self.adjust_view),
+                name="customers_customer_adjust_request",
+            ),
+            path("<int:pk>/transfer/", view(self.transfer_view), name="customers_customer_transfer"),
             path("<int:pk>/grant/", view(self.grant_view), name="customers_customer_grant"),
             *super().get_urls(),
         ]
 
-    def adjust_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return adjusting.view(request, model_admin=self, customer=self.seen_customer(request, pk))
+    def adjust_view(self, request: HttpRequest, pk: int, request_id: int | None = None) -> HttpResponse:
+        customer = self.seen_customer(request, pk)
+        return adjusting.view(request, model_admin=self, customer=customer, request_id=request_id)
+
+    def transfer_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return transferring.view(request, model_admin=self, customer=self.seen_customer(request, pk))
 
     def grant_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return granting.view(request, model_admin=self, customer=self.seen_customer(request, pk))

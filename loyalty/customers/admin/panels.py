@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -15,13 +15,17 @@ from loyalty.accounts.models import User
 from loyalty.common.actors import ActorKind
 from loyalty.common.adminkit import show
 from loyalty.common.causes import CauseType
-from loyalty.customers.admin import adjusting, granting
+from loyalty.customers.admin import granting, standing
 from loyalty.customers.models import Customer, CustomerState
+from loyalty.points import ledger
 from loyalty.points import queries as points_queries
 from loyalty.points.models import PointsTransaction, TransactionKind
 from rewards import queries as rewards_queries
 from rewards.models import RedeemedReward
 from rewards.queries import Status
+
+CANCEL_CREDIT, RETURN_POINTS = "points.cancel_credit", "points.reverse_transaction"
+CREDITS = (TransactionKind.EARNING, TransactionKind.ADJUSTMENT)
 
 PER_PAGE = 10
 TABS = ("points", "rewards", "failed")
@@ -59,6 +63,15 @@ class PointsRow:
     cause_url: str
     cause_label: str
     actor: str
+    act: "Offer | None"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What can be put right about a transaction, as a link."""
+
+    label: str
+    url: str
 
 
 @dataclass(frozen=True)
@@ -77,14 +90,13 @@ def page(request: HttpRequest, *, customer: Customer, now: datetime) -> dict[str
     attempts = rewards_queries.attempts().filter(customer=customer)
     return {
         "state": state_badge(customer),
-        "balance": points_queries.balance(customer_id=customer.pk, now=now),
         "expiring": points_queries.expiring(customer_id=customer.pk, now=now),
         "identities": customer.identities.select_related("connection").order_by("pk"),
-        "may_adjust": request.user.has_perm(adjusting.ADJUST),
         "may_grant": request.user.has_perm(granting.GRANT),
         "attempt_count": attempts.count(),
         "tab": tab,
         "zone": show.zone_name(),
+        **standing.of(request, customer=customer, now=now),
         **activity(request, customer=customer, tab=tab, attempts=attempts, now=now),
     }
 
@@ -95,7 +107,7 @@ def activity(
     """The rows of the chosen tab, one page of them."""
     if tab == "points":
         shown = one_page(request, points_queries.history(customer_id=customer.pk))
-        return {"shown": shown, "rows": points_rows(shown.object_list), "available": False}
+        return {"shown": shown, "rows": points_rows(request, shown.object_list), "available": False}
     available = tab == "rewards" and request.GET.get("available") == "1"
     mine = rewards_queries.visible().filter(customer=customer) if tab == "rewards" else attempts
     rows = rewards_queries.with_status(mine.select_related("code"), now).order_by("-redeemed_at", "-id")
@@ -108,13 +120,19 @@ def one_page(request: HttpRequest, rows: QuerySet) -> Page:
     return Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
 
 
-def points_rows(transactions: Iterable[PointsTransaction]) -> list[PointsRow]:
+def points_rows(request: HttpRequest, transactions: Iterable[PointsTransaction]) -> list[PointsRow]:
     transactions = list(transactions)
-    names, rewards = staff_names(transactions), reward_names(transactions)
-    return [points_row(transaction, names, rewards) for transaction in transactions]
+    names, rewards, undone = staff_names(transactions), reward_names(transactions), undone_points(transactions)
+    rights = {right for right in (CANCEL_CREDIT, RETURN_POINTS) if request.user.has_perm(right)}
+    return [
+        points_row(transaction, names, rewards, offer(transaction, rights, undone=undone.get(transaction.pk)))
+        for transaction in transactions
+    ]
 
 
-def points_row(transaction: PointsTransaction, names: dict[int, str], rewards: dict[int, str]) -> PointsRow:
+def points_row(
+    transaction: PointsTransaction, names: dict[int, str], rewards: dict[int, str], act: Offer | None
+) -> PointsRow:
     note = getattr(transaction, "note", None)
     return PointsRow(
         transaction=transaction,
@@ -126,7 +144,26 @@ def points_row(transaction: PointsTransaction, names: dict[int, str], rewards: d
         cause_url=cause_url(transaction),
         cause_label=cause_label(transaction, rewards),
         actor=actor_text(transaction, names),
+        act=act,
     )
+
+
+def undone_points(transactions: Iterable[PointsTransaction]) -> dict[int, int]:
+    """How many points of each transaction were undone already, in one query."""
+    rows = PointsTransaction.objects.filter(reverses__in=[row.pk for row in transactions])
+    sums = rows.order_by().values("reverses_id").annotate(points=Sum("points_change"))
+    return {row["reverses_id"]: abs(row["points"]) for row in sums}
+
+
+def offer(transaction: PointsTransaction, rights: set[str], *, undone: int | None) -> Offer | None:
+    """What this person may put right about it. The page behind it says what is left, or why it is refused."""
+    taken = -transaction.points_change
+    act = "admin:points_pointstransaction_act"
+    if taken > 0 and transaction.kind in ledger.REVERSIBLE and (undone or 0) < taken and RETURN_POINTS in rights:
+        return Offer("Return points", f"{reverse(act, args=(transaction.pk, 'return-points'))}?from=customer")
+    if taken < 0 and transaction.kind in CREDITS and undone is None and CANCEL_CREDIT in rights:
+        return Offer("Cancel this credit", f"{reverse(act, args=(transaction.pk, 'cancel-credit'))}?from=customer")
+    return None
 
 
 def cause_url(transaction: PointsTransaction) -> str:

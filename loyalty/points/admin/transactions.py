@@ -1,4 +1,4 @@
-"""The ledger, to look at: its rows are never changed, and a mistake is corrected on the customer page."""
+"""The ledger, to look at: its rows are never changed, and a mistake is corrected by a row of its own."""
 
 import django_filters
 from django import forms
@@ -11,9 +11,9 @@ from django.utils.safestring import SafeString
 from loyalty.common.adminkit import desk, lists, moments, show
 from loyalty.common.causes import CauseType
 from loyalty.customers import queries as customers_queries
-from loyalty.points import queries
-from loyalty.points.admin import imports
-from loyalty.points.models import PointsTransaction, TransactionKind
+from loyalty.points import ledger, queries
+from loyalty.points.admin import acts, imports, pages
+from loyalty.points.models import AdjustmentReason, AdjustmentRequest, PointsTransaction, TransactionKind
 
 KIND_TONES: dict[str, show.Tone] = {
     TransactionKind.EARNING: "good",
@@ -21,6 +21,9 @@ KIND_TONES: dict[str, show.Tone] = {
     TransactionKind.ADJUSTMENT: "warn",
     TransactionKind.EXPIRY: "quiet",
     TransactionKind.REVERSAL: "neutral",
+    TransactionKind.CLAWBACK: "bad",
+    TransactionKind.TRANSFER: "info",
+    TransactionKind.CANCELLATION: "bad",
 }
 # Named, not imported: the pages stand in layers above.
 PAGES_OF_CAUSES: dict[str, str] = {
@@ -49,7 +52,8 @@ class TransactionFilter(django_filters.FilterSet):
 
 
 @admin.register(PointsTransaction)
-class PointsTransactionAdmin(desk.ReadOnlyAdmin):
+class PointsTransactionAdmin(pages.PointsPage):
+    acts = (acts.ReturnPoints(), acts.CancelCredit())
     list_display = ("recorded", "customer_link", "kind_badge", "change", "sum_after", "description")
     list_display_links = ("recorded",)
     list_select_related = ("customer", "note")
@@ -69,8 +73,10 @@ class PointsTransactionAdmin(desk.ReadOnlyAdmin):
         "sum_after",
         "description",
         "internal_note",
+        "reason",
         "caused_by",
         "done_by",
+        "asked_by",
         "effective",
         "recorded",
         "reverses_link",
@@ -88,6 +94,21 @@ class PointsTransactionAdmin(desk.ReadOnlyAdmin):
         view = self.admin_site.admin_view(imports.view_of(self))
         return [path("import/", view, name="points_pointstransaction_import"), *super().get_urls()]
 
+    def menu_links(self, request: HttpRequest) -> list[desk.Tool]:
+        links = [
+            ("points.view_adjustmentrequest", "Adjustment requests", "admin:points_adjustmentrequest_changelist"),
+            ("points.view_pointsshortfall", "Owed points", "admin:points_pointsshortfall_changelist"),
+        ]
+        return [desk.Tool(label, reverse(name)) for right, label, name in links if request.user.has_perm(right)]
+
+    def offered(self, request: HttpRequest, pk: int) -> list[dict[str, str]]:
+        row = PointsTransaction.objects.get(pk=pk)
+        if row.points_change < 0:
+            return self.act_links(request, pk, only=("return-points",) if row.kind in ledger.REVERSIBLE else ())
+        cancelled = row.reversals.filter(kind=TransactionKind.CANCELLATION).exists()
+        credited = row.kind in {TransactionKind.EARNING, TransactionKind.ADJUSTMENT}
+        return self.act_links(request, pk, only=("cancel-credit",) if credited and not cancelled else ())
+
     @admin.display(description="Recorded")
     def recorded(self, row: PointsTransaction) -> SafeString:
         return show.instant(row.recorded_at)
@@ -98,7 +119,7 @@ class PointsTransactionAdmin(desk.ReadOnlyAdmin):
 
     @admin.display(description="Customer")
     def customer_link(self, row: PointsTransaction) -> SafeString:
-        return show.link(str(row.customer), reverse("admin:customers_customer_change", args=(row.customer_id,)))
+        return pages.customer_link(row.customer)
 
     @admin.display(description="Kind")
     def kind_badge(self, row: PointsTransaction) -> SafeString:
@@ -121,6 +142,20 @@ class PointsTransactionAdmin(desk.ReadOnlyAdmin):
         note = getattr(row, "note", None)
         return note.internal_note if note and note.internal_note else show.DASH
 
+    @admin.display(description="Reason")
+    def reason(self, row: PointsTransaction) -> SafeString:
+        adjustment = getattr(row, "adjustment", None)
+        return show.text(AdjustmentReason(adjustment.reason).label if adjustment and adjustment.reason else "")
+
+    @admin.display(description="Asked by")
+    def asked_by(self, row: PointsTransaction) -> SafeString:
+        """For an adjustment that a second person approved: who had asked for it."""
+        asked = AdjustmentRequest.objects.filter(adjustment__transaction=row).first()
+        if asked is None:
+            return show.dash()
+        author = pages.names([asked.requested_by]).get(asked.requested_by, f"staff {asked.requested_by}")
+        return show.link(author, reverse("admin:points_adjustmentrequest_change", args=(asked.pk,)))
+
     @admin.display(description="Caused by")
     def caused_by(self, row: PointsTransaction) -> str:
         words = f"{row.cause_type.replace('_', ' ')} {row.cause_id or ''}".strip()
@@ -131,7 +166,7 @@ class PointsTransactionAdmin(desk.ReadOnlyAdmin):
     def done_by(self, row: PointsTransaction) -> str:
         return f"{row.actor_kind.replace('_', ' ')} {row.actor_id or ''}".strip()
 
-    @admin.display(description="Returns the points of")
+    @admin.display(description="Undoes")
     def reverses_link(self, row: PointsTransaction) -> SafeString:
         if row.reverses_id is None:
             return show.dash()
