@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('points', '0004_clawbacks_transfers_requests_seals'),
+        ('points', '0005_requests_sent_once_and_permissions_to_undo'),
     ]
 
     operations = [
