@@ -35,6 +35,7 @@ class Run:
     """One run of a command: how long, how much memory at most, what it printed."""
 
     seconds: float
+    cpu_seconds: float  # its own; the server's come on top
     peak_mib: float
     code: int
     said: str
@@ -94,7 +95,7 @@ def verdict(
         machine(),
         f"rows after: {tables}",
         "",
-        f"adding, reading and checking included: {rate:,.0f} rows a second",
+        f"adding, reading and checking included: {rate:,.0f} rows a second, {whole.cpu_seconds:.0f} s of them computing",
         f"removing, reading and checking included: {ROWS / removed.seconds:,.0f} rows a second",
         f"baseline, ledger.credit alone, one transaction each: {single_rate:,.0f} a second ({SINGLE_CREDITS:,} credits)",
         f"ratio of adding: {ratio:.1f}",
@@ -164,7 +165,13 @@ def managed(url: str, *words: str) -> Run:
     said = process.stdout.read() if process.stdout else ""
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    return Run(seconds=time.monotonic() - began, peak_mib=used.ru_maxrss / 1024, code=process.returncode, said=said)
+    return Run(
+        seconds=time.monotonic() - began,
+        cpu_seconds=used.ru_utime + used.ru_stime,
+        peak_mib=used.ru_maxrss / 1024,
+        code=process.returncode,
+        said=said,
+    )
 
 
 def table_rows(url: str) -> dict[str, int]:

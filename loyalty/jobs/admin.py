@@ -298,7 +298,7 @@ def drawn(each: queries.Reported, *, job: Job, step: Step) -> dict[str, Any]:
     """A row as the table shows it: its cells and the last word on it."""
     outcome = each.outcomes.get(step)
     columns = queries.columns(job)
-    cells = [show.clipped(str(each.row.data.get(name, "")), wide=True) for name in columns]
+    cells = [show.clipped(str(each.row.data.get(name, ""))) for name in columns]
     badge = (
         show.badge(queries.verdict(step, Verdict(outcome.verdict)), tone=VERDICT_TONES[Verdict(outcome.verdict)])
         if outcome

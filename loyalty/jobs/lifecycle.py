@@ -4,13 +4,13 @@ check → (a person says so) → apply → (a person says so) → undo; any of t
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
-from loyalty.common import queue
+from loyalty.common import copying, queue
 from loyalty.common.actors import Actor
 from loyalty.common.errors import DomainError
 from loyalty.jobs.models import Job, JobState, Step
@@ -185,15 +185,13 @@ def _locked(job_id: int) -> Job:
 
 def _store(job_id: int, rows: Iterable[tuple[int, Mapping[str, Any]]], *, most_rows: int) -> int:
     """Stream the rows into the table; gives back how many."""
-    count = 0
-    with connection.cursor() as cursor:
-        raw: Any = cursor
-        with raw.copy("COPY jobs_jobrow (job_id, number, data) FROM STDIN") as copy:
-            for number, data in rows:
-                count += 1
-                if count > most_rows:
-                    raise TooManyRows(
-                        f"The file holds more than {most_rows:,} rows. Split it, and import the parts one by one."
-                    )
-                copy.write_row((job_id, number, json.dumps(data, ensure_ascii=False)))
-    return count
+
+    def kept() -> Iterator[tuple[int, int, str]]:
+        for place, (number, data) in enumerate(rows, start=1):
+            if place > most_rows:
+                raise TooManyRows(
+                    f"The file holds more than {most_rows:,} rows. Split it, and import the parts one by one."
+                )
+            yield job_id, number, json.dumps(data, ensure_ascii=False)
+
+    return copying.stream("jobs_jobrow", ("job_id", "number", "data"), kept())

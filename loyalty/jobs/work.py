@@ -14,10 +14,10 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from loyalty.common import queue
+from loyalty.common import copying, queue
 from loyalty.common.clock import Stopwatch
 from loyalty.jobs import lifecycle
-from loyalty.jobs.models import Job, JobOutcome, JobRow, JobState, Step, Verdict
+from loyalty.jobs.models import Job, JobRow, JobState, Step, Verdict
 
 MOST_STALLS = 5
 RING_AGAIN = timedelta(seconds=15)  # a sweep that has rung for a job leaves it alone for so long
@@ -138,19 +138,23 @@ def sweep(*, now: datetime, limit: int = 100) -> int:
 
 
 def _record(job: Job, outcomes: Sequence[Outcome]) -> None:
-    JobOutcome.objects.bulk_create(
-        JobOutcome(
-            job=job,
-            step=job.step,
-            number=outcome.number,
-            verdict=outcome.verdict,
-            code=outcome.code,
-            text=outcome.text[:400],
-            subject_id=outcome.subject_id,
-            amount=outcome.amount,
-            result_id=outcome.result_id,
-        )
-        for outcome in outcomes
+    copying.stream(
+        "jobs_joboutcome",
+        ("job_id", "step", "number", "verdict", "code", "text", "subject_id", "amount", "result_id"),
+        (
+            (
+                job.pk,
+                str(job.step),
+                outcome.number,
+                outcome.verdict.value,
+                outcome.code,
+                outcome.text[:400],
+                outcome.subject_id,
+                outcome.amount,
+                outcome.result_id,
+            )
+            for outcome in outcomes
+        ),
     )
     counts = job.tally.setdefault(job.step, {})
     for outcome in outcomes:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
+from loyalty.common import copying
 from loyalty.common.actors import SYSTEM, Actor
 from loyalty.common.causes import Cause, CauseType
 from loyalty.customers.models import Customer
@@ -35,16 +36,18 @@ class Credit:
 
 
 @transaction.atomic
-def credit_many(*, batch: Sequence[Credit], now: datetime) -> int:
+def credit_many(*, batch: Sequence[Credit], now: datetime, accounts: dict[int, PointsAccount] | None = None) -> int:
     """Make every credit whose key is new, in the given order; gives back how many were made.
 
     Locks all accounts concerned in id order until the caller's transaction ends, so keep the batch to some thousands.
+    `accounts` are those that the caller has locked by `lock` in the same transaction, when it has.
     A lot whose end has passed already expires in the same call. All or nothing: raises UnknownCustomer, InvalidPoints
     (also when a customer would hold more than fits), IdempotencyConflict.
     """
     for credit in batch:
         require_points(credit.points)
-    accounts = lock({credit.customer_id for credit in batch}, now=now)
+    if accounts is None:
+        accounts = lock({credit.customer_id for credit in batch}, now=now)
     fresh = _not_made_before(batch)
     for customer_id, kind in sorted({(credit.customer_id, credit.kind) for credit in fresh}):
         activity.note(account=accounts[customer_id], kind=kind)
@@ -67,9 +70,9 @@ class _Rows:
     expired_for: set[int] = field(default_factory=set)  # customers with a lot that expired in this call
 
     def insert(self) -> None:
-        PointsTransaction.objects.bulk_create(self.transactions)
-        PointsLot.objects.bulk_create(self.lots)
-        PointsAllocation.objects.bulk_create(self.allocations)
+        copying.insert(self.transactions)
+        copying.insert(self.lots)
+        copying.insert(self.allocations)
 
 
 def lock(customer_ids: set[int], *, now: datetime) -> dict[int, PointsAccount]:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
+from loyalty.common import copying
 from loyalty.common.actors import Actor
 from loyalty.common.causes import Cause
 from loyalty.points import activity, allocation, bulk, ledger
@@ -33,15 +34,16 @@ class Debit:
 
 
 @transaction.atomic
-def debit_many(*, batch: Sequence[Debit], now: datetime) -> int:
+def debit_many(*, batch: Sequence[Debit], now: datetime, accounts: dict[int, PointsAccount] | None = None) -> int:
     """Make every debit whose key is new, in the given order; gives back how many were made.
 
-    Locks all accounts concerned in id order until the caller's transaction ends. All or nothing: raises UnknownCustomer,
-    InvalidPoints, IdempotencyConflict, and InsufficientPoints for the first customer who has too few.
+    Locks all accounts concerned in id order until the caller's transaction ends, unless the caller has locked them by
+    `bulk.lock` in it and gives them as `accounts`. All or nothing: raises UnknownCustomer, InvalidPoints, IdempotencyConflict, and InsufficientPoints for the first customer who has too few.
     """
     for debit in batch:
         require_points(debit.points)
-    accounts = bulk.lock({debit.customer_id for debit in batch}, now=now)
+    if accounts is None:
+        accounts = bulk.lock({debit.customer_id for debit in batch}, now=now)
     fresh = _not_made_before(batch)
     made = len(fresh)
     fresh = _one_by_one(fresh, accounts, now=now)
@@ -55,8 +57,8 @@ def debit_many(*, batch: Sequence[Debit], now: datetime) -> int:
             PointsAllocation(transaction_id=pk, lot_id=charge.lot_id, points=charge.points)
             for charge in _charge(account, lots[debit.customer_id], points=debit.points)
         ]
-    PointsTransaction.objects.bulk_create(entries)
-    PointsAllocation.objects.bulk_create(allocations)
+    copying.insert(entries)
+    copying.insert(allocations)
     _charge_lots(allocations)
     for customer_id, kind in sorted({(debit.customer_id, debit.kind) for debit in fresh}):
         activity.note(account=accounts[customer_id], kind=kind)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from loyalty.common import copying
 from loyalty.common.actors import Actor, ActorKind
 from loyalty.common.causes import Cause, CauseType
 from loyalty.common.errors import DomainError
@@ -16,7 +17,7 @@ from loyalty.jobs.models import Job, JobOutcome, JobRow, Step, Verdict
 from loyalty.points import bulk, bulk_debits, credit_cancellation, import_checks, ledger
 from loyalty.points.import_checks import Figures, refused
 from loyalty.points.import_rows import BadRow, Mode, Wanted
-from loyalty.points.models import PointsTransaction, PointsTransactionNote, TransactionKind
+from loyalty.points.models import PointsAccount, PointsTransaction, PointsTransactionNote, TransactionKind
 
 
 class Apply:
@@ -35,7 +36,7 @@ class Apply:
             total={pk: account.total for pk, account in accounts.items()},
         )
         outcomes = [self._decide(row.number, wanted, checked[row.number], states, figures, mode=mode) for row in rows]
-        made = _write(job, outcomes, wanted, now=now)
+        made = _write(job, outcomes, wanted, accounts, now=now)
         return [_with_result(outcome, made) for outcome in outcomes]
 
     def _decide(
@@ -73,7 +74,14 @@ def key(*, job_id: int, number: int) -> str:
     return f"job:{job_id}:{number}"
 
 
-def _write(job: Job, outcomes: Sequence[work.Outcome], wanted: dict[int, Wanted], *, now: datetime) -> dict[int, int]:
+def _write(
+    job: Job,
+    outcomes: Sequence[work.Outcome],
+    wanted: dict[int, Wanted],
+    accounts: dict[int, PointsAccount],
+    *,
+    now: datetime,
+) -> dict[int, int]:
     """Write the transactions of a batch with their notes and events; gives back their ids by row."""
     actor, cause = Actor(ActorKind(job.actor_kind), job.actor_id), Cause(CauseType.IMPORT, job.pk)
     changes = {
@@ -90,32 +98,36 @@ def _write(job: Job, outcomes: Sequence[work.Outcome], wanted: dict[int, Wanted]
         for name, each in changes.items()
         if (each.amount or 0) < 0
     ]
-    bulk.credit_many(batch=credits_due, now=now)
-    bulk_debits.debit_many(batch=debits_due, now=now)
+    bulk.credit_many(batch=credits_due, now=now, accounts=accounts)
+    bulk_debits.debit_many(batch=debits_due, now=now, accounts=accounts)
     made: dict[str, int] = dict(
         PointsTransaction.objects.filter(idempotency_key__in=list(changes)).values_list("idempotency_key", "pk")  # type: ignore[arg-type]
     )
-    PointsTransactionNote.objects.bulk_create(
-        PointsTransactionNote(
-            transaction_id=made[name],
-            internal_note=wanted[each.number].internal_note,
-            description=wanted[each.number].customer_note,
-        )
-        for name, each in changes.items()
-        if wanted[each.number].internal_note or wanted[each.number].customer_note
+    copying.insert(
+        [
+            PointsTransactionNote(
+                transaction_id=made[name],
+                internal_note=wanted[each.number].internal_note,
+                description=wanted[each.number].customer_note,
+            )
+            for name, each in changes.items()
+            if wanted[each.number].internal_note or wanted[each.number].customer_note
+        ]
     )
-    Event.objects.bulk_create(
-        Event(
-            kind="points.adjusted",
-            occurred_at=now,
-            actor_kind=actor.kind,
-            actor_id=actor.id,
-            subject_type="points_transaction",
-            subject_id=made[name],
-            customer_id=each.subject_id,
-            data={"points": each.amount, "job_id": job.pk},
-        )
-        for name, each in changes.items()
+    copying.insert(
+        [
+            Event(
+                kind="points.adjusted",
+                occurred_at=now,
+                actor_kind=actor.kind,
+                actor_id=actor.id,
+                subject_type="points_transaction",
+                subject_id=made[name],
+                customer_id=each.subject_id,
+                data={"points": each.amount, "job_id": job.pk},
+            )
+            for name, each in changes.items()
+        ]
     )
     return {each.number: made[name] for name, each in changes.items()}
 

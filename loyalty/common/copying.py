@@ -1,0 +1,43 @@
+"""Insert many rows by COPY: several times faster than building one INSERT of them, and in constant memory."""
+
+import json
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from operator import attrgetter
+from typing import Any
+
+from django.db import connection, models
+
+
+def stream(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+    """Insert rows in the given order, in the caller's transaction; gives back how many. Names are ours, never typed in."""
+    count = 0
+    names = ", ".join(connection.ops.quote_name(name) for name in columns)
+    with connection.cursor() as cursor:
+        raw: Any = cursor
+        with raw.copy(f"COPY {connection.ops.quote_name(table)} ({names}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+                count += 1
+    return count
+
+
+def insert(objects: Sequence[models.Model]) -> int:
+    """Insert unsaved rows of one model, as `bulk_create` would, but for their ids, which stay unknown unless given."""
+    if not objects:
+        return 0
+    meta = objects[0]._meta  # noqa: SLF001 (the documented way to a model's columns)
+    fields = [field for field in meta.concrete_fields if not field.generated]
+    if objects[0].pk is None:
+        fields.remove(meta.pk)
+    values_of = attrgetter(*(field.attname for field in fields))
+    jsons = [place for place, field in enumerate(fields) if isinstance(field, models.JSONField)]
+    columns = [str(field.column) for field in fields]
+    return stream(meta.db_table, columns, (_plain(values_of(each), jsons) for each in objects))
+
+
+def _plain(values: Sequence[Any], jsons: Sequence[int]) -> list[Any]:
+    plain = [value.value if isinstance(value, Enum) else value for value in values]
+    for place in jsons:
+        plain[place] = json.dumps(plain[place], ensure_ascii=False)
+    return plain
