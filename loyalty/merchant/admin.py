@@ -50,7 +50,7 @@ class ProgrammeForm(forms.ModelForm):
             "shortfall_policy": "What the customer has spent already",
             "shortfall_blocks": "Count it against the balance",
             "transfers_allowed": "Staff may move points between customers",
-            "adjustment_text": "What customers read of it",
+            "adjustment_text": "Text of an adjustment",
         }
         help_texts = {
             "points_per_unit": "1 means 1 point for every whole dollar, euro or zloty.",
@@ -60,7 +60,7 @@ class ProgrammeForm(forms.ModelForm):
             "shortfall_blocks": "The balance is shown less what is owed, below zero if need be, and nothing can be "
             "redeemed until nothing is owed.",
             "transfers_allowed": "Points that move keep their last day. Each role needs its permission as well.",
-            "adjustment_text": "Where staff write no note for the customer. Empty: “Points adjusted”.",
+            "adjustment_text": "Customers read it where staff write them no note. Empty: “Points adjusted”.",
         }
         widgets = {"shortfall_policy": forms.RadioSelect, "return_policy": forms.RadioSelect}
 
@@ -68,6 +68,10 @@ class ProgrammeForm(forms.ModelForm):
 @admin.register(Programme)
 class ProgrammeAdmin(desk.DeskAdmin):
     form = ProgrammeForm
+
+    class Media:
+        css = {"all": ("desk/programme.css",)}
+
     fieldsets = (
         (None, {"fields": ("name", "support_email", "language", "time_zone", "currency")}),
         ("What points are called", {"fields": ("points_label_one", "points_label_other")}),

@@ -36,7 +36,7 @@ class AboveCeiling(DomainError):
 
     def __init__(self, *, points: int, ceiling: int) -> None:
         super().__init__(
-            f"{abs(points):,} points are above the {ceiling:,} this person may adjust at once: somebody with a higher "
+            f"{effects.count(abs(points))} are above the {effects.number(ceiling)} this person may adjust at once: somebody with a higher "
             "ceiling has to approve it."
         )
 
@@ -228,7 +228,7 @@ def _effects(
     lines: tuple[LotLine, ...], *, points: int, balance: int, account: PointsAccount | None
 ) -> tuple[str, ...]:
     zone = merchant.programme().zone
-    found = [f"Active points go from {balance:,} to {balance + points:,}."]
+    found = [f"Active points go from {effects.number(balance)} to {effects.number(balance + points)}."]
     found += effects.taken(lines, zone=zone) if points < 0 else [effects.opened(lines[0], zone=zone)]
     if account is not None and account.has_idle_lots:
         found.append("It counts as activity: points that expire after days without any live on from today.")

@@ -62,14 +62,16 @@ def plan_cancellation(*, transaction_id: int, now: datetime) -> CorrectionPlan:
     if not left:
         return _refused(
             credit_cancellation.CreditNotCancellable(
-                f"Nothing is left of these {effects.count(found.credited)}: {gone:,} are spent or expired, "
-                f"{found.held:,} are held. An adjustment can take other points instead."
+                f"Nothing is left of these {effects.count(found.credited)}: {effects.number(gone)} are spent or expired, "
+                f"{effects.number(found.held)} are held. An adjustment can take other points instead."
             ),
             transaction_id,
         )
     sentences = effects.taken(lines, zone=merchant.programme().zone)
     if gone:
-        sentences.append(f"{effects.count(gone)} of {found.credited:,} are spent or expired already: they stay gone.")
+        sentences.append(
+            f"{effects.count(gone)} of {effects.number(found.credited)} are spent or expired already: they stay gone."
+        )
     if found.held:
         sentences.append(f"{effects.count(found.held)} are held at the moment and are not taken.")
     return _plan(left, sentences, facts=[transaction_id, gone, found.held, [line.facts for line in lines]])
@@ -161,8 +163,8 @@ def plan_transfer(*, sender_id: int, receiver_id: int, points: int, now: datetim
     sender = queries.balance(customer_id=sender_id, now=at).balance
     receiver = queries.balance(customer_id=receiver_id, now=_settled(receiver_id, now)).balance
     sentences = [
-        f"The sender's active points go from {sender:,} to {sender - points:,}.",
-        f"The receiver's go from {receiver:,} to {receiver + points:,}. Each part keeps its last day:",
+        f"The sender's active points go from {effects.number(sender)} to {effects.number(sender - points)}.",
+        f"The receiver's go from {effects.number(receiver)} to {effects.number(receiver + points)}. Each part keeps its last day:",
         *effects.taken(lines, zone=merchant.programme().zone),
     ]
     facts = [sender_id, receiver_id, points, sender, receiver, [line.facts for line in lines]]
@@ -213,9 +215,9 @@ def plan_collection(*, customer_id: int, now: datetime) -> CorrectionPlan:
     lines = effects.paying(customer_id=customer_id, points=points, at=at)
     rest = balance.owed - points
     sentences = [
-        f"{effects.count(points)} of the {balance.owed:,} owed are taken, from the oldest refund on.",
+        f"{effects.count(points)} of the {effects.number(balance.owed)} owed are taken, from the oldest refund on.",
         f"{effects.count(rest)} are still owed." if rest else "Nothing is owed any more.",
-        f"Active points go from {balance.balance:,} to {balance.balance - points:,}.",
+        f"Active points go from {effects.number(balance.balance)} to {effects.number(balance.balance - points)}.",
         *effects.taken(lines, zone=merchant.programme().zone),
     ]
     return _plan(points, sentences, facts=[customer_id, balance.owed, balance.balance, [line.facts for line in lines]])

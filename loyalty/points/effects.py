@@ -59,7 +59,7 @@ def taken(lines: Iterable[LotLine], *, zone: ZoneInfo) -> list[str]:
     """One sentence a lot: what goes, and what stays."""
     found = []
     for line in lines:
-        rest = f"{line.left:,} stay in it" if line.left else "nothing stays in it"
+        rest = f"{number(line.left)} stay in it" if line.left else "nothing stays in it"
         found.append(f"{count(line.points)} from lot {line.lot_id} ({life(line, zone=zone)}): {rest}.")
     return found
 
@@ -98,4 +98,9 @@ def day(expires_at: datetime, *, zone: ZoneInfo) -> str:
 
 
 def count(points: int) -> str:
-    return f"{points:,} point{'' if points == 1 else 's'}"
+    return f"{number(points)} point{'' if points == 1 else 's'}"
+
+
+def number(points: int) -> str:
+    """As every page writes it: with thin spaces between thousands."""
+    return f"{points:,}".replace(",", "\u202f")

@@ -1,6 +1,7 @@
 """The customer page in a real browser, under the policy that allows no inline script or style."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import Group
@@ -10,6 +11,9 @@ from playwright.sync_api import Page, expect
 
 from loyalty.accounts import roles
 from loyalty.common import actors
+from loyalty.merchant.models import Programme
+from loyalty.points import adjustments, clawback, holds, requests
+from loyalty.points.models import PointsShortfall
 from rewards import granting
 from tests.factories.catalogue import GiftFactory
 from tests.factories.people import ConnectionFactory, CustomerFactory, ShippingAddressFactory, StaffFactory
@@ -68,12 +72,45 @@ def open_as_manager(live_server, new_page: Callable[..., Page]) -> Callable[...,
     return opened
 
 
+def points_pages(customer) -> list[str]:
+    """The pages behind the points card, with something on each of them."""
+    now = timezone.now()
+    credit = give(customer, 100, now=now)
+    debit = adjustments.adjust(customer_id=customer.pk, points=-1600, actor=actors.SYSTEM, now=now).transaction
+    clawback.claw_back(earning_id=credit.pk, refunded=Decimal(1), total=Decimal(1), actor=actors.SYSTEM, now=now)
+    give(customer, 30, now=now)
+    holds.create(customer_id=customer.pk, points=10, actor=actors.api_key(1), now=now, description="Till 2, " * 20)
+    Programme.objects.update_or_create(pk=1, defaults={"transfers_allowed": True, "shortfall_blocks": True})
+    owed = PointsShortfall.objects.get()
+    asked = requests.ask(customer_id=customer.pk, wish=requests.Wish(points=5000), user_id=StaffFactory().pk, now=now)
+    move = f"/admin/customers/customer/{customer.pk}/transfer/"
+    return [
+        f"/admin/customers/customer/{customer.pk}/change/",
+        move,
+        f"{move}?q=example",
+        f"{move}?to={CustomerFactory().pk}",
+        "/admin/points/adjustmentrequest/",
+        f"/admin/points/adjustmentrequest/{asked.pk}/change/",
+        f"/admin/points/adjustmentrequest/{asked.pk}/act/approve/",
+        "/admin/points/pointsshortfall/",
+        f"/admin/points/pointsshortfall/{owed.pk}/change/",
+        f"/admin/points/pointsshortfall/{owed.pk}/act/collect/",
+        f"/admin/points/pointsshortfall/{owed.pk}/act/waive/",
+        f"/admin/points/pointstransaction/{debit.pk}/change/",
+        f"/admin/points/pointstransaction/{debit.pk}/act/return-points/",
+        f"/admin/points/pointstransaction/{credit.pk}/act/cancel-credit/",
+        "/admin/points/adjustmentceiling/",
+        "/admin/points/adjustmentceiling/add/",
+    ]
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
 def test_every_page_fits_and_breaks_no_policy(open_as_manager, anna, width, scheme):
     page = open_as_manager(width=width, color_scheme=scheme)
     customer = f"/admin/customers/customer/{anna.pk}/change/"
     shop = f"/admin/platforms/storeconnection/{ConnectionFactory().pk}/change/"
     more = [customer, f"{customer}?tab=rewards", f"{customer}?tab=failed", customer.replace("change", "adjust"), shop]
+    more += points_pages(anna)
 
     for path in [*OWN_PAGES, *more]:
         answer = page.goto(path)
@@ -90,8 +127,9 @@ def test_adjusts_and_turns_the_pages(open_as_manager, anna, width):
 
     page.get_by_role("link", name="Adjust balance").click()
     page.get_by_label("Points adjustment").fill("-250")
+    page.get_by_label("Reason").select_option("correction")
     page.get_by_role("button", name="Preview").click()
-    expect(main).to_contain_text("would go from")
+    expect(main).to_contain_text("Active points go from 1\u202f500 to 1\u202f250.")
     page.get_by_label("Internal note").fill("Ticket 4412")
     page.get_by_role("button", name="Adjust points").dblclick()
     expect(main).to_contain_text("Ticket 4412")

@@ -292,7 +292,7 @@ class TestAskingForASecondPerson:
 
         row = AdjustmentRequest.objects.get()
         assert (row.points, row.description, row.reason) == (5000, "Sorry!", "goodwill")
-        assert "+5,000 points for Anna Nowak wait for a second person" in text_of(answer)
+        assert "+5000 points for Anna Nowak wait for a second person" in text_of(answer)
         assert "Waiting for a second person +5000 points" in text_of(answer)
         assert not anna.points_transactions.exists()
 
@@ -345,7 +345,7 @@ class TestAskingForASecondPerson:
         assert "Change Withdraw" in text_of(support.get(page))
         assert "Approve Reject" in text_of(manager.get(page))
         preview = manager.get(act)
-        assert "Active points go from 0 to 5,000." in text_of(preview)
+        assert "Active points go from 0 to 5000." in text_of(preview)
         token = preview.context["rows"][0][2].token
         answer = manager.post(act, {"confirmed": "yes", "shown": "", f"token_{row.pk}": token}, follow=True)
 

@@ -303,7 +303,7 @@ class TestCeiling:
         beyond = points + (1 if points > 0 else -1)
 
         adjust(customer, points, actor=actor)
-        with pytest.raises(AboveCeiling, match="1,001 points are above the 1,000"):
+        with pytest.raises(AboveCeiling, match="1\u202f001 points are above the 1\u202f000"):
             adjust(customer, beyond, actor=actor)
 
         assert balance(customer) == 5000 + points

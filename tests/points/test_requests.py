@@ -148,7 +148,7 @@ class TestApproving:
         assert (row.state, row.adjustment, balance(customer)) == ("waiting", None, 1000)
 
     def test_looks_at_the_ceiling_of_the_second_person(self, customer, request_):
-        with pytest.raises(AboveCeiling, match="5,000 points are above the 1,000"):
+        with pytest.raises(AboveCeiling, match="5\u202f000 points are above the 1\u202f000"):
             approve(request_, person("support"))
 
         assert balance(customer) == 0
@@ -161,7 +161,7 @@ class TestApproving:
 
     def test_does_what_was_shown_or_nothing(self, customer, request_, author, manager):
         shown = requests.plan(request_id=request_.pk, now=NOW)
-        assert shown.adjustment.effects[0] == "Active points go from 0 to 5,000."
+        assert shown.adjustment.effects[0] == "Active points go from 0 to 5\u202f000."
         requests.change(request_id=request_.pk, wish=Wish(points=9000), user_id=author.pk, now=NOW)
 
         with pytest.raises(PlanOutdated):

@@ -113,7 +113,7 @@ def done(
     wish, user_id, now = form.wish(), user_of(request), timezone.now()
     if act == CHANGE and asked is not None:
         requests.change(request_id=asked.pk, wish=wish, user_id=user_id, now=now)
-        return f"The request for {customer} was changed: {wish.points:+,} points wait for a second person."
+        return f"The request for {customer} was changed: {signed(wish.points)} points wait for a second person."
     if act == ASK:
         requests.ask(
             customer_id=customer.pk,
@@ -122,7 +122,7 @@ def done(
             now=now,
             idempotency_key=form.idempotency_key(user_id),
         )
-        return f"{wish.points:+,} points for {customer} wait for a second person. Nothing has changed yet."
+        return f"{signed(wish.points)} points for {customer} wait for a second person. Nothing has changed yet."
     adjustment = adjustments.adjust(
         customer_id=customer.pk,
         points=wish.points,
@@ -136,7 +136,7 @@ def done(
         idempotency_key=form.idempotency_key(user_id),
     )
     after = points_queries.balance(customer_id=customer.pk, now=timezone.now()).balance
-    return f"Points adjusted by {adjustment.points:+d}. {customer} has {show.points_text(after)} active points."
+    return f"Points adjusted by {signed(adjustment.points)}. {customer} has {show.points_text(after)} active points."
 
 
 def own_request(request: HttpRequest, *, customer: Customer, request_id: int) -> AdjustmentRequest:
@@ -163,6 +163,10 @@ def usual_end() -> str:
             return f"they expire after {programme.expiry_days} days without activity, as earned points do"
         case _:
             return "they never expire, as earned points do"
+
+
+def signed(points: int) -> str:
+    return f"{'+' if points > 0 else '−'}{show.points_text(abs(points))}"
 
 
 def user_of(request: HttpRequest) -> int:

@@ -8,7 +8,7 @@ from django import forms
 
 from loyalty.common.actors import Actor
 from loyalty.common.adminkit import acts, show
-from loyalty.points import corrections, requests
+from loyalty.points import adjustments, corrections, requests
 from loyalty.points.corrections import CorrectionPlan
 from loyalty.points.errors import MOST_POINTS
 from loyalty.points.models import AdjustmentRequest, PointsShortfall, PointsTransaction
@@ -167,9 +167,10 @@ class Approve(acts.Act):
 
     def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
         plan = requests.plan(request_id=pk, now=now)
+        words = AdjustmentRequest.objects.values_list("description", flat=True).get(pk=pk)
         return acts.Preview(
             title=request_title(pk),
-            effects=plan.adjustment.effects,
+            effects=[*plan.adjustment.effects, f"The customer reads “{words or adjustments.customer_text()}”."],
             refusal=plan.refusal,
             token=plan.fingerprint,
         )

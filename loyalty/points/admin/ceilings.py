@@ -35,7 +35,7 @@ class AdjustmentCeilingAdmin(desk.DeskAdmin):
     actions = None
     list_intro = (
         "How many points somebody may adjust at once without a second person. Whoever has several roles may use the "
-        "highest; a role that stands not here has no ceiling."
+        "highest; a role that is not listed has no ceiling."
     )
     list_empty = "No role has a ceiling: everybody who may adjust points may adjust any number of them."
 

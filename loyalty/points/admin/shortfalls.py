@@ -46,7 +46,6 @@ class PointsShortfallAdmin(pages.PointsPage):
     ordering = ("-id",)
     filterset_class = ShortfallFilter
     chips = (lists.Chip("State", "state"),)
-    list_noun = "owed points"
     list_intro = (
         "A refund takes back what its order earned. Where the customer had spent it already, the rest stands here until "
         "it is collected or waived."

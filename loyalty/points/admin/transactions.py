@@ -97,7 +97,7 @@ class PointsTransactionAdmin(pages.PointsPage):
     def menu_links(self, request: HttpRequest) -> list[desk.Tool]:
         links = [
             ("points.view_adjustmentrequest", "Adjustment requests", "admin:points_adjustmentrequest_changelist"),
-            ("points.view_pointsshortfall", "Owed points", "admin:points_pointsshortfall_changelist"),
+            ("points.view_pointsshortfall", "Shortfalls", "admin:points_pointsshortfall_changelist"),
         ]
         return [desk.Tool(label, reverse(name)) for right, label, name in links if request.user.has_perm(right)]
 
