@@ -1,6 +1,7 @@
 """Credit what customers earn, with the programme's waiting time and expiry for new lots."""
 
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
@@ -67,16 +68,22 @@ def new_lot(*, programme: Programme, points: int, earned_at: datetime) -> NewLot
 
 
 def lot_expiry(*, programme: Programme, available_at: datetime) -> datetime | None:
-    """When points that become available at that instant expire: at the end of a day in the programme's zone.
+    """When points that become available at that instant expire, as the programme says now. As `end_by`."""
+    mode = ExpiryMode(programme.expiry_mode)
+    return end_by(mode=mode, days=programme.expiry_days, zone=programme.zone, available_at=available_at)
+
+
+def end_by(*, mode: ExpiryMode, days: int, zone: ZoneInfo, available_at: datetime) -> datetime | None:
+    """When such points expire in that mode: at the end of a day in the zone.
 
     None for those that never do, and for those whose end moves with the customer's activity.
     """
-    match programme.expiry_mode:
+    match mode:
         case ExpiryMode.DAYS:
-            return clock.end_of_day(available_at, programme.expiry_days, programme.zone)
+            return clock.end_of_day(available_at, days, zone)
         case ExpiryMode.MONTH_END:
-            return clock.end_of_month(available_at, programme.zone)
+            return clock.end_of_month(available_at, zone)
         case ExpiryMode.YEAR_END:
-            return clock.end_of_year(available_at, programme.zone)
+            return clock.end_of_year(available_at, zone)
         case _:
             return None

@@ -12,7 +12,7 @@ from loyalty.common.adminkit import desk, lists, moments, show
 from loyalty.common.causes import CauseType
 from loyalty.customers import queries as customers_queries
 from loyalty.points import ledger, queries
-from loyalty.points.admin import acts, imports, pages
+from loyalty.points.admin import acts, imports, pages, policy
 from loyalty.points.models import AdjustmentReason, AdjustmentRequest, PointsTransaction, TransactionKind
 
 KIND_TONES: dict[str, show.Tone] = {
@@ -92,14 +92,16 @@ class PointsTransactionAdmin(pages.PointsPage):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(imports.view_of(self))
-        return [path("import/", view, name="points_pointstransaction_import"), *super().get_urls()]
+        own = [path("import/", view, name="points_pointstransaction_import"), policy.url(self)]
+        return [*own, *super().get_urls()]
 
     def menu_links(self, request: HttpRequest) -> list[desk.Tool]:
         links = [
             ("points.view_adjustmentrequest", "Adjustment requests", "admin:points_adjustmentrequest_changelist"),
             ("points.view_pointsshortfall", "Shortfalls", "admin:points_pointsshortfall_changelist"),
         ]
-        return [desk.Tool(label, reverse(name)) for right, label, name in links if request.user.has_perm(right)]
+        own = [desk.Tool(label, reverse(name)) for right, label, name in links if request.user.has_perm(right)]
+        return [*own, *policy.menu_links(request)]
 
     def offered(self, request: HttpRequest, pk: int) -> list[dict[str, str]]:
         row = PointsTransaction.objects.get(pk=pk)

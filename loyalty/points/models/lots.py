@@ -61,7 +61,6 @@ class PointsLot(models.Model):
                     "origin",
                     "points",
                     "available_at",
-                    "idle_days",
                     "created_at",
                 ],
             ),
@@ -69,12 +68,15 @@ class PointsLot(models.Model):
                 name="lot_end_explained",
                 operation=pgtrigger.Update,
                 when=pgtrigger.Before,
-                condition=pgtrigger.Q(old__expires_at__df=pgtrigger.F("new__expires_at"), old__idle_days__isnull=True),
+                condition=pgtrigger.Q(old__idle_days__df=pgtrigger.F("new__idle_days"))
+                | pgtrigger.Q(old__expires_at__df=pgtrigger.F("new__expires_at"), old__idle_days__isnull=True),
                 func="""
                     IF NOT EXISTS (
                         SELECT 1 FROM points_pointslotchange c
                         WHERE c.lot_id = OLD.id AND c.expires_before IS NOT DISTINCT FROM OLD.expires_at
                           AND c.expires_after IS NOT DISTINCT FROM NEW.expires_at
+                          AND c.idle_days_before IS NOT DISTINCT FROM OLD.idle_days
+                          AND c.idle_days_after IS NOT DISTINCT FROM NEW.idle_days
                     ) THEN
                         RAISE EXCEPTION 'The end of lot % moves only with a row that says why.', OLD.id;
                     END IF;
@@ -88,11 +90,16 @@ class PointsLot(models.Model):
 
 
 class PointsLotChange(models.Model):
-    """Staff applied a changed expiry policy to a lot that existed: its end before and after. Insert-only."""
+    """Staff applied a changed expiry policy to a lot that existed: its end before and after. Insert-only.
+
+    Of a lot that follows, or followed, the customer's activity also the days of it.
+    """
 
     lot = models.ForeignKey(PointsLot, on_delete=models.PROTECT, related_name="changes")
     expires_before = models.DateTimeField(null=True)
     expires_after = models.DateTimeField(null=True)
+    idle_days_before = models.PositiveIntegerField(null=True)
+    idle_days_after = models.PositiveIntegerField(null=True)
     actor_kind = models.CharField(max_length=20)
     actor_id = models.BigIntegerField(null=True)
     created_at = models.DateTimeField()
