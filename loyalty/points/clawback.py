@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Sum
@@ -27,6 +28,8 @@ from loyalty.points.models import (
     PointsTransaction,
     TransactionKind,
 )
+
+MOST_MONEY = 10**12  # what the rows hold
 
 
 class NotClawable(DomainError):
@@ -60,8 +63,7 @@ def plan(*, earning_id: int, refunded: Decimal, total: Decimal, now: datetime) -
     Reads only; `claw_back` makes the same plan under the lock. Raises NotClawable, InvalidRefund.
     """
     earning = _earning(earning_id)
-    if not Decimal(0) < refunded <= total:
-        raise InvalidRefund(f"Refunded {refunded} of {total}: write more than nothing and at most the whole order.")
+    _require_share(refunded, total)
     due = min(int(earning.points_change * refunded / total), earning.points_change - _gone_unspent(earning))
     before = _due_before(earning)
     charges = _charges(earning, points=max(due - before, 0), now=now)
@@ -120,6 +122,14 @@ def claw_back(
         short=current.short,
     )
     return PointsClawback.objects.get(pk=row.pk)
+
+
+def _require_share(refunded: Any, total: Any) -> None:
+    for amount in (refunded, total):
+        if not isinstance(amount, Decimal) or not amount.is_finite() or amount >= MOST_MONEY:
+            raise InvalidRefund(f"{amount!r} is not an amount of money below {MOST_MONEY:,}.")
+    if not 0 < refunded <= total:
+        raise InvalidRefund(f"Refunded {refunded} of {total}: write more than nothing and at most the whole order.")
 
 
 def _keep_shortfall(row: PointsClawback, *, actor: Actor, now: datetime) -> None:
