@@ -19,7 +19,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint e2e-shop bench-import bench-points screenshots lock venv venv-demo python bench-import-points
+.PHONY: help demo demo-reset test lint e2e-shop bench-import bench-points screenshots lock venv venv-demo python bench-import-points prove-races
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ e2e-shop: venv ## install a real shop (Vendure) from npm into e2e/vendure and ru
 	@command -v npm >/dev/null || { echo "npm was not found. The real shop needs Node 20 or newer; install it and try again."; exit 1; }
 	cd e2e/vendure && npm ci --ignore-scripts --no-audit --no-fund
 	$(SERVED) $(BIN)/pytest -m shop $(ARGS)
+
+prove-races: venv ## race every act against every other in a scratch database (ARGS="--workers 64")
+	$(SERVED) $(BIN)/python manage.py prove_races $(ARGS)
 
 bench-import: venv ## import the purchase history in FILE=..., and print how long it took
 	$(SERVED) $(BIN)/python benchmarks/bench_import.py $(FILE)
