@@ -1,0 +1,262 @@
+"""Positive controls: for each lock, the break it prevents, which does happen when the lock is taken away.
+
+Two writers decide on the same state: they meet after both have looked and before either has written, or one passes
+while the other is between looking and writing. With the lock, the same acts leave everything right: each test shows
+that first.
+"""
+
+import threading
+from collections.abc import Callable
+from contextlib import contextmanager
+from decimal import Decimal
+
+import pytest
+from django.db import IntegrityError
+
+from loyalty.common.actors import api_key, staff
+from loyalty.common.errors import DomainError
+from loyalty.merchant.models import Programme
+from loyalty.points import adjustments, audit, clawback, holds, ledger, locking, rows, shortfalls
+from loyalty.points.models import PointsAccount, PointsAdjustment, PointsShortfall
+from rewards import claim, limits, redemption
+from rewards.models import RedeemedReward, RewardStock
+from tests.concurrency.races import erase_ledger, race, succeeded
+from tests.factories.catalogue import GiftFactory, PointsProductFactory
+from tests.factories.people import CustomerFactory
+from tests.factories.points import NOW, give
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+STAFF, TILL = staff(1), api_key(1)
+
+
+@pytest.fixture
+def customer():
+    return CustomerFactory()
+
+
+@pytest.fixture(autouse=True)
+def _programme_stands_and_broken_rows_go(transactional_db):
+    Programme.objects.get_or_create(pk=1)  # else the first to ask for it makes the others wait
+    yield
+    erase_ledger()
+
+
+def unlocked(*, customer_id, now):
+    """What `locking.lock` reads, without the lock."""
+    account, _ = PointsAccount.objects.get_or_create(customer_id=customer_id, defaults={"settled_at": now})
+    return account
+
+
+def meeting(act: Callable, *, of: int = 2) -> Callable:
+    """The same act, begun only once so many threads have come to it for the first time."""
+    here, come = threading.Barrier(of), threading.local()
+
+    def meet_then_act(*args, **more):
+        if not hasattr(come, "before"):
+            come.before = True
+            here.wait(timeout=10)
+        return act(*args, **more)
+
+    return meet_then_act
+
+
+def interrupted(act: Callable, other: Callable) -> Callable:
+    """The same act; the first time, another one runs from its beginning to its end just before it."""
+    begun = threading.Event()
+
+    def let_the_other_pass(*args, **more):
+        if not begun.is_set():
+            begun.set()
+            assert failures(race(other)) == []
+        return act(*args, **more)
+
+    return let_the_other_pass
+
+
+@contextmanager
+def without_account_lock(monkeypatch, *, meet_at):
+    """`meet_at` names the first write: (module, function)."""
+    module, name = meet_at
+    with monkeypatch.context() as patched:
+        patched.setattr(locking, "lock", unlocked)
+        patched.setattr(module, name, meeting(getattr(module, name)))
+        yield
+
+
+def broken_rules():
+    return {difference.rule for difference in audit.differences()}
+
+
+def failures(results):
+    return [result for result in results if isinstance(result, BaseException)]
+
+
+def adjust(customer, points, **more):
+    return lambda: adjustments.adjust(customer_id=customer.pk, points=points, actor=STAFF, now=NOW, **more)
+
+
+def test_the_account_lock_keeps_every_change(monkeypatch, customer):
+    give(customer, 200)
+    race(adjust(customer, 60), adjust(customer, 30))
+    assert broken_rules() == set()
+
+    with without_account_lock(monkeypatch, meet_at=(rows, "transaction")):
+        results = race(adjust(customer, 60), adjust(customer, 30))
+
+    assert len(succeeded(results)) == 2
+    assert "Balance = what remains in active lots" in broken_rules()
+    assert "Sum of transactions = balance + pending + held" in broken_rules()
+
+
+def capture_and_release(customer):
+    held = holds.create(customer_id=customer.pk, points=60, actor=TILL, now=NOW)
+    return (
+        lambda: holds.capture(hold_id=held.pk, actor=TILL, now=NOW),
+        lambda: holds.release(hold_id=held.pk, actor=TILL, now=NOW),
+    )
+
+
+def test_closing_a_hold_under_the_lock_keeps_it_from_being_both_captured_and_released(monkeypatch, customer):
+    give(customer, 200)
+    assert len(succeeded(race(*capture_and_release(customer)))) == 1
+    assert broken_rules() == set()
+    capture, release = capture_and_release(customer)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(locking, "lock", unlocked)
+        patched.setattr(ledger, "_charges_of", interrupted(ledger._charges_of, release))
+        results = race(capture)
+
+    assert failures(results) == []
+    assert "A closed hold = its debit and its releases" in broken_rules()
+
+
+def test_the_limit_of_reversals_under_the_lock_keeps_them_from_exceeding_the_debit(monkeypatch, customer):
+    give(customer, 500)
+    adjust(customer, -200)()
+    debits = [adjust(customer, -60)().transaction for _ in range(2)]
+
+    def reverse(entry):
+        return lambda: ledger.reverse(transaction_id=entry.pk, cause=entry.cause, actor=STAFF, now=NOW)
+
+    assert len(succeeded(race(*[reverse(debits[0])] * 2))) == 1
+    assert broken_rules() == set()
+
+    with without_account_lock(monkeypatch, meet_at=(rows, "transaction")):
+        results = race(*[reverse(debits[1])] * 2)
+
+    assert len(succeeded(results)) == 2
+    assert "Returns never exceed the allocation" in broken_rules()
+
+
+def test_looking_the_key_up_under_the_lock_gives_both_callers_the_same_adjustment(monkeypatch, customer):
+    results = race(*[adjust(customer, 10, idempotency_key="first")] * 2)
+    assert len({row.pk for row in succeeded(results)}) == 1
+    assert failures(results) == []
+
+    with without_account_lock(monkeypatch, meet_at=(rows, "transaction")):
+        results = race(*[adjust(customer, 10, idempotency_key="second")] * 2)
+
+    assert [type(failure) for failure in failures(results)] == [IntegrityError]
+    assert PointsAdjustment.objects.count() == 2
+
+
+def test_adding_up_refunds_under_the_lock_keeps_them_from_taking_the_same_part_twice(monkeypatch, customer):
+    earnings = [give(customer, 100) for _ in range(2)]
+    give(customer, 500)
+
+    def refunds(entry):
+        return [
+            lambda refunded=refunded: clawback.claw_back(
+                earning_id=entry.pk, refunded=Decimal(refunded), total=Decimal(100), actor=STAFF, now=NOW
+            )
+            for refunded in (30, 40)
+        ]
+
+    race(*refunds(earnings[0]))
+    assert broken_rules() == set()
+    assert sum(row.taken for row in earnings[0].clawbacks.all()) == 40
+
+    with without_account_lock(monkeypatch, meet_at=(locking, "charge_lots")):
+        race(*refunds(earnings[1]))
+
+    assert sum(row.taken for row in earnings[1].clawbacks.all()) == 70
+    assert "What clawbacks of an earning took and lack = what was due" in broken_rules()
+
+
+def owe_twice(customer):
+    """Two shortfalls of 50, and 50 points to pay with. Gives back the older one."""
+    for _ in range(2):
+        entry = give(customer, 50)
+        adjust(customer, -50)()
+        clawback.claw_back(earning_id=entry.pk, refunded=Decimal(1), total=Decimal(1), actor=STAFF, now=NOW)
+    give(customer, 50)
+    return PointsShortfall.objects.filter(customer=customer).order_by("id")[0]
+
+
+def collect_and_waive(customer, shortfall):
+    return (
+        lambda: shortfalls.collect(customer_id=customer.pk, actor=STAFF, now=NOW),
+        lambda: shortfalls.waive(shortfall_id=shortfall.pk, actor=STAFF, now=NOW),
+    )
+
+
+def test_collecting_under_the_lock_keeps_a_debt_from_being_paid_and_waived(monkeypatch, customer):
+    race(*collect_and_waive(customer, owe_twice(customer)))
+    assert broken_rules() == set()
+    somebody_else = CustomerFactory()
+    collect, waive = collect_and_waive(somebody_else, owe_twice(somebody_else))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(locking, "lock", unlocked)
+        patched.setattr(ledger, "debit", interrupted(ledger.debit, waive))
+        results = race(collect)
+
+    assert failures(results) == []
+    assert "Owed = what open shortfalls lack" in broken_rules()
+
+
+def redeem(customer, product):
+    return lambda: redemption.redeem(customer_id=customer.pk, points_product_id=product.pk, actor=STAFF, now=NOW)
+
+
+def test_the_lock_on_stock_keeps_the_last_piece_from_being_taken_twice(monkeypatch):
+    product = PointsProductFactory(reward=GiftFactory(limit_total=1))
+    stock = RewardStock.objects.create(reward=product.reward, left=1)
+    customers = CustomerFactory.create_batch(2)
+    for each in customers:
+        give(each, 200)
+
+    def take_unlocked(*, reward):
+        left = RewardStock.objects.get(reward=reward).left
+        if left < 1:
+            raise limits.RewardNotAvailable(limits.SOLD_OUT)
+        both_have_looked.wait(timeout=10)
+        RewardStock.objects.filter(reward=reward).update(left=left - 1)
+
+    both_have_looked = threading.Barrier(2)
+    with monkeypatch.context() as patched:
+        patched.setattr(limits, "take_piece", take_unlocked)
+        results = race(*(redeem(each, product) for each in customers))
+
+    assert len(succeeded(results)) == 2
+    assert RedeemedReward.objects.filter(reward=product.reward, takes_place=True).count() == 2
+
+    RedeemedReward.objects.all().delete()
+    RewardStock.objects.filter(pk=stock.pk).update(left=1)
+    results = race(*(redeem(each, product) for each in customers))
+    assert [failure.code for failure in failures(results)] == ["reward_sold_out"]
+
+
+def test_the_account_lock_keeps_a_customer_within_their_limit_of_a_reward(monkeypatch, customer):
+    give(customer, 1000)
+    results = race(*[redeem(customer, PointsProductFactory(reward=GiftFactory(limit_per_customer=1)))] * 2)
+    assert [type(failure) for failure in failures(results)] == [limits.RewardNotAvailable]
+    product = PointsProductFactory(reward=GiftFactory(limit_per_customer=1))
+
+    with without_account_lock(monkeypatch, meet_at=(claim, "save")):
+        results = race(*[redeem(customer, product)] * 2)
+
+    assert not any(isinstance(failure, DomainError) for failure in failures(results))
+    assert RedeemedReward.objects.filter(reward=product.reward, takes_place=True).count() == 2
