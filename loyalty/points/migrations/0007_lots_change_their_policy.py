@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('points', '0004_clawbacks_transfers_requests_seals'),
+        ('points', '0006_seals_by_stream_with_leaves'),
     ]
 
     operations = [
