@@ -36,8 +36,8 @@ class AboveCeiling(DomainError):
 
     def __init__(self, *, points: int, ceiling: int) -> None:
         super().__init__(
-            f"{effects.count(abs(points))} are above the {effects.number(ceiling)} this person may adjust at once: somebody with a higher "
-            "ceiling has to approve it."
+            f"{effects.count(abs(points))} are above the {effects.number(ceiling)} this person may adjust at once: "
+            "somebody with a higher ceiling has to approve it."
         )
 
 
@@ -60,7 +60,7 @@ class AdjustmentPlan:
 
 
 def plan(*, customer_id: int, points: int, now: datetime, expires_at: datetime | None = None) -> AdjustmentPlan:
-    """Which lots would pay, or which lot would be opened, now. Reads only; `adjust` makes the same plan under the lock."""
+    """Which lots would pay, or which lot would be opened, now. Reads only; `adjust` plans the same under the lock."""
     account = PointsAccount.objects.filter(pk=customer_id).first()
     at = max(account.settled_at, now) if account is not None else now
     balance = queries.balance(customer_id=customer_id, now=at).balance

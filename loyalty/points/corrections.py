@@ -62,8 +62,8 @@ def plan_cancellation(*, transaction_id: int, now: datetime) -> CorrectionPlan:
     if not left:
         return _refused(
             credit_cancellation.CreditNotCancellable(
-                f"Nothing is left of these {effects.count(found.credited)}: {effects.number(gone)} are spent or expired, "
-                f"{effects.number(found.held)} are held. An adjustment can take other points instead."
+                f"Nothing is left of these {effects.count(found.credited)}: {effects.number(gone)} are spent or "
+                f"expired, {effects.number(found.held)} are held. An adjustment can take other points instead."
             ),
             transaction_id,
         )
@@ -151,7 +151,7 @@ def return_points(
 
 
 def plan_transfer(*, sender_id: int, receiver_id: int, points: int, now: datetime) -> CorrectionPlan:
-    """Which lots would move, each with its end. Rehearsed and rolled back, so that it is refused as the act would be."""
+    """Which lots would move, each with its end. Rehearsed and rolled back, so it is refused as the act would be."""
     at = _settled(sender_id, now)
     try:
         with transaction.atomic():
@@ -164,7 +164,8 @@ def plan_transfer(*, sender_id: int, receiver_id: int, points: int, now: datetim
     receiver = queries.balance(customer_id=receiver_id, now=_settled(receiver_id, now)).balance
     sentences = [
         f"The sender's active points go from {effects.number(sender)} to {effects.number(sender - points)}.",
-        f"The receiver's go from {effects.number(receiver)} to {effects.number(receiver + points)}. Each part keeps its last day:",
+        f"The receiver's go from {effects.number(receiver)} to {effects.number(receiver + points)}.",
+        "Each part keeps its last day:",
         *effects.taken(lines, zone=merchant.programme().zone),
     ]
     facts = [sender_id, receiver_id, points, sender, receiver, [line.facts for line in lines]]

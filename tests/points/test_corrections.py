@@ -200,7 +200,8 @@ class TestMovingPoints:
 
         assert plan.effects == (
             "The sender's active points go from 100 to 70.",
-            "The receiver's go from 0 to 30. Each part keeps its last day:",
+            "The receiver's go from 0 to 30.",
+            "Each part keeps its last day:",
             f"30 points from lot {lot.pk} (last day 30 Nov 2026): 70 stay in it.",
         )
         assert (balance(customer), balance(receiver, now=NOW)) == (70, 30)

@@ -47,8 +47,8 @@ class PointsShortfallAdmin(pages.PointsPage):
     filterset_class = ShortfallFilter
     chips = (lists.Chip("State", "state"),)
     list_intro = (
-        "A refund takes back what its order earned. Where the customer had spent it already, the rest stands here until "
-        "it is collected or waived."
+        "A refund takes back what its order earned. Where the customer had spent it already, the rest stands here "
+        "until it is collected or waived."
     )
     list_empty = "Nobody owes anything."
     fields = ("customer_link", "order_link", "owed", "still_owed", "state_badge", "since", "closed", "internal_note")
