@@ -29,7 +29,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Case, F, Max, Min, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce, Least
 
@@ -46,6 +46,11 @@ MOST_DAYS = 36_500
 CUSTOMERS_AT_ONCE = 500
 SAMPLED = 5  # rows of each effect
 HORIZONS = (30, 90)
+# One statement for a batch, whose every lot gets an end of its own.
+MOVE_ENDS = """
+    UPDATE points_pointslot lot SET expires_at = moved.expires_at, idle_days = moved.idle_days
+    FROM unnest(%s::bigint[], %s::timestamptz[], %s::integer[]) AS moved (id, expires_at, idle_days)
+    WHERE lot.id = moved.id"""
 SUBJECT = "What this change would do"
 
 
@@ -290,7 +295,7 @@ def _batch(chosen: list[int], *, plan: Plan, actor: Actor, now: datetime, done: 
 
 
 def _write(moves: list[Move], *, actor: Actor, now: datetime) -> None:
-    """The rows that say why, and then the lots from these rows."""
+    """The rows that say why, and then the lots."""
     PointsLotChange.objects.bulk_create(
         PointsLotChange(
             lot_id=move.lot_id,
@@ -304,10 +309,15 @@ def _write(moves: list[Move], *, actor: Actor, now: datetime) -> None:
         )
         for move in moves
     )
-    last = PointsLotChange.objects.filter(lot_id=OuterRef("pk")).order_by("-pk")
-    PointsLot.objects.filter(pk__in=[move.lot_id for move in moves]).update(
-        expires_at=Subquery(last.values("expires_after")[:1]), idle_days=Subquery(last.values("idle_days_after")[:1])
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            MOVE_ENDS,
+            [
+                [move.lot_id for move in moves],
+                [move.end_after for move in moves],
+                [move.idle_after for move in moves],
+            ],
+        )
 
 
 def _find_edges(customer_ids: Iterable[int], *, idle: bool) -> None:
