@@ -249,8 +249,8 @@ def test_a_lot_that_ended_already_is_not_brought_back_by_a_late_sweep(customer):
 
 
 def test_leaves_points_with_an_end_of_their_own_alone(customer):
-    set_programme(DAYS)
     adjustments.adjust(customer_id=customer.pk, points=7, actor=SYSTEM, now=NOW)
+    set_programme(DAYS)
     earn(customer, 100, now=NOW)
     debit = spend(customer, 100)
     back = NOW + 35 * DAY
