@@ -137,6 +137,7 @@ INSTALLED_APPS = [
     "loyalty.points",
     "rewards",
     "loyalty.program",
+    "loyalty.insights",
     "loyalty.hooks",
     "loyalty.api",
     "loyalty.cockpit",

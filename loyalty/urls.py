@@ -8,6 +8,7 @@ from loyalty import health
 urlpatterns = [
     path("health/live", health.live),
     path("health/ready", health.ready),
+    path("admin/", include("loyalty.insights.admin.urls")),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("api/", include("loyalty.api.urls")),

@@ -1,0 +1,11 @@
+"""Pages that explain, beside the admin's own under the same path."""
+
+from django.contrib import admin
+from django.urls import path
+
+from loyalty.insights.admin import page
+
+app_name = "insights"
+urlpatterns = [
+    path("customers/customer/<int:pk>/points/", admin.site.admin_view(page.view), name="points"),
+]
