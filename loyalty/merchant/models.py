@@ -3,7 +3,10 @@
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
 from django.db import models
+
+MOST_DAYS = 36_500  # a century: more is a slip of the keyboard, and dates end
 
 
 class ExpiryMode(models.TextChoices):
@@ -50,11 +53,15 @@ class Programme(models.Model):
     points_per_unit = models.PositiveIntegerField(default=1, help_text="Points earned per whole unit of currency.")
     expiry_mode = models.CharField(max_length=10, choices=ExpiryMode, default=ExpiryMode.NEVER)
     expiry_days = models.PositiveIntegerField(
-        default=365, help_text="For “days after earning” and “days without activity”."
+        default=365,
+        validators=[MaxValueValidator(MOST_DAYS)],
+        help_text="For “days after earning” and “days without activity”.",
     )
-    pending_days = models.PositiveIntegerField(default=0, help_text="Days before earned points can be spent.")
+    pending_days = models.PositiveIntegerField(
+        default=0, validators=[MaxValueValidator(MOST_DAYS)], help_text="Days before earned points can be spent."
+    )
     return_policy = models.CharField(max_length=10, choices=ReturnPolicy, default=ReturnPolicy.GRACE)
-    grace_days = models.PositiveIntegerField(default=30)
+    grace_days = models.PositiveIntegerField(default=30, validators=[MaxValueValidator(MOST_DAYS)])
     shortfall_policy = models.CharField(max_length=10, choices=ShortfallPolicy, default=ShortfallPolicy.OPEN)
     shortfall_blocks = models.BooleanField(
         "open shortfalls count against the balance",
@@ -76,6 +83,10 @@ class Programme(models.Model):
             models.CheckConstraint(condition=models.Q(currency__regex="^[A-Z]{3}$"), name="programme_currency_code"),
             models.CheckConstraint(condition=models.Q(expiry_days__gte=1), name="programme_expiry_days_positive"),
             models.CheckConstraint(condition=models.Q(grace_days__gte=1), name="programme_grace_days_positive"),
+            models.CheckConstraint(
+                condition=models.Q(expiry_days__lte=MOST_DAYS, pending_days__lte=MOST_DAYS, grace_days__lte=MOST_DAYS),
+                name="programme_days_have_a_limit",
+            ),
         ]
 
     def __str__(self) -> str:

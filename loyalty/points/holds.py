@@ -77,6 +77,11 @@ def capture(*, hold_id: int, actor: Actor, now: datetime, points: int | None = N
     Raises HoldRefused, HoldClosed, InvalidPoints.
     """
     held = _of_integrator(hold_id, now=now)
+    if held.state == HoldState.OPEN and held.expires_at is not None and held.expires_at <= now:
+        raise HoldRefused(
+            f"The time of hold {hold_id} is over: its points go back to the customer. Hold them anew.",
+            code="hold_timed_out",
+        )
     entry = ledger.capture(hold_id=hold_id, kind=TransactionKind.REDEMPTION, actor=actor, now=now, points=points)
     if held.state == HoldState.OPEN:
         _log("points.hold_captured", held, actor=actor, now=now, points=-entry.points_change)

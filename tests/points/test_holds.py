@@ -96,6 +96,18 @@ def test_times_out_by_the_sweep_and_not_before(customer):
     assert kinds() == ["points.held", "points.hold_timed_out"]
 
 
+def test_cannot_be_spent_once_the_time_is_over_even_when_the_sweep_is_late(customer):
+    give(customer, 100)
+    held = hold(customer, 60, lasts=HOUR)
+
+    with pytest.raises(HoldRefused, match=r"time of hold \d+ is over") as refusal:
+        holds.capture(hold_id=held.pk, actor=TILL, now=NOW + HOUR)
+
+    assert refusal.value.code == "hold_timed_out"
+    assert holds.sweep(now=NOW + HOUR) == 1
+    assert figures(customer, now=NOW + HOUR) == (100, 0)
+
+
 def test_of_a_reward_are_left_to_the_reward(customer):
     give(customer, 100)
     held = ledger.hold(
