@@ -200,12 +200,32 @@ def _save(accounts: list[PointsAccount], rows: _Rows) -> None:
         for account in accounts:
             if account.customer_id in rows.expired_for:
                 account.next_edge_at = min(edges.get(account.customer_id, []), default=None)
-    PointsAccount.objects.bulk_create(
-        accounts,
-        update_conflicts=True,
-        unique_fields=["customer"],
-        update_fields=["balance", "pending", "settled_at", "next_edge_at", "last_activity_at", "has_idle_lots"],
-    )
+    write_figures(accounts)
+
+
+def write_figures(accounts: Sequence[PointsAccount]) -> None:
+    """Write the figures of locked accounts in one statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE points_pointsaccount AS account
+            SET balance = new.balance, pending = new.pending, settled_at = new.settled_at,
+                next_edge_at = new.next_edge_at, last_activity_at = new.last_activity_at,
+                has_idle_lots = new.has_idle_lots
+            FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
+                        %s::bool[])
+                AS new (customer_id, balance, pending, settled_at, next_edge_at, last_activity_at, has_idle_lots)
+            WHERE account.customer_id = new.customer_id""",
+            [
+                [account.customer_id for account in accounts],
+                [account.balance for account in accounts],
+                [account.pending for account in accounts],
+                [account.settled_at for account in accounts],
+                [account.next_edge_at for account in accounts],
+                [account.last_activity_at for account in accounts],
+                [account.has_idle_lots for account in accounts],
+            ],
+        )
 
 
 def next_ids(model: type[PointsTransaction] | type[PointsLot], count: int) -> list[int]:

@@ -62,7 +62,7 @@ def debit_many(*, batch: Sequence[Debit], now: datetime, accounts: dict[int, Poi
     _charge_lots(allocations)
     for customer_id, kind in sorted({(debit.customer_id, debit.kind) for debit in fresh}):
         activity.note(account=accounts[customer_id], kind=kind)
-    _save([accounts[customer_id] for customer_id in sorted({debit.customer_id for debit in fresh})])
+    bulk.write_figures([accounts[customer_id] for customer_id in sorted({debit.customer_id for debit in fresh})])
     return made
 
 
@@ -161,12 +161,3 @@ def _charge_lots(allocations: Sequence[PointsAllocation]) -> None:
             WHERE lot.id = taken.id""",
             [list(taken), list(taken.values())],
         )
-
-
-def _save(accounts: Sequence[PointsAccount]) -> None:
-    PointsAccount.objects.bulk_create(
-        accounts,
-        update_conflicts=True,
-        unique_fields=["customer"],
-        update_fields=["balance", "settled_at", "last_activity_at"],
-    )
