@@ -367,7 +367,19 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 # The check of a deployment reads the API as its own document does.
-SPECTACULAR_SETTINGS = {"DEFAULT_GENERATOR_CLASS": "loyalty.api.v1.schema.Generator"}
+SPECTACULAR_SETTINGS = {
+    "DEFAULT_GENERATOR_CLASS": "loyalty.api.v1.schema.Generator",
+    "ENUM_NAME_OVERRIDES": {
+        "CustomerState": "loyalty.customers.models.CustomerState",
+        "HoldState": "loyalty.points.models.HoldState",
+        "TransactionKind": "loyalty.points.models.TransactionKind",
+        "FulfillmentStatus": "rewards.models.FulfillmentStatus",
+        "UsageStatus": "rewards.models.UsageStatus",
+        "RewardType": "rewards.models.RewardType",
+        "Origin": "rewards.models.Origin",
+        "RewardStatus": "rewards.queries.Status",
+    },
+}
 # Shops: how long a customer waits for a code, and whether a shop may stand on a private address.
 ISSUE_LEASE_SECONDS = whole_number("ISSUE_LEASE_SECONDS", default=60, lowest=2, highest=600)
 ABSENCE_PROVED_AFTER_SECONDS = whole_number("ABSENCE_PROVED_AFTER_SECONDS", default=30, lowest=1, highest=600)

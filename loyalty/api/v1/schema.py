@@ -29,16 +29,6 @@ SETTINGS: dict[str, Any] = {
         "parameters are ignored. Instants are RFC 3339 in UTC with milliseconds. Every answer "
         "carries X-Request-Id: name it when you ask us about one. Fields are added, never changed."
     ),
-    "ENUM_NAME_OVERRIDES": {
-        "CustomerState": "loyalty.customers.models.CustomerState",
-        "HoldState": "loyalty.points.models.HoldState",
-        "TransactionKind": "loyalty.points.models.TransactionKind",
-        "FulfillmentStatus": "rewards.models.FulfillmentStatus",
-        "UsageStatus": "rewards.models.UsageStatus",
-        "RewardType": "rewards.models.RewardType",
-        "Origin": "rewards.models.Origin",
-        "RewardStatus": "rewards.queries.Status",
-    },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
 }
