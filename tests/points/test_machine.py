@@ -37,8 +37,8 @@ from tests.points import model
 from tests.points.model import Refused
 
 STEPS = 10_000
-RUNS, STEPS_PER_RUN = 126, 100
-COMPARE_EVERY, PROVE_EVERY = 5, 50
+RUNS, STEPS_PER_RUN = 94, 100
+COMPARE_EVERY, PROVE_EVERY = 8, 80
 BEGAN = datetime(2026, 10, 23, 21, 30, tzinfo=UTC)  # two days before the clocks go back in Europe
 ZONES = ("UTC", "Europe/Warsaw", "America/New_York", "Pacific/Kiritimati", "Etc/GMT+12")
 SETTINGS = {  # the model's name: the programme's
@@ -51,9 +51,21 @@ STAFF, TILL = staff(1), api_key(1)
 PEOPLE = 2
 
 anyone = st.integers(0, PEOPLE - 1)
-many_points, some_points = st.integers(1, 200), st.integers(1, 80)
+many_points, some_points = st.integers(1, 300), st.integers(1, 80)
 one_of_them = st.integers(0, 2) | st.integers(0, 99)  # counted from the latest, so that acts build on one another
 shares = st.sampled_from([(1, 1), (100, 100)]) | st.tuples(st.integers(1, 99), st.integers(99, 100))
+
+programmes = st.fixed_dictionaries(
+    {
+        "expiry": st.sampled_from(["never", "days", "days", "month_end", "year_end", "idle", "idle"]),
+        "expiry_days": st.integers(1, 40),
+        "pending_days": st.sampled_from([0, 0, 1, 14]),
+        "returns": st.sampled_from(["grace", "strict", "original"]),
+        "grace_days": st.integers(1, 40),
+        "shortfalls": st.sampled_from(["open", "collect", "waive"]),
+        "blocks": st.booleans(),
+    }
+)
 
 
 class Desk(RuleBasedStateMachine):
@@ -79,23 +91,16 @@ class Desk(RuleBasedStateMachine):
             transaction.set_rollback(True)
             self.block.__exit__(None, None, None)
 
-    @initialize(zone=st.sampled_from(ZONES))
-    def open_the_shop(self, zone):
+    @initialize(zone=st.sampled_from(ZONES), values=programmes)
+    def open_the_shop(self, zone, values):
         programme = model.Programme(zone=ZoneInfo(zone))
         self.model = model.Model(people=PEOPLE, now=BEGAN, programme=programme)
-        values = {"time_zone": zone, "transfers_allowed": True}
-        self.programme = Programme.objects.update_or_create(pk=1, defaults=values)[0]
+        fixed = {"time_zone": zone, "transfers_allowed": True}
+        self.programme = Programme.objects.update_or_create(pk=1, defaults=fixed)[0]
+        self.change_the_programme(values)
 
-    @rule(
-        expiry=st.sampled_from(["never", "days", "month_end", "year_end", "idle", "idle"]),
-        expiry_days=st.integers(1, 40),
-        pending_days=st.sampled_from([0, 0, 1, 14]),
-        returns=st.sampled_from(["grace", "strict", "original"]),
-        grace_days=st.integers(1, 40),
-        shortfalls=st.sampled_from(["open", "collect", "waive"]),
-        blocks=st.booleans(),
-    )
-    def change_the_programme(self, **values):
+    @rule(values=programmes)
+    def change_the_programme(self, values):
         for name, value in values.items():
             setattr(self.model.programme, name, value)
             setattr(self.programme, SETTINGS.get(name, name), value)
@@ -171,8 +176,9 @@ class Desk(RuleBasedStateMachine):
             keep=self.debits,
         )
 
-    @rule(sender=anyone, receiver=anyone, points=some_points)
-    def transfer(self, sender, receiver, points):
+    @rule(sender=anyone, to_oneself=st.sampled_from([False] * 9 + [True]), points=some_points)
+    def transfer(self, sender, to_oneself, points):
+        receiver = sender if to_oneself else 1 - sender
         self.both(
             lambda: self.model.transfer(self.person(sender), self.person(receiver), points),
             lambda: transfers.transfer(
@@ -300,6 +306,26 @@ class Desk(RuleBasedStateMachine):
         )  # fmt: skip
         if PointsShortfall.objects.count() > before:
             self.shortfalls.append((credit.person.shortfalls[-1], PointsShortfall.objects.latest("id")))
+
+    @rule(
+        who=anyone,
+        points=some_points,
+        afterwards=st.lists(st.sampled_from(["wait", "cancel", "refund", "refund"]), min_size=1, max_size=4),
+    )
+    def an_order_whose_points_come_back_late(self, who, points, afterwards):
+        """A long story that chance alone rarely tells: earned, spent, its lot over, given back, and then the rest."""
+        self.earn(who, points, days_ago=0)
+        self.debit(who, min(points, self.model.balance(self.person(who))) or 1)
+        if self.debits:
+            self.reverse_after_the_end_of_a_lot(which=0)
+        for act in afterwards:
+            match act:
+                case "wait":
+                    self.time_passes(hours=1000, to_an_edge=timedelta(0))
+                case "cancel":
+                    self.cancel_a_credit(which=0)
+                case "refund":
+                    self.claw_back(which=0, share=(100, 100))
 
     @rule(who=anyone)
     def collect_what_is_owed(self, who):
