@@ -98,8 +98,10 @@ def _write(
         for name, each in changes.items()
         if (each.amount or 0) < 0
     ]
-    bulk.credit_many(batch=credits_due, now=now, accounts=accounts)
-    bulk_debits.debit_many(batch=debits_due, now=now, accounts=accounts)
+    if credits_due:
+        bulk.credit_many(batch=credits_due, now=now, accounts=accounts)
+    if debits_due:
+        bulk_debits.debit_many(batch=debits_due, now=now, accounts=accounts)
     made: dict[str, int] = dict(
         PointsTransaction.objects.filter(idempotency_key__in=list(changes)).values_list("idempotency_key", "pk")  # type: ignore[arg-type]
     )
