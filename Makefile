@@ -6,6 +6,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 BIN := .venv/bin
 SERVED := $(BIN)/python -m loyalty.embedded run --
 ARGS ?=
+WORKERS ?= 2
 FILE ?=
 
 # Lint never talks to these; the settings only read them.
@@ -31,7 +32,7 @@ demo-reset: venv-demo ## stop the demo and remove its data
 	@$(BIN)/python -m loyalty.embedded reset
 
 test: venv ## run the tests on real servers (ARGS="tests/points -k hold" for some of them)
-	$(SERVED) $(BIN)/pytest -m "not shop" $(ARGS)
+	$(SERVED) $(BIN)/pytest -m "not shop" -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: venv ## check style, types, import contracts, templates, migrations and deployment settings
 	$(BIN)/ruff check .
