@@ -16,7 +16,7 @@ from django.db import IntegrityError
 from loyalty.common.actors import api_key, staff
 from loyalty.common.errors import DomainError
 from loyalty.merchant.models import Programme
-from loyalty.points import adjustments, audit, clawback, holds, ledger, locking, rows, shortfalls
+from loyalty.points import adjustments, audit, clawback, holds, ledger, locking, rows, shortfalls, statements
 from loyalty.points.models import PointsAccount, PointsAdjustment, PointsShortfall
 from rewards import claim, limits, redemption
 from rewards.models import RedeemedReward, RewardStock
@@ -125,7 +125,7 @@ def test_closing_a_hold_under_the_lock_keeps_it_from_being_both_captured_and_rel
 
     with monkeypatch.context() as patched:
         patched.setattr(locking, "lock", unlocked)
-        patched.setattr(ledger, "_charges_of", interrupted(ledger._charges_of, release))
+        patched.setattr(ledger, "_write_debit", interrupted(ledger._write_debit, release))
         results = race(capture)
 
     assert failures(results) == []
@@ -178,7 +178,7 @@ def test_adding_up_refunds_under_the_lock_keeps_them_from_taking_the_same_part_t
     assert broken_rules() == set()
     assert sum(row.taken for row in earnings[0].clawbacks.all()) == 40
 
-    with without_account_lock(monkeypatch, meet_at=(locking, "charge_lots")):
+    with without_account_lock(monkeypatch, meet_at=(statements, "write_debit")):
         race(*refunds(earnings[1]))
 
     assert sum(row.taken for row in earnings[1].clawbacks.all()) == 70

@@ -1,7 +1,6 @@
 """load_demo: what it refuses, and how it goes on after it was killed."""
 
 import io
-import os
 import signal
 import subprocess
 import sys
@@ -79,16 +78,18 @@ def test_goes_on_after_it_was_killed_in_the_middle(tmp_path, process_environment
         stages = [
             lambda: User.objects.count() >= 4,  # in the middle of the past
             lambda: RedeemedReward.objects.filter(idempotency_key="demo:live:2").exists(),
-            lambda: RedeemedReward.objects.filter(idempotency_key__startswith="demo:waiting").count() == 2,
+            lambda: RedeemedReward.objects.filter(idempotency_key__startswith="demo:waiting").exists(),
         ]
+        killed = 0
         for reached in stages:
             process = subprocess.Popen(command, cwd=ROOT, env=process_environment, stdout=-3, stderr=-3)
             until = time.monotonic() + 90
             while not reached() and process.poll() is None:
                 assert time.monotonic() < until
                 time.sleep(0.01)
-            os.kill(process.pid, signal.SIGKILL)
-            assert process.wait() == -signal.SIGKILL
+            process.kill()  # it may just have ended: the last stage is near the end
+            killed += process.wait() == -signal.SIGKILL
+        assert killed >= 2
 
         load(shop, tmp_path / "demo.json")
 
