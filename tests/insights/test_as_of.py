@@ -227,7 +227,7 @@ def move_end(lot, *, to, now):
         lot=lot, expires_before=lot.expires_at, expires_after=to, actor_kind="staff", created_at=now
     )
     PointsLot.objects.filter(pk=lot.pk).update(expires_at=to)
-    account.next_edge_at = locking.next_edge(customer_id=lot.customer_id, now=account.settled_at)
+    account.next_edge_at = account.settled_at  # whoever settles next looks for the true one
     account.save()
 
 
