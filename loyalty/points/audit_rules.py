@@ -70,7 +70,8 @@ ACCOUNTS: dict[str, str] = {
                EXTRACT(epoch FROM e.edge_at)::bigint
         FROM points_pointsaccount a
         JOIN (SELECT l.customer_id,
-                     MIN(LEAST(CASE WHEN l.available_at > b.settled_at THEN l.available_at END, l.expires_at)) AS edge_at
+                     MIN(LEAST(CASE WHEN l.available_at > b.settled_at THEN l.available_at END, l.expires_at))
+                         AS edge_at
               FROM points_pointslot l JOIN points_pointsaccount b ON b.customer_id = l.customer_id
               WHERE l.open AND [customer l.customer_id] GROUP BY 1) e ON e.customer_id = a.customer_id
         WHERE e.edge_at < COALESCE(a.next_edge_at, 'infinity')""",
@@ -168,8 +169,8 @@ LOTS: dict[str, str] = {
                l.points - COALESCE(taken.points, 0) - COALESCE(charged.points, 0)
                         - COALESCE(moved.points, 0) + COALESCE(returned.points, 0)
         FROM points_pointslot l
-        LEFT JOIN (SELECT lot_id, SUM(points) AS points FROM points_pointsallocation WHERE [lot lot_id] GROUP BY 1) taken
-               ON taken.lot_id = l.id
+        LEFT JOIN (SELECT lot_id, SUM(points) AS points FROM points_pointsallocation
+                   WHERE [lot lot_id] GROUP BY 1) taken ON taken.lot_id = l.id
         LEFT JOIN (SELECT c.lot_id, SUM(c.points) AS points FROM points_pointsholdcharge c
                    JOIN points_pointshold h ON h.id = c.hold_id
                    WHERE h.state = 'open' AND [lot c.lot_id] GROUP BY 1) charged ON charged.lot_id = l.id

@@ -7,11 +7,11 @@ database transaction), charges of holds, and releases of holds (with the lots op
 ids, numbers, kinds and instants: never a word about a person, so that erasing one breaks no seal. Of a lot, what
 remains and its end may change and are proved by the audit instead.
 
-The hash of a row is the SHA-256 of the JSON list of its table's name and its columns, in the order of the queries below,
-without spaces, instants in microseconds since 1970. Anybody can recompute it with other tools.
+The hash of a row is the SHA-256 of the JSON list of its table's name and its columns, in the order of the queries
+below, without spaces, instants in microseconds since 1970. Anybody can recompute it with other tools.
 
-*The safe horizon.* A row gets its id before its transaction commits, so a lower id may appear after a higher one. Whoever
-has taken an id keeps a lock on the table's sequence until the end of the transaction, visible in `pg_locks`. So: look
+*The safe horizon.* A row gets its id before its transaction commits, so a lower id may appear after a higher one.
+Whoever has taken an id keeps a lock on the table's sequence until the end of the transaction, visible in `pg_locks`. So: look
 at the newest id, then at who holds that lock, and wait a little until all of those are gone. Then every id up to it
 is decided, committed or given up. When somebody stays, the first id that is missing may be theirs: the seal ends
 before it, and the next run goes on.
@@ -57,8 +57,8 @@ TABLES: dict[SealStream, tuple[_Table, ...]] = {
         _Table(
             b"t",
             "transaction",
-            "SELECT id, customer_id, kind, points_change, balance_after, reverses_id, cause_type, cause_id, actor_kind, "
-            "actor_id, effective_at, recorded_at FROM points_pointstransaction WHERE id BETWEEN %s AND %s ORDER BY id",
+            "SELECT id, customer_id, kind, points_change, balance_after, reverses_id, cause_type, cause_id, "
+            "actor_kind, actor_id, effective_at, recorded_at FROM points_pointstransaction WHERE id BETWEEN %s AND %s ORDER BY id",
         ),
         _Table(
             b"a",
@@ -205,7 +205,7 @@ def _seal_one(stream: SealStream, *, horizon: int, size: int, now: datetime) -> 
         last_id=ids[-1],
         rows=len(leaves) // LEAF.size,
         leaves=leaves,
-        previous=previous,
+        previous_id=previous.pk if previous is not None else None,  # the id alone: two rows that know each other linger
         sealed_at=now,
     )
     made.digest = _digest(made, previous=previous.digest if previous is not None else "")

@@ -185,8 +185,8 @@ BREAKS: dict[str, list[str]] = {
     ],
     "A credit = its lots": [
         (
-            "UPDATE points_pointslot SET transaction_id = CASE transaction_id WHEN {earned} THEN {adjusted} ELSE {earned} "
-            "END WHERE transaction_id IN ({earned}, {adjusted})"
+            "UPDATE points_pointslot SET transaction_id = CASE transaction_id WHEN {earned} THEN {adjusted} "
+            "ELSE {earned} END WHERE transaction_id IN ({earned}, {adjusted})"
         )
     ],
     "A reversal = its returns": ["UPDATE points_pointsreturn SET points = points - 1 WHERE transaction_id = {back}"],
@@ -349,7 +349,7 @@ def test_asks_one_query_a_rule(story):
     ) as asked:
         list(audit.differences())
 
-    assert len(asked) == len(audit.RULES)
+    assert sum(query["sql"].startswith("SELECT * FROM") for query in asked) == len(audit.RULES)
 
 
 def test_command_says_the_ledger_is_proved(story):

@@ -13,7 +13,7 @@ from django.db import ProgrammingError, connection, transaction
 
 from loyalty.common.actors import SYSTEM
 from loyalty.common.causes import Cause, CauseType
-from loyalty.points import adjustments, ledger, sealing
+from loyalty.points import adjustments, ledger, sealing, tasks
 from loyalty.points.models import (
     LedgerSeal,
     PointsAllocation,
@@ -131,6 +131,13 @@ def test_goes_on_where_it_stopped(history):
     assert breaks() == []
 
 
+def test_is_done_by_the_workers_too(history):
+    tasks.seal_ledger()
+
+    assert LedgerSeal.objects.count() == 3
+    assert breaks() == []
+
+
 def test_hashes_a_row_as_anybody_could(history):
     seal()
     entry = PointsTransaction.objects.order_by("id").first()
@@ -217,8 +224,8 @@ def test_names_a_row_that_was_slipped_into_an_id_nobody_had_used(history):
     with behind_the_triggers(
         (
             (
-                "INSERT INTO points_pointstransaction OVERRIDING SYSTEM VALUE SELECT %s, kind, points_change, balance_after, "
-                "cause_type, cause_id, actor_kind, actor_id, NULL, effective_at, recorded_at, customer_id, reverses_id "
+                "INSERT INTO points_pointstransaction OVERRIDING SYSTEM VALUE SELECT %s, kind, points_change, "
+                "balance_after, cause_type, cause_id, actor_kind, actor_id, NULL, effective_at, recorded_at, customer_id, reverses_id "
                 "FROM points_pointstransaction WHERE id = %s"
             ),
             unused,

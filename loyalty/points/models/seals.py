@@ -16,7 +16,7 @@ class SealStream(models.TextChoices):
 class LedgerSeal(models.Model):
     """One batch of ledger rows, hashed together with the seal before it. Insert-only.
 
-    `leaves` has 25 bytes for each row: its table's letter, its id, and the first 16 bytes of its hash. `sealing` reads it.
+    `leaves` has 25 bytes for each row: its table's letter, its id, and the first 16 bytes of its hash.
     """
 
     stream = models.CharField(max_length=12, choices=SealStream, default=SealStream.TRANSACTION)
