@@ -1,7 +1,8 @@
 """Why a balance is what it is, where a credit went, and what expires when: in staff's words, from the rows.
 
 Every sum that is told adds up: the statement to the balance, a credit to what was used, held and left of it, the ends
-to what is left. Points that came back belong to the credit they once came from, also in a lot that stands in for theirs.
+to what is left. Points that came back belong to the credit they once came from, also in a lot that stands in for
+theirs.
 """
 
 from collections import defaultdict

@@ -11,10 +11,10 @@ The hash of a row is the SHA-256 of the JSON list of its table's name and its co
 below, without spaces, instants in microseconds since 1970. Anybody can recompute it with other tools.
 
 *The safe horizon.* A row gets its id before its transaction commits, so a lower id may appear after a higher one.
-Whoever has taken an id keeps a lock on the table's sequence until the end of the transaction, visible in `pg_locks`. So: look
-at the newest id, then at who holds that lock, and wait a little until all of those are gone. Then every id up to it
-is decided, committed or given up. When somebody stays, the first id that is missing may be theirs: the seal ends
-before it, and the next run goes on.
+Whoever has taken an id keeps a lock on the table's sequence until the end of the transaction, visible in `pg_locks`.
+So: look at the newest id, then at who holds that lock, and wait a little until all of those are gone. Then every id
+up to it is decided, committed or given up. When somebody stays, the first id that is missing may be theirs: the seal
+ends before it, and the next run goes on.
 """
 
 import hashlib
@@ -58,7 +58,8 @@ TABLES: dict[SealStream, tuple[_Table, ...]] = {
             b"t",
             "transaction",
             "SELECT id, customer_id, kind, points_change, balance_after, reverses_id, cause_type, cause_id, "
-            "actor_kind, actor_id, effective_at, recorded_at FROM points_pointstransaction WHERE id BETWEEN %s AND %s ORDER BY id",
+            "actor_kind, actor_id, effective_at, recorded_at FROM points_pointstransaction "
+            "WHERE id BETWEEN %s AND %s ORDER BY id",
         ),
         _Table(
             b"a",

@@ -225,7 +225,8 @@ def test_names_a_row_that_was_slipped_into_an_id_nobody_had_used(history):
         (
             (
                 "INSERT INTO points_pointstransaction OVERRIDING SYSTEM VALUE SELECT %s, kind, points_change, "
-                "balance_after, cause_type, cause_id, actor_kind, actor_id, NULL, effective_at, recorded_at, customer_id, reverses_id "
+                "balance_after, cause_type, cause_id, actor_kind, actor_id, NULL, effective_at, recorded_at, "
+                "customer_id, reverses_id "
                 "FROM points_pointstransaction WHERE id = %s"
             ),
             unused,
