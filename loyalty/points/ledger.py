@@ -149,6 +149,20 @@ def debit(
     Raises UnknownCustomer, InvalidPoints, InsufficientPoints, IdempotencyConflict.
     """
     require_points(points)
+    at_once = statements.debit_at_once(
+        customer_id=customer_id,
+        points=points,
+        kind=kind,
+        cause=cause,
+        actor=actor,
+        now=now,
+        is_activity=kind in activity.ACTIVITY,
+        key=idempotency_key,
+        description=description,
+        internal_note=internal_note,
+    )
+    if at_once is not None:
+        return at_once
     account = locking.lock(customer_id=customer_id, now=now)
     made, lots = statements.read_for_debit(account=account, points=points, key=idempotency_key)
     if made is not None:
@@ -228,6 +242,18 @@ def hold(
     breaks a constraint.
     """
     require_points(points)
+    at_once = statements.hold_at_once(
+        customer_id=customer_id,
+        points=points,
+        cause=cause,
+        actor=actor,
+        now=now,
+        expires_at=expires_at,
+        key=idempotency_key,
+        description=description,
+    )
+    if at_once is not None:
+        return at_once
     account = locking.lock(customer_id=customer_id, now=now)
     if idempotency_key is not None:
         before = PointsHold.objects.filter(idempotency_key=idempotency_key).first()
@@ -270,19 +296,26 @@ def capture(
     With `points` only so many are spent, the lots that expire soonest first, and the rest is released.
     Raises HoldClosed when it was released, or captured with another number of points; InvalidPoints.
     """
+    if points is not None:
+        require_points(points)
+    at_once = statements.capture_at_once(
+        hold_id=hold_id,
+        points=points,
+        kind=kind,
+        actor=actor,
+        now=now,
+        is_activity=kind in activity.ACTIVITY,
+        description=description,
+        internal_note=internal_note,
+    )
+    if at_once is not None:
+        return at_once
     account = locking.lock(customer_id=statements.customer_of_hold(hold_id=hold_id), now=now)
     held, charges = statements.read_hold(hold_id=hold_id)
-    spent = held.points if points is None else require_points(points)
-    if spent > held.points:
-        raise InvalidPoints(f"Hold {hold_id} holds {held.points} points: {spent} cannot be captured.")
-    if held.state == HoldState.CAPTURED and held.transaction is not None:
-        if points is not None and -held.transaction.points_change != spent:
-            raise HoldClosed(
-                f"Of hold {hold_id} {-held.transaction.points_change} points were captured already, not {spent}."
-            )
-        return held.transaction
-    if held.state == HoldState.RELEASED:
-        raise HoldClosed(f"Hold {hold_id} was released: its points are back with the customer and cannot be captured.")
+    spent = held.points if points is None else points
+    before = _captured_before(held, spent=spent, is_part=points is not None)
+    if before is not None:
+        return before
     spare: list[returns.Taken] = []
     if spent < held.points:
         taken, spare = returns.split(_charges_of(held, account), points=spent)
@@ -302,6 +335,20 @@ def capture(
     if spare:
         _give_back(account=account, parts=_moved_along(spare, account=account), now=now)
     return entry
+
+
+def _captured_before(held: PointsHold, *, spent: int, is_part: bool) -> PointsTransaction | None:
+    """The debit of a hold that was captured. Raises HoldClosed, InvalidPoints."""
+    if spent > held.points:
+        raise InvalidPoints(f"Hold {held.pk} holds {held.points} points: {spent} cannot be captured.")
+    if held.state == HoldState.CAPTURED and held.transaction is not None:
+        captured = -held.transaction.points_change
+        if is_part and captured != spent:
+            raise HoldClosed(f"Of hold {held.pk} {captured} points were captured already, not {spent}.")
+        return held.transaction
+    if held.state == HoldState.RELEASED:
+        raise HoldClosed(f"Hold {held.pk} was released: its points are back with the customer and cannot be captured.")
+    return None
 
 
 @transaction.atomic

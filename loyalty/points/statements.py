@@ -1,17 +1,22 @@
 """The ledger's fast SQL: the statements of the paths that every redemption takes, and the one that settles time.
 
-They lock, read and write; which lots pay and who is refused is decided in Python between them. Each is prepared once
-in a session. A lock is a statement of its own: what the next one reads is then current, whoever had the lock before.
+Of a debit, a hold and a capture the straightforward case is one call of a function in the database, which comes with a
+migration. Whatever is special about a case, and every refusal, goes step by step: these statements lock, read and
+write, and which lots pay is decided in Python between them. The two ways write the same rows, which the tests prove. A
+lock is always a statement of its own: what the next one reads is then current, whoever had the lock before.
+
 For the ledger's own modules only.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, transaction
-from psycopg.types.numeric import Int8
+from django.db import DEFAULT_DB_ALIAS
 
+from loyalty.common.actors import Actor
+from loyalty.common.causes import Cause, CauseType
+from loyalty.common.prepared import Statement
 from loyalty.points.allocation import Charge, SpendableLot
 from loyalty.points.models import HoldState, PointsAccount, PointsHold, PointsTransaction, PointsTransactionNote
 
@@ -24,34 +29,89 @@ ACCOUNT_FIELDS = [field.attname for field in PointsAccount._meta.concrete_fields
 HOLD_FIELDS = [field.attname for field in PointsHold._meta.concrete_fields]  # noqa: SLF001
 TRANSACTION_FIELDS = [field.attname for field in PointsTransaction._meta.concrete_fields]  # noqa: SLF001
 
-LOCK_ACCOUNT = f"""
-    SELECT {", ".join(ACCOUNT_FIELDS)} FROM points_pointsaccount WHERE customer_id = %(customer)s FOR UPDATE
-    """  # noqa: S608 (names of our columns)
+TYPES = {
+    name: of_type
+    for of_type, names in {
+        "bool": "is_activity",
+        "int8": "customer after limit hold change balance_after reverses cause_id actor_id points balance pending held",
+        "int8[]": "customers lots shares",
+        "text": "key kind cause_type actor_kind state description internal_note",
+        "timestamptz": "now at effective_at recorded_at created_at expires_at settled_at next_edge_at last_activity_at",
+    }.items()
+    for name in names.split()
+}
 
-LOCK_DUE_ACCOUNTS = """
+
+def _statement(name: str, sql: str) -> Statement:
+    return Statement(name, sql, types=TYPES)
+
+
+LOCK_ACCOUNT = _statement(
+    "lock_account",
+    f"""
+    SELECT {", ".join(ACCOUNT_FIELDS)} FROM points_pointsaccount WHERE customer_id = %(customer)s FOR UPDATE
+    """,  # noqa: S608 (names of our columns)
+)
+
+LOCK_DUE_ACCOUNTS = _statement(
+    "lock_due_accounts",
+    """
     SELECT customer_id FROM points_pointsaccount
     WHERE next_edge_at <= %(now)s AND customer_id > %(after)s
     ORDER BY customer_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    """,
+)
+
+DEBIT_AT_ONCE = _statement(
+    "debit_at_once",
     """
+    SELECT entry_id, sum_after FROM points_debit_v1(
+        %(customer)s, %(points)s, %(kind)s, %(cause_type)s, %(cause_id)s, %(actor_kind)s, %(actor_id)s, %(key)s,
+        %(now)s, %(is_activity)s, %(description)s, %(internal_note)s)
+    """,
+)
+
+HOLD_AT_ONCE = _statement(
+    "hold_at_once",
+    """
+    SELECT hold_id FROM points_hold_v1(
+        %(customer)s, %(points)s, %(cause_type)s, %(cause_id)s, %(actor_kind)s, %(actor_id)s, %(key)s, %(now)s,
+        %(expires_at)s, %(description)s)
+    """,
+)
+
+CAPTURE_AT_ONCE = _statement(
+    "capture_at_once",
+    """
+    SELECT entry_id, sum_after, customer, spent, cause, cause_number, told FROM points_capture_v1(
+        %(hold)s, %(points)s, %(kind)s, %(actor_kind)s, %(actor_id)s, %(now)s, %(is_activity)s, %(description)s,
+        %(internal_note)s)
+    """,
+)
 
 # Always at least one row, so that one statement tells of the key and of the lots.
-READ_FOR_DEBIT = """
+READ_FOR_DEBIT = _statement(
+    "read_for_debit",
+    """
     SELECT made.id, l.id, l.remaining, l.expires_at, l.created_at
     FROM (SELECT (SELECT id FROM points_pointstransaction WHERE idempotency_key = %(key)s) AS id) made
     LEFT JOIN LATERAL (
         SELECT id, remaining, expires_at, created_at FROM points_pointslot
         WHERE customer_id = %(customer)s AND open AND available_at <= %(at)s
         ORDER BY expires_at, created_at, id LIMIT %(limit)s) l ON true
-    ORDER BY l.expires_at, l.created_at, l.id
-    """
+    """,
+)
 
-CUSTOMER_OF_HOLD = "SELECT customer_id FROM points_pointshold WHERE id = %(hold)s"
+CUSTOMER_OF_HOLD = _statement("customer_of_hold", "SELECT customer_id FROM points_pointshold WHERE id = %(hold)s")
 
-READ_HOLD = f"""
+READ_HOLD = _statement(
+    "read_hold",
+    f"""
     SELECT {", ".join(f"h.{name}" for name in HOLD_FIELDS)}, c.lot_id, c.points
     FROM points_pointshold h JOIN points_pointsholdcharge c ON c.hold_id = h.id
     WHERE h.id = %(hold)s ORDER BY c.id
-    """  # noqa: S608 (names of our columns)
+    """,  # noqa: S608 (names of our columns)
+)
 
 # What the writing statements are made of. The arrays come through a subselect, so that one plan serves every length.
 CHARGES = """charge AS (
@@ -95,18 +155,22 @@ CLOSE_HOLD = """closed AS (
     FROM entry WHERE h.id = %(hold)s)"""
 
 
-def _one_statement(*parts: str) -> str:
-    return f"WITH {', '.join(parts)} SELECT id FROM entry"  # noqa: S608 (the parts above)
+def _one_statement(name: str, *parts: str) -> Statement:
+    return _statement(name, f"WITH {', '.join(parts)} SELECT id FROM entry")  # noqa: S608 (the parts above)
 
 
-WRITE_DEBIT = _one_statement(CHARGES, ENTRY, LOTS, ALLOCATIONS, FIGURES)
-WRITE_DEBIT_WITH_NOTE = _one_statement(CHARGES, ENTRY, LOTS, ALLOCATIONS, NOTE, FIGURES)
-WRITE_HOLD = _one_statement(CHARGES, NEW_HOLD, LOTS, HOLD_CHARGES, FIGURES)
-WRITE_CAPTURE = _one_statement(CHARGES, ENTRY, ALLOCATIONS, FIGURES, CLOSE_HOLD)
-WRITE_CAPTURE_WITH_NOTE = _one_statement(CHARGES, ENTRY, ALLOCATIONS, NOTE, FIGURES, CLOSE_HOLD)
+WRITE_DEBIT = _one_statement("write_debit", CHARGES, ENTRY, LOTS, ALLOCATIONS, FIGURES)
+WRITE_DEBIT_WITH_NOTE = _one_statement("write_debit_with_note", CHARGES, ENTRY, LOTS, ALLOCATIONS, NOTE, FIGURES)
+WRITE_HOLD = _one_statement("write_hold", CHARGES, NEW_HOLD, LOTS, HOLD_CHARGES, FIGURES)
+WRITE_CAPTURE = _one_statement("write_capture", CHARGES, ENTRY, ALLOCATIONS, FIGURES, CLOSE_HOLD)
+WRITE_CAPTURE_WITH_NOTE = _one_statement(
+    "write_capture_with_note", CHARGES, ENTRY, ALLOCATIONS, NOTE, FIGURES, CLOSE_HOLD
+)
 
 # The accounts are locked: what is read here is current. Ids are drawn in the order in which the sum after each runs.
-SETTLE = """
+SETTLE = _statement(
+    "settle",
+    """
     WITH account AS MATERIALIZED (
         SELECT customer_id, balance + pending + held AS total, settled_at AS before,
                GREATEST(settled_at, %(now)s) AS at
@@ -149,7 +213,8 @@ SETTLE = """
         next_edge_at = f.next_edge_at
     FROM figure f WHERE a.customer_id = f.customer_id
     RETURNING a.customer_id, a.balance, a.pending, a.settled_at, a.next_edge_at, f.expired
-    """
+    """,
+)
 
 
 class Settled(NamedTuple):
@@ -167,8 +232,121 @@ def lock_account(*, customer_id: int) -> PointsAccount | None:
     """Lock a customer's account until the transaction ends, and read it as it is then. None when there is none yet."""
     if not 0 <= customer_id <= LARGEST_ID:
         return None
-    found = _run(LOCK_ACCOUNT, {"customer": Int8(customer_id)})
+    found = LOCK_ACCOUNT.run({"customer": customer_id})
     return PointsAccount.from_db(DEFAULT_DB_ALIAS, ACCOUNT_FIELDS, found[0]) if found else None
+
+
+def debit_at_once(
+    *,
+    customer_id: int,
+    points: int,
+    kind: str,
+    cause: Cause,
+    actor: Actor,
+    now: datetime,
+    is_activity: bool,
+    key: str | None,
+    description: str,
+    internal_note: str,
+) -> PointsTransaction | None:
+    """Lock the account and write a whole debit. None, and nothing written, where anything about it is special.
+
+    Special are: no account, too few points, time that has to be settled first, lots whose ends move with this
+    activity, and a key that was seen before.
+    """
+    if not 0 <= customer_id <= LARGEST_ID:
+        return None
+    values = _act(cause, actor) | {
+        "customer": customer_id,
+        "points": points,
+        "kind": str(kind),
+        "key": key,
+        "now": now,
+        "is_activity": is_activity,
+        "description": description,
+        "internal_note": internal_note,
+    }
+    for entry_id, sum_after in DEBIT_AT_ONCE.run(values):
+        return _debited(
+            entry_id, customer_id, kind, points, sum_after, cause=cause, actor=actor, key=key, now=now,
+            description=description, internal_note=internal_note,
+        )  # fmt: skip
+    return None
+
+
+def hold_at_once(
+    *,
+    customer_id: int,
+    points: int,
+    cause: Cause,
+    actor: Actor,
+    now: datetime,
+    expires_at: datetime | None,
+    key: str | None,
+    description: str,
+) -> PointsHold | None:
+    """As `debit_at_once`, of points that are only set aside."""
+    if not 0 <= customer_id <= LARGEST_ID:
+        return None
+    values = _act(cause, actor) | {
+        "customer": customer_id,
+        "points": points,
+        "key": key,
+        "now": now,
+        "expires_at": expires_at,
+        "description": description,
+    }
+    for (hold_id,) in HOLD_AT_ONCE.run(values):
+        return PointsHold(
+            pk=hold_id,
+            customer_id=customer_id,
+            points=points,
+            cause_type=cause.type,
+            cause_id=cause.id,
+            actor_kind=actor.kind,
+            actor_id=actor.id,
+            created_at=now,
+            expires_at=expires_at,
+            idempotency_key=key,
+            description=description,
+        )
+    return None
+
+
+def capture_at_once(
+    *,
+    hold_id: int,
+    points: int | None,
+    kind: str,
+    actor: Actor,
+    now: datetime,
+    is_activity: bool,
+    description: str,
+    internal_note: str,
+) -> PointsTransaction | None:
+    """As `debit_at_once`, of all the points that an open hold took out of the lots before; closes the hold.
+
+    Special are a hold that is unknown or closed, and `points` that are not all of it, too.
+    """
+    if not 0 <= hold_id <= LARGEST_ID:
+        return None
+    values = {
+        "hold": hold_id,
+        "points": points,
+        "kind": str(kind),
+        "actor_kind": str(actor.kind),
+        "actor_id": actor.id,
+        "now": now,
+        "is_activity": is_activity,
+        "description": description,
+        "internal_note": internal_note,
+    }
+    for entry_id, sum_after, customer_id, spent, cause_type, cause_id, told in CAPTURE_AT_ONCE.run(values):
+        return _debited(
+            entry_id, customer_id, kind, spent, sum_after, cause=Cause(CauseType(cause_type), cause_id), actor=actor,
+            key=None, now=now, description=told, internal_note=internal_note,
+        )  # fmt: skip
+    return None
 
 
 def lock_due_accounts(*, after: int, now: datetime, limit: int) -> list[int]:
@@ -176,7 +354,7 @@ def lock_due_accounts(*, after: int, now: datetime, limit: int) -> list[int]:
 
     Those that somebody else is writing are passed over, without waiting.
     """
-    found = _run(LOCK_DUE_ACCOUNTS, {"after": Int8(after), "now": now, "limit": Int8(limit)})
+    found = LOCK_DUE_ACCOUNTS.run({"after": after, "now": now, "limit": limit})
     return [customer_id for (customer_id,) in found]
 
 
@@ -185,18 +363,18 @@ def read_for_debit(
 ) -> tuple[int | None, list[SpendableLot]]:
     """Of a locked account: the transaction that an idempotency key stands for, and the lots that can pay now.
 
-    The lots come soonest ending first, and are at least as many as `points` need.
+    The lots are the soonest ending ones, and at least as many as `points` need.
     """
-    wanted = {"customer": Int8(account.customer_id), "at": account.settled_at, "key": key}
-    found = _run(READ_FOR_DEBIT, wanted | {"limit": Int8(FIRST_LOTS)})
+    wanted = {"customer": account.customer_id, "at": account.settled_at, "key": key}
+    found = READ_FOR_DEBIT.run(wanted | {"limit": FIRST_LOTS})
     if len(found) == FIRST_LOTS and sum(row[2] for row in found) < points:
-        found = _run(READ_FOR_DEBIT, wanted | {"limit": Int8(LARGEST_ID)})
+        found = READ_FOR_DEBIT.run(wanted | {"limit": LARGEST_ID})
     return found[0][0], [SpendableLot(*row[1:]) for row in found if row[1] is not None]
 
 
 def customer_of_hold(*, hold_id: int) -> int:
     """Whose hold it is: that never changes, so it may be read before the lock. Raises PointsHold.DoesNotExist."""
-    found = _run(CUSTOMER_OF_HOLD, {"hold": Int8(hold_id)}) if 0 <= hold_id <= LARGEST_ID else []
+    found = CUSTOMER_OF_HOLD.run({"hold": hold_id}) if 0 <= hold_id <= LARGEST_ID else []
     if not found:
         raise PointsHold.DoesNotExist
     return int(found[0][0])
@@ -204,7 +382,7 @@ def customer_of_hold(*, hold_id: int) -> int:
 
 def read_hold(*, hold_id: int) -> tuple[PointsHold, list[Charge]]:
     """A hold of a locked account, and what it charged, in spending order."""
-    found = _run(READ_HOLD, {"hold": Int8(hold_id)})
+    found = READ_HOLD.run({"hold": hold_id})
     held = PointsHold.from_db(DEFAULT_DB_ALIAS, HOLD_FIELDS, found[0][:-2])
     return held, [Charge(lot_id, points) for *_, lot_id, points in found]
 
@@ -223,9 +401,9 @@ def write_debit(
     """
     values = _entry(entry) | _charges(charges) | _figures(account)
     if not (description or internal_note):
-        return _stored(entry, _run(WRITE_DEBIT, values))
+        return _stored(entry, WRITE_DEBIT.run(values))
     values |= {"description": description, "internal_note": internal_note}
-    stored = _stored(entry, _run(WRITE_DEBIT_WITH_NOTE, values))
+    stored = _stored(entry, WRITE_DEBIT_WITH_NOTE.run(values))
     return _with_note(stored, description, internal_note)
 
 
@@ -239,29 +417,29 @@ def write_capture(
     internal_note: str = "",
 ) -> PointsTransaction:
     """As `write_debit`, of points that an open hold took out of the lots before; closes the hold."""
-    values = _entry(entry) | _charges(charges) | _figures(account) | {"hold": Int8(held.pk)}
+    values = _entry(entry) | _charges(charges) | _figures(account) | {"hold": held.pk}
     if not (description or internal_note):
-        return _stored(entry, _run(WRITE_CAPTURE, values))
+        return _stored(entry, WRITE_CAPTURE.run(values))
     values |= {"description": description, "internal_note": internal_note}
-    stored = _stored(entry, _run(WRITE_CAPTURE_WITH_NOTE, values))
+    stored = _stored(entry, WRITE_CAPTURE_WITH_NOTE.run(values))
     return _with_note(stored, description, internal_note)
 
 
 def write_hold(*, held: PointsHold, account: PointsAccount, charges: Sequence[Charge]) -> PointsHold:
     """Insert an open hold with its charges, take its points out of the lots, and write the account's figures."""
     new = {
-        "points": Int8(held.points),
+        "points": held.points,
         "state": str(HoldState.OPEN),
         "cause_type": str(held.cause_type),
-        "cause_id": Int8(held.cause_id),
+        "cause_id": held.cause_id,
         "actor_kind": str(held.actor_kind),
-        "actor_id": _id(held.actor_id),
+        "actor_id": held.actor_id,
         "created_at": held.created_at,
         "expires_at": held.expires_at,
         "key": held.idempotency_key,
         "description": held.description,
     }
-    return _stored(held, _run(WRITE_HOLD, new | _charges(charges) | _figures(account)))
+    return _stored(held, WRITE_HOLD.run(new | _charges(charges) | _figures(account)))
 
 
 def settle(*, customer_ids: Sequence[int], now: datetime) -> list[Settled]:
@@ -270,55 +448,67 @@ def settle(*, customer_ids: Sequence[int], now: datetime) -> list[Settled]:
     Pending lots that are due become active; each lot past its end gets a ledger entry of its own, effective at its
     end, in the order of the ends; each customer who lost points so gets one event "points.expired".
     """
-    return [Settled(*row) for row in _run(SETTLE, {"customers": _array(customer_ids), "now": now})]
+    return [Settled(*row) for row in SETTLE.run({"customers": list(customer_ids), "now": now})]
 
 
-def _run(statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Execute a statement, prepared on its first use in a session; other statements of the session stay as they are.
-
-    Past Django's cursor, which costs as much again as a short statement, unless somebody listens to the queries.
-    """
-    database = transaction.get_connection()
-    database.ensure_connection()
-    session = database.connection
-    usual, session.prepare_threshold = session.prepare_threshold, 0
-    try:
-        if database.queries_logged or database.execute_wrappers:
-            with database.cursor() as cursor:
-                cursor.execute(statement, values)
-                return list(cursor.fetchall())
-        database.validate_no_broken_transaction()
-        with database.wrap_database_errors:
-            return list(session.cursor(binary=True).execute(statement, values).fetchall())
-    finally:
-        session.prepare_threshold = usual
+def _act(cause: Cause, actor: Actor) -> dict[str, Any]:
+    return {
+        "cause_type": str(cause.type),
+        "cause_id": cause.id,
+        "actor_kind": str(actor.kind),
+        "actor_id": actor.id,
+    }
 
 
-# Numbers go over as bigints, whatever their size: a statement is prepared anew for each mixture of types.
-
-
-def _id(number: int | None) -> Int8 | None:
-    return None if number is None else Int8(number)
+def _debited(
+    entry_id: int,
+    customer_id: int,
+    kind: str,
+    points: int,
+    sum_after: int,
+    *,
+    cause: Cause,
+    actor: Actor,
+    key: str | None,
+    now: datetime,
+    description: str,
+    internal_note: str,
+) -> PointsTransaction:
+    entry = PointsTransaction.from_db(
+        DEFAULT_DB_ALIAS,
+        TRANSACTION_FIELDS,
+        [
+            entry_id,
+            customer_id,
+            kind,
+            -points,
+            sum_after,
+            None,
+            cause.type,
+            cause.id,
+            actor.kind,
+            actor.id,
+            key,
+            now,
+            now,
+        ],
+    )
+    return _with_note(entry, description, internal_note) if description or internal_note else entry
 
 
 def _charges(charges: Sequence[Charge]) -> dict[str, Any]:
     return {
-        "lots": _array(charge.lot_id for charge in charges),
-        "shares": _array(charge.points for charge in charges),
+        "lots": [charge.lot_id for charge in charges],
+        "shares": [charge.points for charge in charges],
     }
-
-
-def _array(numbers: Iterable[int]) -> str:
-    """An array as the database writes it: many times cheaper than adapting a list."""
-    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def _figures(account: PointsAccount) -> dict[str, Any]:
     return {
-        "customer": Int8(account.customer_id),
-        "balance": Int8(account.balance),
-        "pending": Int8(account.pending),
-        "held": Int8(account.held),
+        "customer": account.customer_id,
+        "balance": account.balance,
+        "pending": account.pending,
+        "held": account.held,
         "settled_at": account.settled_at,
         "next_edge_at": account.next_edge_at,
         "last_activity_at": account.last_activity_at,
@@ -328,13 +518,13 @@ def _figures(account: PointsAccount) -> dict[str, Any]:
 def _entry(entry: PointsTransaction) -> dict[str, Any]:
     return {
         "kind": str(entry.kind),
-        "change": Int8(entry.points_change),
-        "balance_after": Int8(entry.balance_after),
-        "reverses": _id(entry.reverses_id),
+        "change": entry.points_change,
+        "balance_after": entry.balance_after,
+        "reverses": entry.reverses_id,
         "cause_type": str(entry.cause_type),
-        "cause_id": _id(entry.cause_id),
+        "cause_id": entry.cause_id,
         "actor_kind": str(entry.actor_kind),
-        "actor_id": _id(entry.actor_id),
+        "actor_id": entry.actor_id,
         "key": entry.idempotency_key,
         "effective_at": entry.effective_at,
         "recorded_at": entry.recorded_at,

@@ -8,16 +8,19 @@ that first.
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
+from datetime import timedelta
 from decimal import Decimal
+from importlib import import_module
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 
 from loyalty.common.actors import api_key, staff
+from loyalty.common.causes import Cause, CauseType
 from loyalty.common.errors import DomainError
 from loyalty.merchant.models import Programme
 from loyalty.points import adjustments, audit, clawback, holds, ledger, locking, rows, shortfalls, statements
-from loyalty.points.models import PointsAccount, PointsAdjustment, PointsShortfall
+from loyalty.points.models import PointsAccount, PointsAdjustment, PointsShortfall, TransactionKind
 from rewards import claim, limits, redemption
 from rewards.models import RedeemedReward, RewardStock
 from tests.concurrency.races import erase_ledger, race, succeeded
@@ -28,6 +31,7 @@ from tests.factories.points import NOW, give
 pytestmark = pytest.mark.django_db(transaction=True)
 
 STAFF, TILL = staff(1), api_key(1)
+AT_ONCE = import_module("loyalty.points.migrations.0008_acts_at_once")
 
 
 @pytest.fixture
@@ -125,11 +129,80 @@ def test_closing_a_hold_under_the_lock_keeps_it_from_being_both_captured_and_rel
 
     with monkeypatch.context() as patched:
         patched.setattr(locking, "lock", unlocked)
+        patched.setattr(statements, "capture_at_once", lambda **_: None)
         patched.setattr(ledger, "_write_debit", interrupted(ledger._write_debit, release))
         results = race(capture)
 
     assert failures(results) == []
     assert "A closed hold = its debit and its releases" in broken_rules()
+
+
+@contextmanager
+def looking_without_lock(create_function, *, slow_before="at := GREATEST"):
+    """The function of an act that locks nothing, and takes its time between looking and writing."""
+    slow = create_function.replace(" FOR UPDATE", "").replace(slow_before, f"PERFORM pg_sleep(0.5); {slow_before}")
+    assert slow.count("pg_sleep") == 1
+    with connection.cursor() as cursor:
+        cursor.execute(slow.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
+        try:
+            yield
+        finally:
+            cursor.execute(create_function.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
+
+
+def spend(customer, points):
+    return lambda: ledger.debit(
+        customer_id=customer.pk, points=points, kind=TransactionKind.REDEMPTION, cause=Cause(CauseType.API, 1),
+        actor=TILL, now=NOW,
+    )  # fmt: skip
+
+
+def test_the_lock_of_a_debit_keeps_the_sums_in_order(customer):
+    give(customer, 200)
+    race(spend(customer, 60), spend(customer, 30))
+    assert broken_rules() == set()
+
+    with looking_without_lock(AT_ONCE.DEBIT):
+        results = race(spend(customer, 60), spend(customer, 30))
+
+    assert failures(results) == []
+    assert broken_rules() == {"Sum after each transaction runs in id order"}
+
+
+def test_the_lock_of_a_hold_lets_both_have_what_is_enough_for_both(customer):
+    give(customer, 50, expires_at=NOW + timedelta(days=1))
+    give(customer, 150)
+
+    def hold(number):
+        cause = Cause(CauseType.API, number)
+        return lambda: ledger.hold(customer_id=customer.pk, points=40, cause=cause, actor=TILL, now=NOW)
+
+    assert failures(race(hold(1), hold(2))) == []
+    assert broken_rules() == set()
+    give(customer, 50, expires_at=NOW + timedelta(days=1))
+
+    with looking_without_lock(AT_ONCE.HOLD, slow_before="share := LEAST"):
+        results = race(hold(3), hold(4))
+
+    assert [type(failure) for failure in failures(results)] == [IntegrityError]
+
+
+def test_the_lock_of_a_capture_gives_both_callers_the_same_debit(customer):
+    give(customer, 200)
+
+    def captures():
+        held = ledger.hold(customer_id=customer.pk, points=60, cause=Cause(CauseType.API, 1), actor=TILL, now=NOW)
+        return [lambda: ledger.capture(hold_id=held.pk, kind=TransactionKind.REDEMPTION, actor=TILL, now=NOW)] * 2
+
+    results = race(*captures())
+    assert len({entry.pk for entry in succeeded(results)}) == 1
+    assert broken_rules() == set()
+    both = captures()
+
+    with looking_without_lock(AT_ONCE.CAPTURE):
+        results = race(*both)
+
+    assert [type(failure) for failure in failures(results)] == [IntegrityError]
 
 
 def test_the_limit_of_reversals_under_the_lock_keeps_them_from_exceeding_the_debit(monkeypatch, customer):

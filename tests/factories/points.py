@@ -18,6 +18,7 @@ def give(
     now: datetime = NOW,
     expires_at: datetime | None = None,
     available_at: datetime | None = None,
+    idle_days: int | None = None,
 ) -> PointsTransaction:
     """Credit points to a customer, as if an order had earned them."""
     return ledger.credit(
@@ -29,4 +30,5 @@ def give(
         now=now,
         available_at=available_at,
         expires_at=expires_at,
+        idle_days=idle_days,
     )
