@@ -1,11 +1,18 @@
-"""Every limit, held under concurrency. The customer's account is locked before; stock is locked last."""
+"""Every limit, held under concurrency. The customer's account is locked before; stock is locked last.
 
+Stock stands in several rows, its buckets: who takes a piece takes it from one that nobody else is writing, so that the
+customers of a flash sale do not queue for one row.
+"""
+
+import random
+import time
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import F
 
 from loyalty.common.errors import DomainError
+from loyalty.common.prepared import Statement
 from rewards.models import RedeemedReward, Reward, RewardStock
 
 
@@ -37,21 +44,42 @@ def per_customer_sentence(limit: int) -> str:
 
 
 SOLD_OUT = "This reward is sold out."
+LONGEST_WAIT = 10  # seconds
+MOST_BUCKETS = 16
+PIECES_A_BUCKET = 100  # a small stock needs no second row
+
+TAKE_FREE_PIECE = Statement(
+    "take_free_piece",
+    """
+    WITH piece AS (
+        SELECT s.id FROM rewards_rewardstock s JOIN rewards_reward r ON r.id = s.reward_id
+        WHERE s.reward_id = %(reward)s AND s."left" > 0 AND r.limit_total IS NOT NULL
+        ORDER BY random() LIMIT 1 FOR UPDATE OF s SKIP LOCKED),
+    taken AS (
+        UPDATE rewards_rewardstock s SET "left" = s."left" - 1 FROM piece WHERE s.id = piece.id RETURNING s.id)
+    SELECT limit_total IS NOT NULL, EXISTS (SELECT FROM taken) FROM rewards_reward WHERE id = %(reward)s
+    """,
+    types={"reward": "int8"},
+)
 
 
 def take_piece(*, reward: Reward) -> None:
     """Take one piece of a limited reward, in the caller's transaction and as its last lock. Raises RewardNotAvailable.
 
     Call it after the redeemed reward's row is inserted: its foreign key keeps `set_total` out, so the limit read here
-    is the one that holds.
+    is the one that holds. While all pieces that are left are under way to others, it asks again until one of them is
+    through: a row that was found empty stays locked, so who waited for a lock here could wait for ever.
     """
-    if Reward.objects.values_list("limit_total", flat=True).get(pk=reward.pk) is None:
-        return
-    buckets = RewardStock.objects.filter(reward_id=reward.pk, left__gt=0).order_by("bucket")
-    bucket = buckets.select_for_update(skip_locked=True).first() or buckets.select_for_update().first()
-    if bucket is None:
-        raise RewardNotAvailable(SOLD_OUT, code="reward_sold_out")
-    RewardStock.objects.filter(pk=bucket.pk).update(left=F("left") - 1)
+    deadline = time.monotonic() + LONGEST_WAIT
+    while True:
+        ((is_limited, is_taken),) = TAKE_FREE_PIECE.run({"reward": reward.pk})
+        if is_taken or not is_limited:
+            return
+        if not RewardStock.objects.filter(reward_id=reward.pk, left__gt=0).exists():
+            raise RewardNotAvailable(SOLD_OUT, code="reward_sold_out")
+        if time.monotonic() > deadline:
+            raise RewardNotAvailable("Too many customers want this reward just now. Try again.", code="reward_busy")
+        time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 (not a secret)
 
 
 def free_piece(*, redeemed: RedeemedReward) -> None:
@@ -68,13 +96,22 @@ def set_total(*, reward_id: int, limit: int | None, now: datetime) -> None:
     Raises StockBelowZero.
     """
     reward = Reward.objects.select_for_update().get(pk=reward_id)
-    buckets = list(RewardStock.objects.filter(reward_id=reward_id).select_for_update().order_by("bucket"))
+    list(RewardStock.objects.filter(reward_id=reward_id).select_for_update().order_by("bucket"))
     if limit is not None:
         taken = RedeemedReward.objects.filter(reward_id=reward_id, takes_place=True).count()
         if limit < taken:
             raise StockBelowZero(f"{taken} of this reward are taken already: the limit cannot be {limit}.")
-        RewardStock.objects.filter(pk__in=[bucket.pk for bucket in buckets[1:]]).delete()
-        RewardStock.objects.update_or_create(reward_id=reward_id, bucket=0, defaults={"left": limit - taken})
+        shares = share_out(limit - taken)
+        RewardStock.objects.filter(reward_id=reward_id, bucket__gte=len(shares)).delete()
+        for bucket, left in enumerate(shares):
+            RewardStock.objects.update_or_create(reward_id=reward_id, bucket=bucket, defaults={"left": left})
     else:
         RewardStock.objects.filter(reward_id=reward_id).delete()
     Reward.objects.filter(pk=reward.pk).update(limit_total=limit, updated_at=now)
+
+
+def share_out(pieces: int) -> list[int]:
+    """How many pieces each bucket gets, as evenly as can be."""
+    buckets = min(max(pieces // PIECES_A_BUCKET, 1), MOST_BUCKETS)
+    share, over = divmod(pieces, buckets)
+    return [share + (bucket < over) for bucket in range(buckets)]
