@@ -196,10 +196,13 @@ def seed(customers: int, *, lots: int, end: datetime, apart: str = "1 day") -> i
 
 
 def limited_reward() -> int:
-    from rewards.models import Reward, RewardStock, RewardType
+    from django.utils import timezone
 
-    reward = Reward.objects.create(name="A mug", type=RewardType.GIFT, tax_value=1, enabled=True, limit_total=10**9)
-    RewardStock.objects.create(reward=reward, left=10**9)
+    from rewards import limits
+    from rewards.models import Reward, RewardType
+
+    reward = Reward.objects.create(name="A mug", type=RewardType.GIFT, tax_value=1, enabled=True)
+    limits.set_total(reward_id=reward.pk, limit=10**9, now=timezone.now())
     return int(reward.pk)
 
 
@@ -296,11 +299,14 @@ def debit_limited() -> Act:
     from rewards.models import Reward
 
     take_points = debit()
+    rewards: dict[int, Reward] = {}
 
     def once(customer_id: int, key: int, reward: int) -> None:
+        if reward not in rewards:
+            rewards[reward] = Reward.objects.get(pk=reward)
         with transaction.atomic():
             take_points(customer_id, key, reward)
-            limits.take_piece(reward=Reward(pk=reward))
+            limits.take_piece(reward=rewards[reward])
 
     return once
 

@@ -41,7 +41,14 @@ BEGIN
     UPDATE points_pointsaccount SET balance = balance - wanted, settled_at = now(), last_activity_at = now()
     WHERE customer_id = customer;
     IF reward IS NOT NULL THEN
-        UPDATE rewards_rewardstock SET "left" = "left" - 1 WHERE reward_id = reward AND bucket = 0 AND "left" > 0;
+        UPDATE rewards_rewardstock SET "left" = "left" - 1 WHERE id = (
+            SELECT id FROM rewards_rewardstock WHERE reward_id = reward AND "left" > 0
+            ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED);
+        IF NOT FOUND THEN
+            UPDATE rewards_rewardstock SET "left" = "left" - 1 WHERE id = (
+                SELECT id FROM rewards_rewardstock WHERE reward_id = reward AND "left" > 0
+                ORDER BY random() LIMIT 1 FOR UPDATE);
+        END IF;
         IF NOT FOUND THEN
             RAISE EXCEPTION 'Sold out.';
         END IF;
