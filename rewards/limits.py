@@ -63,6 +63,16 @@ TAKE_FREE_PIECE = Statement(
 )
 
 
+def require_stock(*, reward: Reward) -> None:
+    """Refuse what is sold out before anything is written for it; `take_piece` decides. Raises RewardNotAvailable."""
+    if reward.limit_total is not None and not has_stock(reward_id=reward.pk):
+        raise RewardNotAvailable(SOLD_OUT, code="reward_sold_out")
+
+
+def has_stock(*, reward_id: int) -> bool:
+    return RewardStock.objects.filter(reward_id=reward_id, left__gt=0).exists()
+
+
 def take_piece(*, reward: Reward) -> None:
     """Take one piece of a limited reward, in the caller's transaction and as its last lock. Raises RewardNotAvailable.
 
@@ -75,7 +85,7 @@ def take_piece(*, reward: Reward) -> None:
         ((is_limited, is_taken),) = TAKE_FREE_PIECE.run({"reward": reward.pk})
         if is_taken or not is_limited:
             return
-        if not RewardStock.objects.filter(reward_id=reward.pk, left__gt=0).exists():
+        if not has_stock(reward_id=reward.pk):
             raise RewardNotAvailable(SOLD_OUT, code="reward_sold_out")
         if time.monotonic() > deadline:
             raise RewardNotAvailable("Too many customers want this reward just now. Try again.", code="reward_busy")

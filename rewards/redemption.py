@@ -125,6 +125,7 @@ def _start(
     catalogue.require_nothing_owed(owed=account.owed)
     catalogue.require_open(reward=reward, now=now)
     limits.require_place_for_customer(reward=reward, customer_id=customer_id)
+    limits.require_stock(reward=reward)
     redeemed = claim.save(
         customer=customer,
         reward=reward,
