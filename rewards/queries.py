@@ -3,71 +3,19 @@
 from datetime import datetime
 from typing import Any
 
-from django.db import models
-from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models import QuerySet
 
 from loyalty.events.models import Event
-from rewards.models import (
-    Cancellation,
-    CancellationState,
-    FulfillmentStatus,
-    Origin,
-    RedeemedReward,
-    UsageStatus,
-)
+from rewards import states
+from rewards.models import Origin, RedeemedReward
+from rewards.states import Status
 
-
-class Status(models.TextChoices):
-    """What people read. Never stored: derived from the axes, an open cancellation and the clock."""
-
-    CANCELLED = "cancelled", "Canceled"
-    FAILED = "failed", "Failed"
-    CANCELLING = "cancelling", "Canceling"
-    PENDING = "pending", "Pending"
-    USED = "used", "Used"
-    EXPIRED = "expired", "Expired"
-    ISSUED = "issued", "Issued"
-
-
-MEANINGS = {
-    Status.PENDING: "The shop is being asked for it. The customer does not see it yet.",
-    Status.FAILED: "It could not be generated and never will be. The customer does not see it.",
-    Status.ISSUED: "The customer has it and can use it. It was not used on a completed order yet.",
-    Status.USED: "It was used.",
-    Status.CANCELLING: "It is being canceled: the shop has not proved yet that the code is dead.",
-    Status.CANCELLED: "It was canceled and can no longer be used. The customer does not see it.",
-    Status.EXPIRED: "Its time is over and it was not used.",
-}
-
-
-def _open_cancellations() -> QuerySet[Cancellation]:
-    return Cancellation.objects.filter(redeemed_reward=OuterRef("pk"), state=CancellationState.CANCELLING)
-
-
-def conditions(now: datetime) -> dict[Status, Q | Exists]:
-    """The table behind the word, in order: the first that holds is the status."""
-    return {
-        Status.CANCELLED: Q(fulfillment_status=FulfillmentStatus.CANCELLED),
-        Status.FAILED: Q(fulfillment_status=FulfillmentStatus.FAILED),
-        Status.CANCELLING: Exists(_open_cancellations()),
-        Status.PENDING: Q(fulfillment_status=FulfillmentStatus.PENDING),
-        Status.USED: Q(usage_status=UsageStatus.USED),
-        Status.EXPIRED: Q(expires_at__isnull=False, expires_at__lte=now),
-        Status.ISSUED: Q(pk__isnull=False),
-    }
-
-
-def status_expression(now: datetime) -> Case:
-    """The derived status as SQL: one expression for grid, API and cockpit."""
-    return Case(
-        *(When(condition, then=Value(str(status))) for status, condition in conditions(now).items()),
-        output_field=CharField(),
-    )
+__all__ = ["Status", "attempts", "for_customer_page", "grid", "history", "status_of", "visible", "with_status"]
 
 
 def with_status(queryset: QuerySet[RedeemedReward], now: datetime) -> QuerySet[Any]:
     """Rows that know their `.status`."""
-    return queryset.annotate(status=status_expression(now))
+    return queryset.annotate(status=states.expression(now))
 
 
 def status_of(*, redeemed: RedeemedReward, now: datetime) -> Status:
@@ -99,7 +47,7 @@ def for_customer_page(*, customer_id: int, now: datetime) -> QuerySet[RedeemedRe
     """What the customer may see: issued, used and expired, newest first. Never one that is being canceled."""
     return (
         with_status(visible().filter(customer_id=customer_id), now)
-        .filter(status__in=[Status.ISSUED, Status.USED, Status.EXPIRED])
+        .filter(status__in=states.VISIBLE)
         .select_related("code", "delivery")
         .order_by("-redeemed_at", "-id")
     )

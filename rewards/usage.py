@@ -10,6 +10,7 @@ from loyalty.common import codes
 from loyalty.common.actors import SYSTEM, Actor
 from loyalty.common.errors import DomainError
 from loyalty.events import log
+from loyalty.merchant import queries as merchant
 from rewards import issuing, lifecycle
 from rewards.models import (
     Cancellation,
@@ -76,6 +77,14 @@ def _require_active(redeemed: RedeemedReward, *, now: datetime, act: str) -> Non
         raise UsageRefused(f"“{redeemed.name}” is being canceled: wait until that is done before it can be {act}.")
     if redeemed.expires_at is not None and redeemed.expires_at <= now:
         raise UsageRefused(f"“{redeemed.name}” has expired: it can no longer be {act}.")
+    if redeemed.starts_at is not None and now < redeemed.starts_at:
+        raise UsageRefused(
+            f"“{redeemed.name}” is not valid before {_moment(redeemed.starts_at)}: until then it cannot be {act}."
+        )
+
+
+def _moment(instant: datetime) -> str:
+    return f"{instant.astimezone(merchant.programme().zone):%-d %b %Y, %H:%M}"
 
 
 def _use(redeemed: RedeemedReward, *, used_at: datetime, order_id: str, actor: Actor, now: datetime) -> None:

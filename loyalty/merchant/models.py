@@ -3,10 +3,11 @@
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 MOST_DAYS = 36_500  # a century: more is a slip of the keyboard, and dates end
+MOST_MINUTES = 60 * 24 * 30
 
 
 class ExpiryMode(models.TextChoices):
@@ -70,6 +71,13 @@ class Programme(models.Model):
         "nothing is owed.",
     )
     transfers_allowed = models.BooleanField(default=False, help_text="Customers' points may be moved between them.")
+    self_cancel_minutes = models.PositiveIntegerField(
+        "minutes in which customers may cancel",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_MINUTES)],
+        help_text="An unused reward that was redeemed for points. Empty: customers cannot cancel by themselves.",
+    )
     adjustment_text = models.CharField(
         max_length=200, blank=True, help_text="What customers read of an adjustment without a note of its own."
     )
@@ -86,6 +94,11 @@ class Programme(models.Model):
             models.CheckConstraint(
                 condition=models.Q(expiry_days__lte=MOST_DAYS, pending_days__lte=MOST_DAYS, grace_days__lte=MOST_DAYS),
                 name="programme_days_have_a_limit",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(self_cancel_minutes__isnull=True)
+                | models.Q(self_cancel_minutes__gte=1, self_cancel_minutes__lte=MOST_MINUTES),
+                name="programme_self_cancel_in_range",
             ),
         ]
 

@@ -13,7 +13,7 @@ from loyalty.common.adminkit import desk, show
 from loyalty.customers.models import Customer
 from loyalty.program.models import Order
 from platforms.models import StoreConnection
-from rewards import queries
+from rewards import queries, states
 from rewards.admin import timeline, words
 from rewards.models import Delivery, DeliveryStatus, RedeemedReward, Reward, UsageStatus
 from rewards.queries import Status
@@ -53,9 +53,9 @@ class RewardPage(desk.ReadOnlyAdmin):
             "title": redeemed.name,
             "subtitle": None,
             "redeemed": redeemed,
-            "status_word": words.status_label(redeemed, status),
+            "status_word": words.status_label(redeemed, status, now=now),
             "tone": words.TONES[status],
-            "meaning": words.meaning(redeemed, status),
+            "meaning": words.meaning(redeemed, status, now=now),
             "acts": self.act_links(request, redeemed.pk, only=offered(redeemed, status)),
             "facts": self.facts(redeemed),
             "people": self.people(redeemed),
@@ -67,6 +67,8 @@ class RewardPage(desk.ReadOnlyAdmin):
             "history": timeline.entries(queries.history(redeemed_reward_id=redeemed.pk)),
             "parcel": self.parcel(request, redeemed),
             "zone": show.zone_name(),
+            "states": states.TABLE,
+            "state": states.state_of(redeemed=redeemed, status=status, now=now),
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/rewards/redeemedreward/page.html", {**context, **(extra_context or {})})

@@ -1,6 +1,12 @@
-from rewards.models.cancellation import Cancellation, CancellationState, CodeEvidence, EvidenceKind
+from rewards.models.cancellation import (
+    Cancellation,
+    CancellationReason,
+    CancellationState,
+    CodeEvidence,
+    EvidenceKind,
+)
 from rewards.models.code import RewardCode
-from rewards.models.delivery import Delivery
+from rewards.models.delivery import Delivery, DeliveryChange, DeliveryStep
 from rewards.models.issuing import IssueAttempt, IssueWork
 from rewards.models.redeemed_reward import (
     DeliveryStatus,
@@ -13,10 +19,13 @@ from rewards.models.reward import ExchangeType, PointsProduct, Reward, RewardSto
 
 __all__ = [
     "Cancellation",
+    "CancellationReason",
     "CancellationState",
     "CodeEvidence",
     "Delivery",
+    "DeliveryChange",
     "DeliveryStatus",
+    "DeliveryStep",
     "EvidenceKind",
     "ExchangeType",
     "FulfillmentStatus",

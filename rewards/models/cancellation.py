@@ -12,7 +12,21 @@ class CancellationState(models.TextChoices):
     CANCELLING = "cancelling", "Canceling"
     PROVED = "proved", "Canceled, code proved dead"
     UNPROVED = "unproved", "Canceled by force, the code may still work"
+    SHARED = "shared", "Canceled, the code keeps working for others"
     USED_MEANWHILE = "used_meanwhile", "Used meanwhile"
+
+
+class CancellationReason(models.TextChoices):
+    """Why somebody cancels: picked from this list, so that it can be counted."""
+
+    CUSTOMER_ASKED = "customer_asked", "The customer asked for it"
+    MISTAKE = "mistake", "Redeemed or granted by mistake"
+    NOT_WORKING = "not_working", "The code does not work"
+    NOT_AVAILABLE = "not_available", "The gift cannot be sent"
+    RETURNED = "returned", "The parcel came back"
+    ABUSE = "abuse", "Abuse"
+    OTHER = "other", "Another reason, see the note"
+    BY_CUSTOMER = "by_customer", "Canceled by the customer"
 
 
 class Cancellation(models.Model):
@@ -21,6 +35,8 @@ class Cancellation(models.Model):
     redeemed_reward = models.ForeignKey(RedeemedReward, on_delete=models.PROTECT, related_name="cancellations")
     state = models.CharField(max_length=16, choices=CancellationState, default=CancellationState.CANCELLING)
     return_points = models.BooleanField()
+    reason = models.CharField(max_length=16, choices=CancellationReason, blank=True, db_default="")
+    after_use = models.BooleanField(default=False, db_default=False)  # it was used, and that was known
     actor_kind = models.CharField(max_length=20)
     actor_id = models.BigIntegerField(null=True)
     internal_note = models.CharField(max_length=1000, blank=True)
@@ -31,6 +47,8 @@ class Cancellation(models.Model):
     claimed_until = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     last_reason = models.CharField(max_length=500, blank=True)  # why it is not done yet, for staff
+    probe_due_at = models.DateTimeField(null=True)  # when the shop is asked again whether the code is dead
+    probes = models.PositiveSmallIntegerField(default=0, db_default=0)  # how often that was planned and came to pass
 
     class Meta:
         constraints = [
@@ -42,9 +60,14 @@ class Cancellation(models.Model):
                 | (~Q(state="cancelling") & Q(closed_at__isnull=False, due_at__isnull=True)),
                 name="cancellation_closed_has_time",
             ),
+            models.CheckConstraint(
+                condition=Q(probe_due_at__isnull=True) | Q(state__in=["proved", "unproved"]),
+                name="cancellation_probed_after_end",
+            ),
         ]
         indexes = [
             models.Index(fields=["due_at"], name="cancellation_due", condition=Q(state="cancelling")),
+            models.Index(fields=["probe_due_at"], name="cancellation_probe", condition=Q(probe_due_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -57,6 +80,7 @@ class EvidenceKind(models.TextChoices):
     USED = "used", "Use seen"
     DISABLED = "disabled", "Disabled"
     READ_BACK = "read_back", "Read back"
+    PROBED = "probed", "Checked again"
 
 
 class CodeEvidence(models.Model):

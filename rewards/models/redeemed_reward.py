@@ -52,6 +52,9 @@ class RedeemedReward(models.Model):
     code = models.ForeignKey(RewardCode, null=True, on_delete=models.PROTECT, related_name="redeemed_rewards")
     hold = models.OneToOneField(PointsHold, null=True, on_delete=models.PROTECT, related_name="redeemed_reward")
     debit = models.OneToOneField(PointsTransaction, null=True, on_delete=models.PROTECT, related_name="redeemed_reward")
+    reissue_of = models.ForeignKey(  # the one that failed, or whose code was spent for nothing
+        "self", null=True, on_delete=models.PROTECT, related_name="reissues", db_index=False
+    )
     origin = models.CharField(max_length=12, choices=Origin)
     on_profile = models.BooleanField()
     takes_place = models.BooleanField(default=True)  # counts in limits and stock until cancelled or failed
@@ -72,6 +75,7 @@ class RedeemedReward(models.Model):
     used_at = models.DateTimeField(null=True)
     used_order_id = models.CharField(max_length=120, blank=True)  # the shop's id of the order that used it
     cancelled_at = models.DateTimeField(null=True)
+    starts_at = models.DateTimeField(null=True)  # until then it cannot be used; empty: from the start
     expires_at = models.DateTimeField(null=True)  # exclusive
     updated_at = models.DateTimeField()
 
@@ -103,6 +107,9 @@ class RedeemedReward(models.Model):
             ("mark_used", "Can mark redeemed rewards used"),
             ("mark_unused", "Can mark redeemed rewards unused"),
             ("cancel_redeemedreward", "Can cancel redeemed rewards"),
+            ("cancel_used_redeemedreward", "Can cancel rewards that were used"),
+            ("reissue_redeemedreward", "Can reissue rewards that failed"),
+            ("extend_redeemedreward", "Can extend rewards that expired"),
             ("deliver_redeemedreward", "Can manage deliveries"),
             ("grant_reward", "Can grant rewards"),
             ("view_address", "Can see shipping addresses"),
@@ -125,7 +132,8 @@ class RedeemedReward(models.Model):
                 name="redeemed_used_has_time",
             ),
             models.CheckConstraint(
-                condition=~Q(usage_status="used") | Q(fulfillment_status="issued"), name="redeemed_used_is_issued"
+                condition=~Q(usage_status="used") | Q(fulfillment_status__in=["issued", "cancelled"]),
+                name="redeemed_used_was_issued",
             ),
             models.CheckConstraint(
                 condition=Q(used_at__isnull=True) | Q(used_at__gte=F("redeemed_at")), name="redeemed_used_after_redeem"
@@ -166,6 +174,15 @@ class RedeemedReward(models.Model):
             models.CheckConstraint(
                 condition=~Q(delivery_status__in=["shipped", "delivered"]) | Q(type="gift"),
                 name="redeemed_only_gifts_travel",
+            ),
+            models.UniqueConstraint(
+                fields=["reissue_of"], condition=Q(reissue_of__isnull=False), name="redeemed_reissued_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(reissue_of__isnull=True) | ~Q(reissue_of=F("id")), name="redeemed_no_reissue_of_itself"
+            ),
+            models.CheckConstraint(
+                condition=Q(reissue_of__isnull=True) | Q(cost_in_points=0), name="redeemed_reissue_costs_nothing"
             ),
         ]
         indexes = [

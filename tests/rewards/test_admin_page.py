@@ -29,7 +29,7 @@ def open_page(redeemed, *permissions):
     ("fields", "word", "sentence"),
     [
         ({"fulfillment_status": "pending"}, "Pending", "The shop is asked again by itself until it answers."),
-        ({"fulfillment_status": "failed"}, "Failed", "grant the reward anew"),
+        ({"fulfillment_status": "failed"}, "Failed", "then reissue it"),
         ({}, "Issued", "It becomes Used once an order with it is completed."),
         ({"usage_status": "used"}, "Used", "If that was a mistake, mark it unused"),
         ({"fulfillment_status": "cancelled"}, "Canceled", "Nothing more happens."),

@@ -101,6 +101,15 @@ def test_an_expired_reward_cannot_be_marked(customer, act):
         act(redeemed_reward_id=redeemed.pk, actor=STAFF, now=redeemed.expires_at)
 
 
+def test_what_has_not_begun_cannot_be_marked_used(gift):
+    RedeemedReward.objects.filter(pk=gift.pk).update(starts_at=NOW + HOUR)
+
+    with pytest.raises(UsageRefused, match="not valid before"):
+        usage.mark_used(redeemed_reward_id=gift.pk, actor=STAFF, now=NOW)
+
+    assert usage.mark_used(redeemed_reward_id=gift.pk, actor=STAFF, now=NOW + HOUR).usage_status == "used"
+
+
 def test_a_pending_reward_cannot_be_marked(customer):
     granted = granting.grant(
         customer_id=customer.pk, reward_id=RewardFactory(connection=ConnectionFactory()).pk, actor=STAFF, now=NOW

@@ -69,6 +69,7 @@ class RewardFulfillmentSerializer(serializers.Serializer):
     points_product_id = serializers.IntegerField(allow_null=True, help_text="Extension.")
     issued_at = fields.InstantField(allow_null=True, help_text="Extension.")
     cancelled_at = fields.InstantField(allow_null=True, help_text="Extension.")
+    starts_at = fields.InstantField(allow_null=True, help_text="Extension: until then it cannot be used.")
     used_order_id = fields.OptionalTextField(help_text="Extension: the shop's id of the order that used it.")
     customer = CustomerReferenceSerializer(help_text="Extension.")
 
