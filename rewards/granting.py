@@ -6,12 +6,21 @@ from django.db import transaction
 
 from loyalty.common import queue
 from loyalty.common.actors import Actor
+from loyalty.common.errors import DomainError
 from loyalty.points import locking
 from loyalty.points.errors import IdempotencyConflict
 from platforms import registry as platforms
 from rewards import catalogue, claim, issuing, limits
 from rewards.catalogue import UnknownReward
 from rewards.models import Origin, RedeemedReward, Reward
+
+MOST_AT_ONCE = 20
+
+
+class QuantityRefused(DomainError):
+    """So many are not granted at once."""
+
+    code = "quantity_refused"
 
 
 @transaction.atomic
@@ -54,10 +63,49 @@ def grant(
         idempotency_key=idempotency_key,
         internal_note=internal_note.strip(),
     )
+    generate(redeemed=redeemed, reward=reward, now=now)
+    limits.take_piece(reward=reward)
+    return redeemed
+
+
+def generate(*, redeemed: RedeemedReward, reward: Reward, now: datetime) -> None:
+    """Leave it to a worker to generate it; what no shop makes is issued at once. In the caller's transaction."""
     if platforms.calls_out(reward.connection):
         claim.queue(redeemed=redeemed, now=now)
         queue.enqueue("rewards.issue", redeemed_reward_id=redeemed.pk)
     else:
         issuing.record_issued(redeemed=redeemed, now=now)
-    limits.take_piece(reward=reward)
-    return redeemed
+
+
+@transaction.atomic
+def grant_several(
+    *,
+    customer_id: int,
+    reward_id: int,
+    quantity: int,
+    actor: Actor,
+    now: datetime,
+    origin: Origin = Origin.STAFF,
+    internal_note: str = "",
+    idempotency_key: str | None = None,
+) -> list[RedeemedReward]:
+    """The same reward several times over: all of them, or none. Raises QuantityRefused and what `grant` raises."""
+    if not 1 <= quantity <= MOST_AT_ONCE:
+        raise QuantityRefused(f"{quantity} of a reward cannot be granted at once: choose from 1 to {MOST_AT_ONCE}.")
+    return [
+        grant(
+            customer_id=customer_id,
+            reward_id=reward_id,
+            actor=actor,
+            now=now,
+            origin=origin,
+            internal_note=internal_note,
+            idempotency_key=_numbered(idempotency_key, number),
+        )
+        for number in range(quantity)
+    ]
+
+
+def _numbered(key: str | None, number: int) -> str | None:
+    """The caller's key for the first, and one of its own for each that follows."""
+    return key if key is None or not number else f"{key}:{number}"

@@ -23,6 +23,8 @@ from rewards.models import (
     UsageStatus,
 )
 
+SPENT = "reward.code_spent"  # the order was canceled, and the shop keeps the code used
+
 
 class UsageRefused(DomainError):
     """The reward cannot be marked so now."""
@@ -192,6 +194,34 @@ def record_use_returned(*, connection_id: int, order_id: str, actor: Actor, now:
             _unuse(redeemed, kind="reward.use_returned", actor=actor, now=now)
             returned += 1
     return returned
+
+
+@transaction.atomic
+def record_code_spent(*, connection_id: int, order_id: str, actor: Actor, now: datetime) -> int:
+    """An order was cancelled in a shop whose codes stay spent; gives back how many customers now have nothing for it.
+
+    Each is told to staff once: they may reissue it.
+    """
+    ids = RedeemedReward.objects.filter(
+        connection_id=connection_id, used_order_id=order_id, usage_status=UsageStatus.USED
+    ).values_list("pk", flat=True)
+    spent = 0
+    for redeemed_id in sorted(ids):
+        redeemed = issuing.locked(redeemed_reward_id=redeemed_id, now=now)
+        if redeemed.used_order_id == order_id and not was_spent_for_nothing(redeemed=redeemed):
+            _log(SPENT, redeemed, actor, now, order_id=order_id)
+            spent += 1
+    return spent
+
+
+def was_spent_for_nothing(*, redeemed: RedeemedReward) -> bool:
+    """Whether the order that used it was canceled in a shop that does not give the use back."""
+    return (
+        redeemed.fulfillment_status == FulfillmentStatus.ISSUED
+        and redeemed.usage_status == UsageStatus.USED
+        and bool(redeemed.used_order_id)
+        and _noted_before(redeemed, SPENT, redeemed.used_order_id)
+    )
 
 
 def _used_before(redeemed: RedeemedReward, *, use: OrderUse, actor: Actor, now: datetime) -> OrderVerdict:

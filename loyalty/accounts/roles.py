@@ -27,6 +27,9 @@ class Action(StrEnum):
     MARK_USED = "mark used"
     MARK_UNUSED = "mark unused"
     CANCEL = "cancel"
+    CANCEL_USED = "cancel what was used"
+    REISSUE = "reissue what failed"
+    EXTEND = "extend what expired"
     DELIVER = "deliver"
     ADJUST = "adjust points"
     IMPORT = "import points and undo it"
@@ -80,6 +83,9 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     Action.MARK_USED: frozenset({"rewards.mark_used"}),
     Action.MARK_UNUSED: frozenset({"rewards.mark_unused"}),
     Action.CANCEL: frozenset({"rewards.cancel_redeemedreward"}),
+    Action.CANCEL_USED: frozenset({"rewards.cancel_used_redeemedreward"}),
+    Action.REISSUE: frozenset({"rewards.reissue_redeemedreward"}),
+    Action.EXTEND: frozenset({"rewards.extend_redeemedreward"}),
     Action.DELIVER: frozenset({"rewards.deliver_redeemedreward"}),
     Action.ADJUST: frozenset({"points.add_pointsadjustment"}),
     Action.IMPORT: frozenset({"jobs.add_job", "jobs.change_job", "jobs.view_job"}),
@@ -121,6 +127,7 @@ TABLE: dict[Role, frozenset[Action]] = {
             Action.MARK_USED,
             Action.MARK_UNUSED,
             Action.CANCEL,
+            Action.REISSUE,
             Action.ADJUST,
             Action.RETURN_POINTS,
             Action.GRANT,

@@ -56,6 +56,8 @@ def record(
         return [verdict for verdict in found if verdict is not None]
     if stored.status == OrderStatus.CANCELLED:
         _take_back(stored, actor=actor, now=now)
+    if stored.status == OrderStatus.CANCELLED and not returns_use_on_cancel:
+        _note_spent(stored, connection_id=connection_id, actor=actor, now=now)
     if stored.status == OrderStatus.CANCELLED and returns_use_on_cancel:
         _give_back(stored, connection_id=connection_id, actor=actor, now=now)
         _use_by_others(stored, connection_id=connection_id, actor=actor, now=now)
@@ -172,6 +174,13 @@ def _give_back(stored: Order, *, connection_id: int, actor: Actor, now: datetime
     """Make what a canceled order had used usable again."""
     if _still_as(stored):
         usage.record_use_returned(connection_id=connection_id, order_id=stored.external_id, actor=actor, now=now)
+
+
+@transaction.atomic
+def _note_spent(stored: Order, *, connection_id: int, actor: Actor, now: datetime) -> None:
+    """In this shop a code stays used when its order is canceled: staff are told."""
+    if _still_as(stored):
+        usage.record_code_spent(connection_id=connection_id, order_id=stored.external_id, actor=actor, now=now)
 
 
 def _use_by_others(stored: Order, *, connection_id: int, actor: Actor, now: datetime) -> None:

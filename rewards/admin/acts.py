@@ -10,9 +10,9 @@ from django.db import transaction
 from loyalty.common.actors import SYSTEM, Actor
 from loyalty.common.adminkit import acts, show
 from loyalty.common.errors import DomainError
-from rewards import cancellation, delivery, usage
+from rewards import cancellation, delivery, reissue, usage
 from rewards.admin import words
-from rewards.models import CancellationState, RedeemedReward
+from rewards.models import CancellationState, FulfillmentStatus, RedeemedReward
 
 
 def load(pk: int) -> RedeemedReward:
@@ -170,6 +170,36 @@ OUTCOMES: dict[str, str] = {
     CancellationState.UNPROVED: "canceled by force. The code may still work at the shop.",
     CancellationState.USED_MEANWHILE: "not canceled, because it was used meanwhile.",
 }
+
+
+class NoteForm(forms.Form):
+    internal_note = forms.CharField(max_length=1000, required=False, help_text="For staff. The customer never sees it.")
+
+
+class Reissue(acts.Act):
+    slug, label, permission = "reissue", "Reissue", "rewards.reissue_redeemedreward"
+    explain = (
+        "Failed is final: the customer gets a new reward in its place, without spending points, and both are linked."
+    )
+    tone = "primary"
+    form_class = NoteForm
+
+    def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
+        plan = reissue.plan(redeemed_reward_id=pk, now=now)
+        return acts.Preview(
+            title=words.title(load(pk)), effects=plan.effects, refusal=plan.refusal, token=plan.fingerprint
+        )
+
+    def apply(self, *, pk: int, actor: Actor, now: datetime, token: str, data: Mapping[str, Any]) -> str:
+        new = reissue.reissue(
+            redeemed_reward_id=pk,
+            actor=actor,
+            now=now,
+            fingerprint=token,
+            internal_note=data.get("internal_note") or "",
+        )
+        done = "reissued" if new.fulfillment_status == FulfillmentStatus.ISSUED else "reissued, and being generated"
+        return f"{words.title(load(pk))}: {done} as reward {new.pk}."
 
 
 class ForceForm(forms.Form):

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from loyalty.common.adminkit import desk, lists, show
 from loyalty.customers.models import Customer
 from rewards import queries
-from rewards.admin import acts, export, page, words
+from rewards.admin import acts, export, failures, page, words
 from rewards.filters import RedeemedRewardFilter
 from rewards.models import RedeemedReward, UsageStatus
 
@@ -96,6 +96,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
         acts.CancelDelivery(),
         acts.Cancel(),
         acts.ForceCancel(),
+        acts.Reissue(),
     )
     list_empty = "No reward has been redeemed or granted yet."
 
@@ -106,17 +107,24 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
         return [desk.Tool("Export CSV", reverse(f"admin:{export.URL_NAME}") + lists.query(request))]
 
     def menu_links(self, request: HttpRequest) -> list[desk.Tool]:
-        return [desk.Tool("Failed redemptions", reverse(f"admin:{FAILED_URL_NAME}"))]
+        tools = [desk.Tool("Failed redemptions", reverse(f"admin:{FAILED_URL_NAME}"))]
+        if request.user.has_perm(acts.Reissue.permission):
+            tools.append(desk.Tool("Failed grants", reverse(f"admin:{failures.URL_NAME}")))
+        return tools
 
     def get_urls(self) -> list[URLPattern]:
         own = [
             path("export/", self.admin_site.admin_view(self.export_view), name=export.URL_NAME),
+            path("failures/", self.admin_site.admin_view(self.failures_view), name=failures.URL_NAME),
             path("failed/", self.admin_site.admin_view(self.failed_view), name=FAILED_URL_NAME),
         ]
         return [*own, *super().get_urls()]
 
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
         return export.view(request, model_admin=self)
+
+    def failures_view(self, request: HttpRequest) -> HttpResponse:
+        return failures.view(request, model_admin=self)
 
     def failed_view(self, request: HttpRequest) -> HttpResponse:
         return FailedRedemptions(RedeemedReward, self.admin_site).changelist_view(request)

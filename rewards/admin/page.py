@@ -13,7 +13,7 @@ from loyalty.common.adminkit import desk, show
 from loyalty.customers.models import Customer
 from loyalty.program.models import Order
 from platforms.models import StoreConnection
-from rewards import queries, states
+from rewards import queries, states, usage
 from rewards.admin import timeline, words
 from rewards.models import Delivery, DeliveryStatus, RedeemedReward, Reward, UsageStatus
 from rewards.queries import Status
@@ -21,6 +21,7 @@ from rewards.queries import Status
 # Which buttons make sense in which state. The domain decides; this only keeps the page calm.
 OFFERED: dict[str, tuple[str, ...]] = {
     Status.PENDING: ("cancel",),
+    Status.FAILED: ("reissue",),
     Status.ISSUED: ("mark-used", "cancel"),
     Status.USED: ("mark-unused",),
     Status.CANCELLING: ("force-cancel",),
@@ -101,6 +102,9 @@ class RewardPage(desk.ReadOnlyAdmin):
             ("Shop", self.shop_link(redeemed)),
             ("Offer", self.link_to(Reward, redeemed.reward_id, redeemed.reward.name)),
         ]
+        if redeemed.reissue_of_id is not None:
+            facts.append(("Reissue of", show.link(f"Reward {redeemed.reissue_of_id}", url_of(redeemed.reissue_of_id))))
+        facts += [("Reissued as", show.link(f"Reward {new.pk}", url_of(new.pk))) for new in redeemed.reissues.all()]
         if redeemed.minimum_order is not None:
             facts.insert(3, ("Minimum order", show.money(redeemed.minimum_order, redeemed.currency)))
         if redeemed.cancelled_at is not None:
@@ -151,6 +155,8 @@ def offered(redeemed: RedeemedReward, status: str) -> list[str]:
     if not redeemed.on_profile:
         return []
     slugs = [*OFFERED.get(status, ())]
+    if usage.was_spent_for_nothing(redeemed=redeemed):
+        slugs.append("reissue")
     travels = redeemed.delivery_status in (DeliveryStatus.SHIPPED, DeliveryStatus.DELIVERED)
     if redeemed.usage_status == UsageStatus.UNTRACKED or travels:
         slugs = [slug for slug in slugs if slug not in ("mark-used", "mark-unused")]

@@ -23,6 +23,8 @@ SENTENCES: dict[str, str] = {
     "reward.use_returned": "Usable again, because the order was canceled",
     "reward.used_twice": "Used again on another order: somebody should look",
     "reward.used_after_cancel": "Used although it was canceled: somebody should look",
+    "reward.code_spent": "Its order was canceled, and the shop keeps the code used: reissue it if that is fair",
+    "reward.reissued": "Reissued as another reward",
     "reward.used_while_cancelling": "Used before the code died: the cancellation ended",
     "reward.cancelling": "Cancellation begun",
     "reward.cancelled": "Canceled",
@@ -39,7 +41,7 @@ POINTS: dict[bool, dict[str, str]] = {  # whether they were to go back → what 
     },
     False: dict.fromkeys(CancellationState, "Not returned"),
 }
-NEEDS_LOOK = {"reward.used_twice", "reward.used_after_cancel", "reward.failed"}
+NEEDS_LOOK = {"reward.used_twice", "reward.used_after_cancel", "reward.failed", "reward.code_spent"}
 
 
 @dataclass(frozen=True)

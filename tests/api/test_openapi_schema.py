@@ -67,6 +67,7 @@ def test_lists_every_operation_once(document):
         ("reward_fulfillments/{id}/cancel", "post"),
         ("reward_fulfillments/{id}/mark_unused", "post"),
         ("reward_fulfillments/{id}/mark_used", "post"),
+        ("reward_fulfillments/{id}/reissue", "post"),
     ]
 
 

@@ -8,6 +8,7 @@ from rewards.models import Cancellation, RedeemedReward
 from tests.api.conftest import refusal
 from tests.factories.people import CustomerFactory
 from tests.factories.points import give
+from tests.rewards.admin_rows import row as failed_row
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +27,7 @@ SMILE = {
 }
 OURS = {
     *("status", "type", "origin", "delivery_status", "cost_in_points", "reward_id", "points_product_id", "issued_at"),
-    *("cancelled_at", "used_order_id", "customer"),
+    *("cancelled_at", "used_order_id", "customer", "starts_at", "reissue_of_id"),
 }
 
 
@@ -286,6 +287,21 @@ def test_what_is_canceled_is_not_marked(api, mug):
 
     assert refusal(api.post(f"{PATH}/{mug['id']}/mark_used")) == (422, "usage_refused")
     assert refusal(api.post(f"{PATH}/{mug['id']}/mark_unused")) == (422, "usage_refused")
+
+
+def test_a_failed_reward_is_reissued_once_and_both_are_linked(api, customer):
+    failed = failed_row(customer=customer, fulfillment_status="failed")
+
+    first = api.post(f"{PATH}/{failed.pk}/reissue")
+    second = api.post(f"{PATH}/{failed.pk}/reissue")
+
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json()["reward_fulfillment"]["id"] == second.json()["reward_fulfillment"]["id"] != failed.pk
+    assert first.json()["reward_fulfillment"]["reissue_of_id"] == failed.pk
+
+
+def test_what_has_not_failed_is_not_reissued(api, mug):
+    assert refusal(api.post(f"{PATH}/{mug['id']}/reissue")) == (422, "reissue_refused")
 
 
 def test_an_act_takes_no_body_at_all(api, mug):

@@ -185,6 +185,7 @@ def test_a_canceled_order_gives_the_use_back_only_where_the_shop_does(shop, rede
     record(shop, with_code(redeemed, status=CANCELLED, updated_at=NOW + HOUR), returns_use=returns_use)
 
     assert usage_of(redeemed) == after
+    assert Event.objects.filter(kind=usage.SPENT).exists() is not returns_use  # staff may reissue it
 
 
 def test_news_of_the_same_instant_takes_no_order_back(shop, customer, redeemed):

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from loyalty.api import authentication, documentation, errors, fields, pagination, parsing, query, views
 from loyalty.api.keys import Scope
 from loyalty.common.errors import DomainError
-from rewards import cancellation, queries, usage
+from rewards import cancellation, queries, reissue, usage
 from rewards.filters import RedeemedRewardFilter
 from rewards.models import (
     CancellationState,
@@ -71,6 +71,9 @@ class RewardFulfillmentSerializer(serializers.Serializer):
     cancelled_at = fields.InstantField(allow_null=True, help_text="Extension.")
     starts_at = fields.InstantField(allow_null=True, help_text="Extension: until then it cannot be used.")
     used_order_id = fields.OptionalTextField(help_text="Extension: the shop's id of the order that used it.")
+    reissue_of_id = serializers.IntegerField(
+        allow_null=True, help_text="Extension: the reward that failed and in whose place this one was given."
+    )
     customer = CustomerReferenceSerializer(help_text="Extension.")
 
     def get_code(self, redeemed: RedeemedReward) -> str | None:
@@ -180,6 +183,33 @@ class CancelRewardFulfillment(views.ApiView):
         if row.state == CancellationState.USED_MEANWHILE:
             raise UsedMeanwhile("The shop shows that the code was used before it could be killed: no points went back.")
         return _answer(redeemed_reward_id, status=202 if row.state == CancellationState.CANCELLING else 200)
+
+
+class ReissueRewardFulfillment(views.ApiView):
+    scopes = {"POST": Scope.REWARD_FULFILLMENT_WRITE}
+
+    @documentation.write(
+        "reward_fulfillment",
+        RewardFulfillmentSerializer,
+        accepts=None,
+        status=201,
+        missing=True,
+        operation="reissue_reward_fulfillment",
+        summary="Give a failed reward anew (extension)",
+        description=(
+            "A failed reward stays failed. The answer is the new one, which names it in `reissue_of_id` and is pending "
+            "until the shop has made it. Reissuing twice gives the same new one."
+        ),
+        refusals="it has not failed, or its limits are reached",
+    )
+    @views.once(atomic=True)
+    def post(self, request: Request, pk: str) -> Response:
+        redeemed_reward_id = existing(pk)
+        parsing.body_of(request, name="reward_fulfillment")
+        new = reissue.reissue(
+            redeemed_reward_id=redeemed_reward_id, actor=authentication.actor_of(request), now=timezone.now()
+        )
+        return _answer(new.pk, status=201)
 
 
 class MarkRewardFulfillmentUsed(views.ApiView):

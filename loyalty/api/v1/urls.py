@@ -28,6 +28,7 @@ ADDRESSES: list[tuple[str, type[View], str]] = [
     ("reward_fulfillments", reward_fulfillments.RewardFulfillments, "reward_fulfillments"),
     ("reward_fulfillments/<str:pk>", reward_fulfillments.OneRewardFulfillment, "reward_fulfillment"),
     ("reward_fulfillments/<str:pk>/cancel", reward_fulfillments.CancelRewardFulfillment, "cancel"),
+    ("reward_fulfillments/<str:pk>/reissue", reward_fulfillments.ReissueRewardFulfillment, "reissue"),
     ("reward_fulfillments/<str:pk>/mark_used", reward_fulfillments.MarkRewardFulfillmentUsed, "mark_used"),
     ("reward_fulfillments/<str:pk>/mark_unused", reward_fulfillments.MarkRewardFulfillmentUnused, "mark_unused"),
     ("schema", schema.Schema, "schema"),
