@@ -23,7 +23,7 @@ DELIVERY: dict[str, set[str]] = {
     DeliveryStatus.ORDERED: {DeliveryStatus.SHIPPED, DeliveryStatus.CANCELLED, DeliveryStatus.NONE},
     DeliveryStatus.SHIPPED: {DeliveryStatus.DELIVERED, DeliveryStatus.CANCELLED},
     DeliveryStatus.DELIVERED: set(),
-    DeliveryStatus.CANCELLED: {DeliveryStatus.NONE},  # when it is marked unused again
+    DeliveryStatus.CANCELLED: {DeliveryStatus.NONE, DeliveryStatus.ORDERED},  # marked unused, or ordered anew
 }
 TABLES = {"fulfillment_status": FULFILLMENT, "usage_status": USAGE, "delivery_status": DELIVERY}
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from django.db import transaction
 
@@ -11,12 +12,12 @@ from loyalty.common.actors import SYSTEM, Actor
 from loyalty.common.errors import DomainError
 from loyalty.events import log
 from loyalty.merchant import queries as merchant
-from rewards import issuing, lifecycle
+from rewards import issuing, lifecycle, parcels
 from rewards.models import (
     Cancellation,
     CancellationState,
-    Delivery,
     DeliveryStatus,
+    DeliveryStep,
     FulfillmentStatus,
     RedeemedReward,
     RewardCode,
@@ -99,7 +100,9 @@ def _use(redeemed: RedeemedReward, *, used_at: datetime, order_id: str, actor: A
         used_order_id=order_id[:120],
     )
     if redeemed.is_gift:
-        Delivery.objects.update_or_create(redeemed_reward=redeemed, defaults={"ordered_at": now, "cancelled_at": None})
+        parcels.write(
+            redeemed=redeemed, step=DeliveryStep.ORDERED, actor=actor, now=now, ordered_at=now, cancelled_at=None
+        )
     _log("reward.used", redeemed, actor, now, order_id=order_id)
 
 
@@ -118,6 +121,9 @@ def _unuse(redeemed: RedeemedReward, *, kind: str, actor: Actor, now: datetime) 
         used_at=None,
         used_order_id="",
     )
+    if redeemed.is_gift:
+        nothing: dict[str, Any] = {"ordered_at": None, "cancelled_at": None, "returned_at": None}
+        parcels.write(redeemed=redeemed, step=DeliveryStep.WITHDRAWN, actor=actor, now=now, **nothing)
     _log(kind, redeemed, actor, now, order_id=order_id)
 
 

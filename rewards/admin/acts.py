@@ -116,11 +116,35 @@ class Deliver(StatusAct):
 class CancelDelivery(StatusAct):
     slug, label, permission = "cancel-delivery", "Cancel delivery", "rewards.deliver_redeemedreward"
     explain = "The parcel is not sent after all. The reward itself stays as it is: to undo it and return the points, cancel it."
-    done = "delivery canceled"
+    done = "delivery canceled. To give the points back too, cancel the reward"
     form_class = CommentForm
 
     def call(self, *, pk: int, actor: Actor, now: datetime, data: Mapping[str, Any]) -> None:
         delivery.cancel_delivery(redeemed_reward_id=pk, actor=actor, now=now, comment=data.get("comment") or "")
+
+
+class CameBack(StatusAct):
+    slug, label, permission = "came-back", "Parcel came back", "rewards.deliver_redeemedreward"
+    explain = (
+        "The parcel could not be delivered and is here again. Afterwards it can be ordered anew, to another address "
+        "if need be, or the reward is canceled and the points go back."
+    )
+    done = "came back, its delivery is canceled. Order it anew, or cancel the reward"
+    form_class = CommentForm
+
+    def call(self, *, pk: int, actor: Actor, now: datetime, data: Mapping[str, Any]) -> None:
+        delivery.came_back(redeemed_reward_id=pk, actor=actor, now=now, comment=data.get("comment") or "")
+
+
+class OrderAgain(StatusAct):
+    slug, label, permission = "order-again", "Order anew", "rewards.deliver_redeemedreward"
+    explain = "The gift is sent after all: it is to be packed again."
+    done = "ordered anew"
+    tone = "primary"
+    form_class = CommentForm
+
+    def call(self, *, pk: int, actor: Actor, now: datetime, data: Mapping[str, Any]) -> None:
+        delivery.order_again(redeemed_reward_id=pk, actor=actor, now=now, comment=data.get("comment") or "")
 
 
 class CancelForm(forms.Form):

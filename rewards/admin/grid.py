@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from loyalty.common.adminkit import desk, lists, show
 from loyalty.customers.models import Customer
 from rewards import queries
-from rewards.admin import acts, export, failures, page, words
+from rewards.admin import acts, export, failures, page, parcels, words
 from rewards.filters import RedeemedRewardFilter
 from rewards.models import RedeemedReward, UsageStatus
 
@@ -93,7 +93,9 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
         acts.MarkUnused(),
         acts.Ship(),
         acts.Deliver(),
+        acts.CameBack(),
         acts.CancelDelivery(),
+        acts.OrderAgain(),
         acts.Cancel(),
         acts.ForceCancel(),
         acts.Reissue(),
@@ -104,7 +106,10 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
         return queries.grid(now=timezone.now()).defer(*UNSHOWN)
 
     def list_tools(self, request: HttpRequest) -> list[desk.Tool]:
-        return [desk.Tool("Export CSV", reverse(f"admin:{export.URL_NAME}") + lists.query(request))]
+        tools = [desk.Tool("Export CSV", reverse(f"admin:{export.URL_NAME}") + lists.query(request))]
+        if request.user.has_perm(parcels.DELIVER):
+            tools.append(desk.Tool("Tracking numbers", reverse(f"admin:{parcels.TRACKING_URL_NAME}")))
+        return tools
 
     def menu_links(self, request: HttpRequest) -> list[desk.Tool]:
         tools = [desk.Tool("Failed redemptions", reverse(f"admin:{FAILED_URL_NAME}"))]

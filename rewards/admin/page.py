@@ -2,20 +2,30 @@
 
 from typing import Any
 
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from loyalty.common.adminkit import desk, show
 from loyalty.customers.models import Customer
 from loyalty.program.models import Order
 from platforms.models import StoreConnection
+from rewards import parcels as rules
 from rewards import queries, states, usage
-from rewards.admin import timeline, words
-from rewards.models import Delivery, DeliveryStatus, RedeemedReward, Reward, UsageStatus
+from rewards.admin import parcels, timeline, words
+from rewards.models import (
+    Delivery,
+    DeliveryStatus,
+    FulfillmentStatus,
+    RedeemedReward,
+    Reward,
+    RewardType,
+    UsageStatus,
+)
 from rewards.queries import Status
 
 # Which buttons make sense in which state. The domain decides; this only keeps the page calm.
@@ -27,8 +37,11 @@ OFFERED: dict[str, tuple[str, ...]] = {
     Status.CANCELLING: ("force-cancel",),
     Status.EXPIRED: ("cancel",),
 }
-PARCEL: dict[str, tuple[str, ...]] = {"ordered": ("ship", "cancel-delivery"), "shipped": ("deliver", "cancel-delivery")}
-ADDRESS_LINES = (("recipient",), ("line_1",), ("line_2",), ("postal_code", "city"), ("region",), ("country",))
+PARCEL: dict[str, tuple[str, ...]] = {
+    "ordered": ("ship", "cancel-delivery"),
+    "shipped": ("deliver", "came-back", "cancel-delivery"),
+    "cancelled": ("order-again",),
+}
 
 
 def url_of(pk: int) -> str:
@@ -36,7 +49,37 @@ def url_of(pk: int) -> str:
 
 
 class RewardPage(desk.ReadOnlyAdmin):
-    """Replaces the change form by a page to read, with acts as buttons."""
+    """Replaces the change form by a page to read, with acts as buttons; its parcels have pages beside it."""
+
+    actions = ("packing_list",)
+
+    @admin.action(description="Packing list", permissions=["pack"])
+    def packing_list(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse:
+        """Leads to the list of the chosen gifts, which is only looked at."""
+        pks = queryset.filter(type=RewardType.GIFT).order_by("pk").values_list("pk", flat=True)
+        chosen = ",".join(str(pk) for pk in pks[: parcels.MOST_PARCELS])
+        return HttpResponseRedirect(f"{reverse(f'admin:{parcels.PACKING_URL_NAME}')}?ids={chosen}")
+
+    def has_pack_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perms((parcels.DELIVER, parcels.SEE_ADDRESSES))
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        own = [
+            path("packing-list/", view(self.packing_view), name=parcels.PACKING_URL_NAME),
+            path("tracking/", view(self.tracking_view), name=parcels.TRACKING_URL_NAME),
+            path("<int:pk>/address/", view(self.address_view), name=parcels.ADDRESS_URL_NAME),
+        ]
+        return [*own, *super().get_urls()]
+
+    def packing_view(self, request: HttpRequest) -> HttpResponse:
+        return parcels.packing_view(request, model_admin=self)
+
+    def tracking_view(self, request: HttpRequest) -> HttpResponse:
+        return parcels.tracking_view(request, model_admin=self)
+
+    def address_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return parcels.address_view(request, model_admin=self, pk=pk)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -137,13 +180,22 @@ class RewardPage(desk.ReadOnlyAdmin):
     def parcel(self, request: HttpRequest, redeemed: RedeemedReward) -> dict[str, Any]:
         """The address, for those who may see it, and what is known of the parcel."""
         delivery: Delivery | None = getattr(redeemed, "delivery", None)
-        corrected = delivery.address if delivery is not None else None
-        address = corrected or redeemed.shipping_address or {}
-        allowed = request.user.has_perm("rewards.view_address")
+        address, first = rules.address_of(redeemed), redeemed.shipping_address or {}
+        allowed = request.user.has_perm(parcels.SEE_ADDRESSES)
+        here = redeemed.is_gift and redeemed.delivery_status not in ("shipped", "delivered")
+        issued = redeemed.fulfillment_status == FulfillmentStatus.ISSUED
         return {
             "allowed": allowed,
-            "lines": address_lines(address) if allowed else [],
-            "corrected": bool(corrected),
+            "lines": parcels.address_lines(address) if allowed else [],
+            "corrected": address != first,
+            "first_lines": parcels.address_lines(first) if allowed and address != first else [],
+            "correct_url": reverse(f"admin:{parcels.ADDRESS_URL_NAME}", args=(redeemed.pk,))
+            if here and issued and self.has_pack_permission(request)
+            else "",
+            "packing_url": f"{reverse(f'admin:{parcels.PACKING_URL_NAME}')}?ids={redeemed.pk}"
+            if redeemed.delivery_status == DeliveryStatus.ORDERED and self.has_pack_permission(request)
+            else "",
+            "changes": parcels.history_of(redeemed, addresses=allowed) if redeemed.is_gift else [],
             "delivery": delivery,
             "is_gift": redeemed.is_gift,
             "steps": parcel_steps(delivery) if delivery is not None else [],
@@ -175,16 +227,12 @@ def used(redeemed: RedeemedReward) -> Any:
     return show.instant(redeemed.used_at) if redeemed.used_at else "Not yet"
 
 
-def address_lines(address: dict[str, str]) -> list[str]:
-    lines = (" ".join(str(address.get(part, "")) for part in parts).strip() for parts in ADDRESS_LINES)
-    return [line for line in lines if line]
-
-
 def parcel_steps(delivery: Delivery) -> list[tuple[str, Any]]:
     steps = [
         ("Ordered", delivery.ordered_at),
         ("Shipped", delivery.shipped_at),
         ("Delivered", delivery.delivered_at),
+        ("Came back", delivery.returned_at),
         ("Canceled", delivery.cancelled_at),
     ]
     return [(label, show.instant(at)) for label, at in steps if at is not None]

@@ -25,6 +25,7 @@ ALLOWED = {
         ("shipped", "delivered"),
         ("shipped", "cancelled"),
         ("cancelled", ""),
+        ("cancelled", "ordered"),
     },
 }
 VALUES = {
