@@ -66,11 +66,16 @@ class DiscountKind(StrEnum):
     PERCENTAGE = "percentage"
     FIXED_AMOUNT = "fixed_amount"
     FREE_DELIVERY = "free_delivery"
+    FREE_PRODUCT = "free_product"  # one piece of a product costs nothing
+    GIFT_CARD = "gift_card"  # money under a code, spent over any number of orders
+
+
+DISCOUNTS = frozenset({DiscountKind.PERCENTAGE, DiscountKind.FIXED_AMOUNT, DiscountKind.FREE_DELIVERY})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeSpec:
-    """One single-use code to make. Money is in major units of `currency`."""
+    """One code to make, good for one order unless it is a gift card. Money is in major units of `currency`."""
 
     code: str  # upper case, [A-Z0-9-], at most 20 characters
     kind: DiscountKind
@@ -79,6 +84,7 @@ class CodeSpec:
     currency: str
     percent: Decimal | None = None
     amount: Decimal | None = None
+    product_reference: str = ""  # of a free product: as the shop names it
     minimum_order: Decimal | None = None
     starts_at: datetime | None = None
     expires_at: datetime | None = None
@@ -95,7 +101,8 @@ class PlatformCode:
     reference: str = ""  # ours, when the shop stores it
     uses: int | None = None  # completed orders that carry it; None when the platform keeps no count
     percent: Decimal | None = None
-    amount: Decimal | None = None
+    amount: Decimal | None = None  # of a gift card: what it was worth when it was made
+    product_reference: str = ""
     minimum_order: Decimal | None = None
     expires_at: datetime | None = None
 
@@ -186,7 +193,7 @@ class Capabilities:
     """What this platform can and cannot do; the contract tests hold each adapter to its flags."""
 
     calls_out: bool = True  # False: no shop behind it, nothing to wait for
-    kinds: frozenset[DiscountKind] = frozenset(DiscountKind)
+    kinds: frozenset[DiscountKind] = DISCOUNTS
     minimum_order: bool = True
     expiry: bool = True
     binds_customer: bool = False

@@ -10,6 +10,7 @@ from platforms.adapter import (
     Capabilities,
     CodeSpec,
     CredentialField,
+    DiscountKind,
     OrderPage,
     Outcome,
     PlatformCode,
@@ -28,7 +29,12 @@ class OwnCodesAdapter:
 
     key: ClassVar[str] = "own_codes"
     label: ClassVar[str] = "Own codes"
-    capabilities: ClassVar[Capabilities] = Capabilities(calls_out=False, binds_customer=True, webhooks=False)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        calls_out=False,
+        kinds=frozenset(DiscountKind) - {DiscountKind.FREE_PRODUCT},  # there is no shop to have products
+        binds_customer=True,
+        webhooks=False,
+    )
     credential_fields: ClassVar[tuple[CredentialField, ...]] = ()
 
     def __init__(self, access: Access) -> None:

@@ -67,11 +67,17 @@ def _refusal(redeemed: RedeemedReward, *, now: datetime) -> str:
             return f"{name} failed and was never the customer's: there is nothing to cancel."
         case FulfillmentStatus.PENDING:
             return _pending_refusal(redeemed, now=now)
+    return _issued_refusal(redeemed)
+
+
+def _issued_refusal(redeemed: RedeemedReward) -> str:
+    name = f"“{redeemed.name}”"
     if usage.open_cancellation(redeemed_reward_id=redeemed.pk) is not None:
         return f"{name} is being canceled already."
     if redeemed.usage_status == UsageStatus.USED:
         return f"{name} was used: mark it unused first if that was a mistake."
-    return ""
+    spent = redeemed.remaining is not None and redeemed.remaining != redeemed.amount
+    return f"A part of {name} was spent already: what remains stays with the customer." if spent else ""
 
 
 def _pending_refusal(redeemed: RedeemedReward, *, now: datetime) -> str:

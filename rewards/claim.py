@@ -51,6 +51,7 @@ def save(
 ) -> RedeemedReward:
     """Write the pending redeemed reward with its copies and its code. The caller holds the customer's account lock."""
     programme = merchant.programme()
+    kind = registry.type_of(reward.type)
     text = catalogue.words(rewards=[reward], language=catalogue.language_of(customer))[reward.pk]
     redeemed = RedeemedReward.objects.create(
         customer=customer,
@@ -64,7 +65,7 @@ def save(
         actor_kind=actor.kind,
         actor_id=actor.id,
         fulfillment_status=FulfillmentStatus.PENDING,
-        usage_status=registry.type_of(reward.type).usage,
+        usage_status=kind.usage,
         redeemed_at=now,
         updated_at=now,
         expires_at=(
@@ -77,6 +78,8 @@ def save(
         currency=reward.currency,
         percent=reward.percent,
         amount=reward.amount,
+        remaining=reward.amount if kind.part_redeemable else None,
+        product_reference=reward.product_reference,
         minimum_order=reward.minimum_order,
         usage_instructions=text.usage_instructions,
         terms=text.terms,
@@ -119,7 +122,7 @@ def queue(*, redeemed: RedeemedReward, now: datetime, lease: timedelta | None = 
 def new_code(*, reward: Reward, now: datetime) -> RewardCode | None:
     """A fresh code of this reward, unique in its shop; none for types without one."""
     kind = registry.type_of(reward.type)
-    if not kind.has_code:
+    if not kind.carries_code(reward):
         return None
     for _ in range(MOST_COLLISIONS):
         code = kind.new_code(reward.prefix)

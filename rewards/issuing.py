@@ -25,10 +25,12 @@ from loyalty.points import ledger, locking
 from loyalty.points.models import TransactionKind
 from platforms import registry as platforms
 from platforms.adapter import Adapter, Answer, Outcome, PlatformCode, Refusal
-from rewards import lifecycle, limits
+from rewards import lifecycle, limits, parcels
 from rewards.claim import Claim, connection_of, new_code
 from rewards.models import (
     CodeEvidence,
+    DeliveryStatus,
+    DeliveryStep,
     EvidenceKind,
     FulfillmentStatus,
     IssueAttempt,
@@ -194,6 +196,7 @@ def is_ours(redeemed: RedeemedReward, found: PlatformCode) -> bool:
         found.reference == redeemed.reference
         and (found.percent is None or found.percent == redeemed.percent)
         and (found.amount is None or found.amount == redeemed.amount)
+        and found.product_reference in ("", redeemed.product_reference)
     )
 
 
@@ -245,6 +248,9 @@ def record_issued(*, redeemed: RedeemedReward, now: datetime) -> None:
             actor=Actor(ActorKind(redeemed.actor_kind), redeemed.actor_id),
             now=now,
         )
+    if redeemed.is_gift and redeemed.code_id is not None:  # the coupon is in the parcel: it travels before it is used
+        changes["delivery_status"] = DeliveryStatus.ORDERED
+        parcels.write(redeemed=redeemed, step=DeliveryStep.ORDERED, actor=SYSTEM, now=now, ordered_at=now)
     lifecycle.move(
         redeemed,
         now=now,

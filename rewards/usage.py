@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -23,6 +24,7 @@ from rewards.models import (
     RewardCode,
     UsageStatus,
 )
+from rewards.types import registry as types
 
 SPENT = "reward.code_spent"  # the order was canceled, and the shop keeps the code used
 
@@ -51,9 +53,7 @@ def mark_used(*, redeemed_reward_id: int, actor: Actor, now: datetime, order_id:
     redeemed = issuing.locked(redeemed_reward_id=redeemed_reward_id, now=now)
     if redeemed.usage_status == UsageStatus.USED:
         return redeemed
-    _require_active(redeemed, now=now, act="marked used")
-    if redeemed.usage_status == UsageStatus.UNTRACKED:
-        raise UsageRefused(f"“{redeemed.name}” is not tracked: nobody can know whether it was used.")
+    require_usable(redeemed, now=now, act="marked used")
     _use(redeemed, used_at=now, order_id=order_id, actor=actor, now=now)
     return redeemed
 
@@ -64,11 +64,28 @@ def mark_unused(*, redeemed_reward_id: int, actor: Actor, now: datetime) -> Rede
     redeemed = issuing.locked(redeemed_reward_id=redeemed_reward_id, now=now)
     if redeemed.usage_status == UsageStatus.UNUSED and redeemed.fulfillment_status == FulfillmentStatus.ISSUED:
         return redeemed
-    _require_active(redeemed, now=now, act="marked unused")
-    if redeemed.usage_status == UsageStatus.UNTRACKED:
-        raise UsageRefused(f"“{redeemed.name}” is not tracked: there is no mark to take back.")
+    require_usable(redeemed, now=now, act="marked unused")
+    if redeemed.remaining is not None and redeemed.remaining <= 0:
+        raise UsageRefused(f"“{redeemed.name}” was spent to the end: it cannot be marked unused.")
     _unuse(redeemed, kind="reward.unused", actor=actor, now=now)
     return redeemed
+
+
+def require_usable(redeemed: RedeemedReward, *, now: datetime, act: str) -> None:
+    """Refuse what cannot be used now, for the caller who has locked it. `act` is a participle. Raises UsageRefused."""
+    _require_tracked(redeemed, act=act)
+    _require_active(redeemed, now=now, act=act)
+
+
+def record_spent(redeemed: RedeemedReward, *, order_id: str, actor: Actor, now: datetime) -> None:
+    """A value code was spent to its end. The caller has locked it and knows that it may be used."""
+    _use(redeemed, used_at=now, order_id=order_id, actor=actor, now=now, remaining=Decimal(0))
+
+
+def _require_tracked(redeemed: RedeemedReward, *, act: str) -> None:
+    if redeemed.usage_status == UsageStatus.UNTRACKED:
+        why = types.type_of(redeemed.type).untracked_because or "nobody can know whether it was used"
+        raise UsageRefused(f"“{redeemed.name}” is not tracked, as {why}: it cannot be {act}.")
 
 
 def _require_active(redeemed: RedeemedReward, *, now: datetime, act: str) -> None:
@@ -90,16 +107,20 @@ def _moment(instant: datetime) -> str:
     return f"{instant.astimezone(merchant.programme().zone):%-d %b %Y, %H:%M}"
 
 
-def _use(redeemed: RedeemedReward, *, used_at: datetime, order_id: str, actor: Actor, now: datetime) -> None:
+def _use(
+    redeemed: RedeemedReward, *, used_at: datetime, order_id: str, actor: Actor, now: datetime, **facts: Decimal
+) -> None:
+    ordered_before = bool(redeemed.delivery_status)  # a printed coupon travels before it is used
     lifecycle.move(
         redeemed,
         now=now,
         usage_status=UsageStatus.USED,
-        delivery_status=DeliveryStatus.ORDERED,
         used_at=max(used_at, redeemed.redeemed_at),
         used_order_id=order_id[:120],
+        **({} if ordered_before else {"delivery_status": DeliveryStatus.ORDERED}),
+        **facts,
     )
-    if redeemed.is_gift:
+    if redeemed.is_gift and not ordered_before:
         parcels.write(
             redeemed=redeemed, step=DeliveryStep.ORDERED, actor=actor, now=now, ordered_at=now, cancelled_at=None
         )
@@ -107,7 +128,8 @@ def _use(redeemed: RedeemedReward, *, used_at: datetime, order_id: str, actor: A
 
 
 def _unuse(redeemed: RedeemedReward, *, kind: str, actor: Actor, now: datetime) -> None:
-    if redeemed.delivery_status in (DeliveryStatus.SHIPPED, DeliveryStatus.DELIVERED):
+    coupon = redeemed.is_gift and redeemed.code_id is not None  # its parcel does not depend on its use
+    if not coupon and redeemed.delivery_status in (DeliveryStatus.SHIPPED, DeliveryStatus.DELIVERED):
         raise UsageRefused(
             f"“{redeemed.name}” has been {redeemed.get_delivery_status_display().lower()} already: "
             "it cannot be marked unused. Cancel the delivery first if the parcel is coming back."
@@ -117,11 +139,11 @@ def _unuse(redeemed: RedeemedReward, *, kind: str, actor: Actor, now: datetime) 
         redeemed,
         now=now,
         usage_status=UsageStatus.UNUSED,
-        delivery_status=DeliveryStatus.NONE,
         used_at=None,
         used_order_id="",
+        **({} if coupon else {"delivery_status": DeliveryStatus.NONE}),
     )
-    if redeemed.is_gift:
+    if redeemed.is_gift and not coupon:
         nothing: dict[str, Any] = {"ordered_at": None, "cancelled_at": None, "returned_at": None}
         parcels.write(redeemed=redeemed, step=DeliveryStep.WITHDRAWN, actor=actor, now=now, **nothing)
     _log(kind, redeemed, actor, now, order_id=order_id)

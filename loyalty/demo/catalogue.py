@@ -1,4 +1,4 @@
-"""The demo's rewards: all four types, cheap to dear, and one for each reason why a reward cannot be had."""
+"""The demo's rewards: every type, cheap to dear, and one for each reason why a reward cannot be had."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -49,6 +49,21 @@ def specs(now: datetime) -> list[Spec]:
         Spec("can", gift, 650, {"tax_value": "18.00"}),
         Spec("trowels", gift, 1200, {"tax_value": "34.00"}),
         Spec("bench", gift, 6000, {"tax_value": "240.00", "limit_per_customer": 1}),
+        *_of_other_types(),
+    ]
+
+
+def _of_other_types() -> list[Spec]:
+    coupon = {"carries_code": True, "percent": 20, "prefix": "CARD", "tax_value": "1.50", "days_valid": 120}
+    evening = {"prefix": "EVENING", "days_valid": 90, "limit_per_customer": 2}
+    page = {"prefix": "NURSERY", "action_url": "https://shop.fernandfield.example/nursery"}
+    return [
+        Spec("fern", RewardType.FREE_PRODUCT, 340, {"product_reference": "fern", "prefix": "FERN", "days_valid": 60}),
+        Spec("till", RewardType.VALUE_CODE, 400, {"amount": 20, "days_valid": 365}),
+        Spec("card", RewardType.GIFT_CARD, 500, {"amount": 25}),
+        Spec("coupon", RewardType.GIFT, 180, coupon),
+        Spec("evening", RewardType.EVENT_INVITATION, 160, evening),
+        Spec("nursery", RewardType.CUSTOM, 90, page),
     ]
 
 
@@ -65,7 +80,7 @@ def load(*, shop: StoreConnection, now: datetime) -> dict[str, PointsProduct]:
         reward = Reward.objects.create(
             name=texts.NAMES[spec.key]["en"][0],
             type=spec.type,
-            connection=shop if registry.type_of(spec.type).needs_shop else None,
+            connection=shop if registry.type_of(spec.type).needs_shop or "carries_code" in fields else None,
             **{"enabled": True, **fields},
         )
         RewardText.objects.bulk_create(
@@ -74,7 +89,7 @@ def load(*, shop: StoreConnection, now: datetime) -> dict[str, PointsProduct]:
                 language=language,
                 name=name,
                 short_description=description,
-                usage_instructions=texts.USAGE[spec.type][language],
+                usage_instructions=texts.usage(spec.type, carries_code="carries_code" in fields)[language],
                 terms=texts.TERMS[language],
             )
             for language, (name, description) in texts.NAMES[spec.key].items()

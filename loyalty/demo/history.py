@@ -16,11 +16,12 @@ from loyalty.merchant import queries as merchant
 from loyalty.points import adjustments, expiry
 from loyalty.points.models import AdjustmentReason
 from platforms.adapter import OrderStatus
-from rewards import cancellation, delivery, usage
+from rewards import cancellation, delivery, usage, value_codes
 from rewards.models import DeliveryStatus, Origin, RedeemedReward, UsageStatus
 
 DAY = timedelta(days=1)
 SPARE_POINTS = 260  # what everybody who redeems keeps at least, for what the live part redeems
+SPENT_AT_THE_TILL = Decimal("8.50")  # of a value code
 CARRIERS = (("DHL", "JD0140{:09d}"), ("InPost", "6200{:010d}"), ("DPD", "0505{:09d}"))
 ADJUSTMENTS = (
     (120, AdjustmentReason.GOODWILL, "Parcel arrived broken, see ticket 4411", "Sorry about the broken pot!"),
@@ -65,7 +66,11 @@ def load(*, world: World, now: datetime) -> None:
         for person in everybody
         if person.state == CustomerState.MEMBER and person.key not in NO_REDEMPTIONS and person.key != people.MAIN
     ]
-    redemptions = [*plan.redemptions(people=redeeming, now=now), *_of_main(now)]
+    redemptions = [
+        *plan.redemptions(people=redeeming, now=now),
+        *_of_main(now),
+        *plan.now_and_then(people=redeeming, now=now),
+    ]
     _earn(timeline, world, redemptions=redemptions, redeeming=redeeming, rng=rng, now=now)
     for redemption in redemptions:
         _follow(timeline, world, redemption, rng)
@@ -123,7 +128,7 @@ def _earn(
         buy(person, rng.randint(20, 240), 358 + place % 7)  # ends within the next days
         buy(person, rng.randint(10, 180), 380 + place) if place % 3 == 0 else None  # has ended
         buy(person, rng.randint(15, 90), rng.randint(20, 120))
-    buy(people.MAIN, spent[people.MAIN] + 330, 359)  # what is left of it ends within a week
+    buy(people.MAIN, spent[people.MAIN] + 490, 359)  # what is left of it ends within a week
     buy(people.MAIN, 500, 150)
     buy(people.MAIN, 260, 33)
 
@@ -172,7 +177,15 @@ def _row(world: World, redemption: Redemption) -> RedeemedReward:
 
 
 def _use_code(world: World, redemption: Redemption, total: Decimal, now: datetime) -> None:
-    code = _row(world, redemption).code
+    row = _row(world, redemption)
+    if row.remaining is not None:
+        for part in (SPENT_AT_THE_TILL, row.remaining - SPENT_AT_THE_TILL):
+            value_codes.spend(redeemed_reward_id=row.pk, amount=part, actor=world.as_staff("support"), now=now)
+        return
+    if row.connection_id is None:
+        _mark(world, redemption, now)
+        return
+    code = row.code
     acts.order(world, redemption.person, total, now, codes=(code.code,) if code else ())
 
 

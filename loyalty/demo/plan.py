@@ -54,6 +54,14 @@ SHARES: dict[str, tuple[tuple[str, ...], tuple[Fate, ...], tuple[Fate, ...]]] = 
     "gift": (("seeds", "mug", "seeds", "tote", "seeds", "can"), GIFT_FATES, LAST_GIFT_FATES),
 }
 EACH_TYPE = 26
+# Rewards of the other types, redeemed now and then: key, days ago, fate.
+NOW_AND_THEN = (
+    ("fern", 71, Fate.USED), ("fern", 33, Fate.USED), ("fern", 12, Fate.UNUSED),
+    ("till", 64, Fate.USED), ("till", 28, Fate.UNUSED), ("till", 5, Fate.UNUSED),
+    ("card", 80, Fate.UNUSED), ("card", 47, Fate.UNUSED), ("card", 8, Fate.UNUSED),
+    ("evening", 52, Fate.USED), ("evening", 19, Fate.UNUSED), ("evening", 4, Fate.UNUSED),
+    ("nursery", 39, Fate.USED), ("nursery", 22, Fate.UNUSED), ("nursery", 6, Fate.CANCELLED),
+)  # fmt: skip
 EVERY_GRANTED = 8  # one of so many is granted instead of redeemed
 
 
@@ -76,6 +84,18 @@ def redemptions(*, people: Sequence[str], now: datetime) -> list[Redemption]:
             granted=number % EVERY_GRANTED == EVERY_GRANTED - 1,
         )
         for number, (age, reward, fate) in enumerate(sorted(slots, key=lambda slot: -slot[0]))
+    ]
+
+
+def now_and_then(*, people: Sequence[str], now: datetime) -> list[Redemption]:
+    """What is redeemed of the other types."""
+    rng = random.Random(SEED + 1)  # noqa: S311 (a story, not a secret)
+    chosen = rng.sample(people, len(NOW_AND_THEN))
+    return [
+        Redemption(
+            number=2000 + place, person=person, reward=reward, at=at_hour(now - timedelta(days=age), rng), fate=fate
+        )
+        for place, (person, (reward, age, fate)) in enumerate(zip(chosen, NOW_AND_THEN, strict=True))
     ]
 
 

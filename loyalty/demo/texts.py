@@ -118,6 +118,42 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
             "当店最高の逸品。お庭に設置いたします。",
         ),
     },
+    "fern": {
+        "en": ("A free Boston fern", "Potted and watered. Put it into your basket and type the code."),
+        "de": ("Ein Schwertfarn gratis", "Getopft und gegossen. Leg ihn in den Korb und gib den Code ein."),
+        "pl": ("Paproć gratis", "W doniczce. Włóż ją do koszyka i wpisz kod."),
+        "ja": ("ボストンファーン無料", "鉢植えをカゴに入れ、コードを入力してください。"),
+    },
+    "till": {
+        "en": ("$20 for the garden shop", "To spend in our shop by the river, all at once or bit by bit."),
+        "de": ("20 $ für den Gartenladen", "Für unseren Laden am Fluss, auf einmal oder nach und nach."),
+        "pl": ("20 $ do sklepu ogrodowego", "Do wydania w sklepie nad rzeką, od razu albo po trochu."),
+        "ja": ("ガーデンショップ20ドル分", "川沿いの店舗で少しずつお使いいただけます。"),
+    },
+    "card": {
+        "en": ("A $25 gift card", "For you, or for somebody who should have a garden."),
+        "de": ("Geschenkkarte über 25 $", "Für dich oder für jemanden, dem ein Garten fehlt."),
+        "pl": ("Karta podarunkowa 25 $", "Dla Ciebie albo dla kogoś bliskiego."),
+        "ja": ("25ドルのギフトカード", "ご自分に、または大切な方へ。"),
+    },
+    "coupon": {
+        "en": ("A pressed-flower card with 20% inside", "A card to keep, with a printed code for your next order."),
+        "de": ("Karte mit Trockenblume und 20 %", "Zum Behalten, mit gedrucktem Code für die nächste Bestellung."),
+        "pl": ("Kartka z suszonym kwiatem i 20%", "Na pamiątkę, z kodem na następne zamówienie."),
+        "ja": ("押し花カード（20%オフ付き）", "次回使えるコードが印刷されています。"),
+    },
+    "evening": {
+        "en": ("Invitation to the evening in the greenhouse", "Soup, music and a thousand orchids in May."),
+        "de": ("Einladung zum Abend im Gewächshaus", "Suppe, Musik und tausend Orchideen im Mai."),
+        "pl": ("Zaproszenie na wieczór w szklarni", "Zupa, muzyka i tysiąc storczyków w maju."),
+        "ja": ("温室の夕べご招待", "5月、スープと音楽と千の蘭。"),
+    },
+    "nursery": {
+        "en": ("The door to our nursery", "A page with plants that we sell to nobody else."),
+        "de": ("Die Tür zu unserer Gärtnerei", "Eine Seite mit Pflanzen, die sonst niemand bekommt."),
+        "pl": ("Drzwi do naszej szkółki", "Strona z roślinami, których nie sprzedajemy nikomu innemu."),
+        "ja": ("苗床への扉", "ほかでは買えない植物のページです。"),
+    },
 }
 
 # Kind → language → how to use it.
@@ -133,12 +169,53 @@ _PARCEL = {
     "pl": "Nie musisz nic robić: w ciągu tygodnia wyślemy go na Twój adres.",
     "ja": "お手続きは不要です。1週間以内にご住所へお送りします。",
 }
+_COUPON = {
+    "en": "The card arrives by post. Type the code that is printed in it at the checkout; it works once.",
+    "de": "Die Karte kommt mit der Post. Gib den eingedruckten Code an der Kasse ein; er gilt einmal.",
+    "pl": "Kartka przyjdzie pocztą. Wpisz wydrukowany w niej kod przy płatności; działa jeden raz.",
+    "ja": "カードは郵送でお届けします。印刷されたコードをお会計時に1回ご利用ください。",
+}
+_TILL = {
+    "en": "Show the code at the till of our garden shop. Spend it bit by bit: the rest stays on it.",
+    "de": "Zeig den Code an der Kasse unseres Gartenladens. Du kannst ihn nach und nach ausgeben.",
+    "pl": "Pokaż kod w kasie naszego sklepu ogrodowego. Możesz wydawać go po trochu.",
+    "ja": "ガーデンショップのレジでコードをお見せください。少しずつお使いいただけます。",
+}
+_CARD = {
+    "en": "Type the code at the checkout, as often as you like, until nothing is left on it. You may give it away.",
+    "de": "Gib den Code an der Kasse ein, so oft du willst, bis er leer ist. Du darfst ihn verschenken.",
+    "pl": "Wpisuj kod przy płatności, aż wykorzystasz całą kwotę. Możesz go komuś podarować.",
+    "ja": "残高がなくなるまで何度でもお会計時にご利用いただけます。贈り物にもどうぞ。",
+}
+_DOOR = {
+    "en": "Show the QR code at the gate. It lets one person in.",
+    "de": "Zeig den QR-Code am Tor. Er gilt für eine Person.",
+    "pl": "Pokaż kod QR przy bramie. Wpuszcza jedną osobę.",
+    "ja": "入口でQRコードをお見せください。1名様有効です。",
+}
+_PAGE = {
+    "en": "Follow the link and type the code: the page opens for you.",
+    "de": "Folge dem Link und gib den Code ein: Die Seite öffnet sich.",
+    "pl": "Przejdź do strony i wpisz kod, a otworzy się dla Ciebie.",
+    "ja": "リンク先でコードを入力すると、ページが開きます。",
+}
 USAGE: dict[str, dict[str, str]] = {
     RewardType.PERCENTAGE_DISCOUNT: _CODE,
     RewardType.DISCOUNT_CODE: _CODE,
     RewardType.FREE_DELIVERY: _CODE,
+    RewardType.FREE_PRODUCT: _CODE,
+    RewardType.VALUE_CODE: _TILL,
+    RewardType.GIFT_CARD: _CARD,
+    RewardType.EVENT_INVITATION: _DOOR,
+    RewardType.CUSTOM: _PAGE,
     RewardType.GIFT: _PARCEL,
 }
+
+
+def usage(reward_type: str, *, carries_code: bool) -> dict[str, str]:
+    """How to use it, by language."""
+    return _COUPON if carries_code else USAGE[reward_type]
+
 
 TERMS: dict[str, str] = {
     "en": "Not exchangeable for money and not together with other discounts. We may end this offer at any time; "

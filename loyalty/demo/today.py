@@ -35,7 +35,8 @@ class Why(StrEnum):
 
 # Person, reward, hours ago: codes that work at the sandbox's checkout now.
 LIVE = ((people.MAIN, "delivery", 20), (people.MAIN, "ten", 3), ("anna", "five", 9), ("hannah", "express", 7),
-        ("sakura", "ten", 5), ("liam", "five", 2), ("charlotte", "seeds", 4), ("matteo", "seeds", 12))  # fmt: skip
+        ("sakura", "ten", 5), ("liam", "five", 2), ("charlotte", "seeds", 4), ("matteo", "seeds", 12),
+        (people.MAIN, "evening", 11), ("charlotte", "coupon", 6))  # fmt: skip
 # The same, undone again: the sandbox proves that the code is dead.
 UNDONE = (("emma", "ten", 30), ("tomasz", "five", 27), ("mia", "delivery", 22))
 # Redemptions that came to nothing: person, reward, hours ago, why.

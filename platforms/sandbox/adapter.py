@@ -12,6 +12,7 @@ from platforms.adapter import (
     Capabilities,
     CodeSpec,
     CredentialField,
+    DiscountKind,
     OrderPage,
     Outcome,
     PlatformCode,
@@ -34,7 +35,7 @@ class SandboxAdapter:
     key: ClassVar[str] = "sandbox"
     label: ClassVar[str] = "Sandbox shop"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        binds_customer=True, returns_use_on_cancel=True, registers_webhooks=True
+        kinds=frozenset(DiscountKind), binds_customer=True, returns_use_on_cancel=True, registers_webhooks=True
     )
     credential_fields: ClassVar[tuple[CredentialField, ...]] = (
         CredentialField(name="token", label="Shop token", help_text="The value of the shop's SANDBOX_ADMIN_TOKEN."),
@@ -150,7 +151,7 @@ class SandboxAdapter:
         return _rejected(answer, Refusal.INVALID, reason)
 
 
-def _code_body(spec: CodeSpec) -> dict[str, str | int]:
+def _code_body(spec: CodeSpec) -> dict[str, str | int | None]:
     values = {
         "code": spec.code,
         "kind": spec.kind.value,
@@ -159,12 +160,14 @@ def _code_body(spec: CodeSpec) -> dict[str, str | int]:
         "currency": spec.currency,
         "percent": None if spec.percent is None else reading.plain(spec.percent),
         "amount": None if spec.amount is None else reading.plain(spec.amount),
+        "product": spec.product_reference or None,
         "minimum_order": None if spec.minimum_order is None else reading.plain(spec.minimum_order),
         "customer_email": spec.customer_email,
         "starts_at": None if spec.starts_at is None else spec.starts_at.isoformat(),
         "expires_at": None if spec.expires_at is None else spec.expires_at.isoformat(),
     }
-    return {"usage_limit": 1} | {name: value for name, value in values.items() if value is not None}
+    limit = None if spec.kind is DiscountKind.GIFT_CARD else 1
+    return {"usage_limit": limit} | {name: value for name, value in values.items() if value is not None}
 
 
 def _difference(code: PlatformCode, spec: CodeSpec) -> str:
@@ -174,6 +177,7 @@ def _difference(code: PlatformCode, spec: CodeSpec) -> str:
         "reference": (code.reference, spec.reference),
         "percentage": (code.percent, spec.percent),
         "amount": (code.amount, spec.amount),
+        "product": (code.product_reference, spec.product_reference),
         "minimum order": (code.minimum_order or None, spec.minimum_order or None),
         "expiry": (code.expires_at, spec.expires_at),
     }
@@ -198,6 +202,7 @@ def _failure(answer: HttpAnswer) -> Answer[Any]:
         "not_found": Refusal.NOT_FOUND,
         "unauthorized": Refusal.UNAUTHORIZED,
         "refused": Refusal.INVALID,
+        "unknown_product": Refusal.INVALID,
     }
     if code == "unauthorized":
         return answer.failure(refusal=Refusal.UNAUTHORIZED, reason="The shop refused our token. Enter it again.")

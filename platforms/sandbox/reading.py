@@ -25,6 +25,7 @@ def code(data: Any) -> PlatformCode:
         uses=_count(data, "uses"),
         percent=_maybe_decimal(data, "percent"),
         amount=_maybe_decimal(data, "amount"),
+        product_reference=_maybe_text(data, "product"),
         minimum_order=_maybe_decimal(data, "minimum_order"),
         expires_at=None if _field(data, "expires_at") is None else instant(data, "expires_at"),
     )
@@ -136,6 +137,11 @@ def _count(data: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise Unreadable(f"{name} is not a count")
     return value
+
+
+def _maybe_text(data: Any, name: str) -> str:
+    """Empty when it is null, or missing: a shop of an older release has no such field."""
+    return text(data, name) if isinstance(data, Mapping) and data.get(name) is not None else ""
 
 
 def _maybe_decimal(data: Any, name: str) -> Decimal | None:

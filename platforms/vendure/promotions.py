@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from platforms.adapter import CodeSpec, DiscountKind, PlatformCode, Refusal
+from platforms.adapter import DISCOUNTS, CodeSpec, DiscountKind, PlatformCode, Refusal
 from platforms.vendure import money, reading
 
 MOST_MATCHES = 100
@@ -56,6 +56,9 @@ def input_for(spec: CodeSpec, *, shop: reading.Shop) -> dict[str, Any]:
 
 
 def _action(spec: CodeSpec, *, shop: reading.Shop) -> dict[str, Any]:
+    if spec.kind not in DISCOUNTS:
+        what = spec.kind.value.replace("_", " ")
+        raise CannotMake(Refusal.UNSUPPORTED, f"Vendure has no codes for a {what}. Give the reward another type.")
     if spec.kind is DiscountKind.FREE_DELIVERY:
         return _operation(reading.FREE_DELIVERY)
     if spec.kind is DiscountKind.PERCENTAGE:

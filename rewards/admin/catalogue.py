@@ -42,11 +42,29 @@ class RewardAdmin(desk.DeskAdmin):
     ordering = ("-enabled", "name", "pk")
     sortable_by = ()
     filterset_class = RewardFilter
-    chips = (lists.Chip("State", "enabled"), lists.Chip("Type", "type"), lists.Chip("Shop", "connection"))
+    chips = (
+        lists.Chip("State", "enabled"),
+        lists.Chip("Type", "type"),
+        lists.Chip("Kind", "kind"),
+        lists.Chip("Shop", "connection"),
+    )
     list_empty = "There is no reward yet. Add the first one; it starts switched off."
     fieldsets = (
         (None, {"fields": ("name", "type", "connection", "enabled", "featured")}),
-        ("Value", {"fields": ("percent", "amount", "minimum_order", "tax_value", "currency")}),
+        (
+            "Value",
+            {
+                "fields": (
+                    "carries_code",
+                    "percent",
+                    "amount",
+                    "product_reference",
+                    "minimum_order",
+                    "tax_value",
+                    "currency",
+                )
+            },
+        ),
         ("Code", {"fields": ("prefix", "days_valid")}),
         ("Availability", {"fields": ("active_from", "active_until", "limit_total", "limit_per_customer")}),
         ("Image and link", {"fields": ("image_url", "action_url")}),
@@ -105,6 +123,8 @@ class RewardAdmin(desk.DeskAdmin):
 
     @admin.display(description="Worth")
     def worth(self, reward: Reward) -> SafeString:
+        if reward.product_reference:
+            return show.clipped(reward.product_reference)
         if reward.percent is not None:
             return format_html("{} %", f"{reward.percent.normalize():f}")
         return show.money(reward.amount, reward.currency)

@@ -1,20 +1,23 @@
 """The form of a reward: it says in sentences what the database would refuse."""
 
+from copy import copy
 from typing import Any, ClassVar
 
 import django_filters
 from django import forms
 from django.conf import settings
 from django.db import transaction
+from django.forms.models import construct_instance
 from django.utils import timezone
 
 from loyalty.common import codes
 from loyalty.common.adminkit import show
 from loyalty.common.errors import DomainError
 from platforms.models import StoreConnection
-from rewards import limits
+from rewards import limits, offering
 from rewards.filters import AnyOf
-from rewards.models import PointsProduct, Reward, RewardText, RewardType
+from rewards.models import PointsProduct, Reward, RewardKind, RewardText, RewardType
+from rewards.types import registry as types
 
 
 class RewardFilter(django_filters.FilterSet):
@@ -28,6 +31,7 @@ class RewardFilter(django_filters.FilterSet):
         method="by_state",
     )
     type = AnyOf(choices=RewardType.choices, label="Type")
+    kind = AnyOf(choices=RewardKind.choices, label="Kind", method="by_kind")
     connection = django_filters.ModelMultipleChoiceFilter(
         queryset=StoreConnection.objects.order_by("name", "pk"), label="Shop", widget=forms.CheckboxSelectMultiple
     )
@@ -39,6 +43,12 @@ class RewardFilter(django_filters.FilterSet):
 
     def by_state(self, queryset: Any, name: str, value: str) -> Any:
         return queryset.filter(enabled=value == "true") if value else queryset
+
+    def by_kind(self, queryset: Any, name: str, values: list[str]) -> Any:
+        """The types that are of one of these kinds."""
+        return (
+            queryset.filter(type__in=[each for kind in values for each in types.OF_KIND[kind]]) if values else queryset
+        )
 
 
 class RewardForm(forms.ModelForm):
@@ -60,9 +70,11 @@ class RewardForm(forms.ModelForm):
         return currency
 
     def clean_prefix(self) -> str:
+        """Short enough for the codes of its type: money has more random characters."""
         prefix: str = self.cleaned_data["prefix"]
         try:
-            codes.generate(prefix=prefix)
+            kind = types.TYPES.get(self.cleaned_data.get("type", ""))
+            codes.generate(prefix=prefix, money=kind is not None and kind.code_is_money)
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error
         return prefix
@@ -82,30 +94,15 @@ class RewardForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
-        reward_type = data.get("type")
-        if reward_type:
-            self.require_value(data, reward_type)
+        if data.get("type"):
+            draft = construct_instance(self, copy(self.instance))
+            for name, sentence in offering.problems(reward=draft).items():
+                if name in self.fields and name not in self.errors:
+                    self.add_error(name, sentence)
         start, end = data.get("active_from"), data.get("active_until")
         if start and end and end <= start:
             self.add_error("active_until", "It ends before it begins. Choose a later moment.")
-        shop, currency = data.get("connection"), data.get("currency")
-        if shop and currency and currency != shop.currency:
-            self.add_error(
-                "currency", f"{shop.name} sells in {shop.currency}: a code in {currency} would be refused there."
-            )
         return data
-
-    def require_value(self, data: dict[str, Any], reward_type: str) -> None:
-        """A percentage for percentage discounts, an amount for discount codes, neither for the others."""
-        needs = {RewardType.PERCENTAGE_DISCOUNT: "percent", RewardType.DISCOUNT_CODE: "amount"}
-        for owner, name in needs.items():
-            if name in self.errors:
-                continue
-            if reward_type == owner and data.get(name) is None:
-                self.add_error(name, f"A {owner.label.lower()} needs this. Say how much it takes off.")
-            if reward_type != owner and data.get(name) is not None:
-                label = RewardType(reward_type).label.lower()
-                self.add_error(name, f"Leave this empty: a reward of type “{label}” has none.")
 
 
 class TextForm(forms.ModelForm):

@@ -15,7 +15,9 @@ from rewards.models.redeemed_reward import (
     RedeemedReward,
     UsageStatus,
 )
-from rewards.models.reward import ExchangeType, PointsProduct, Reward, RewardStock, RewardText, RewardType
+from rewards.models.reward import ExchangeType, PointsProduct, Reward, RewardStock, RewardText
+from rewards.models.reward_type import RewardKind, RewardType, reward_types
+from rewards.models.value_code import ValueCodeUse
 
 __all__ = [
     "Cancellation",
@@ -36,8 +38,11 @@ __all__ = [
     "RedeemedReward",
     "Reward",
     "RewardCode",
+    "RewardKind",
     "RewardStock",
     "RewardText",
     "RewardType",
     "UsageStatus",
+    "ValueCodeUse",
+    "reward_types",
 ]

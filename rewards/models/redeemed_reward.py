@@ -7,7 +7,8 @@ from loyalty.customers.models import Customer
 from loyalty.points.models import PointsHold, PointsTransaction
 from platforms.models import StoreConnection
 from rewards.models.code import RewardCode
-from rewards.models.reward import PointsProduct, Reward, RewardType
+from rewards.models.reward import PointsProduct, Reward
+from rewards.models.reward_type import RewardType, reward_types
 
 
 class Origin(models.TextChoices):
@@ -81,12 +82,14 @@ class RedeemedReward(models.Model):
 
     # Copies, never rewritten (but overwritten when the person is anonymised).
     name = models.CharField("reward", max_length=160)
-    type = models.CharField(max_length=24, choices=RewardType)
+    type = models.CharField(max_length=24, choices=reward_types)
     cost_in_points = models.PositiveIntegerField()
     tax_value = models.DecimalField(max_digits=12, decimal_places=2, null=True)
     currency = models.CharField(max_length=3)
     percent = models.DecimalField(max_digits=5, decimal_places=2, null=True)
     amount = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    remaining = models.DecimalField(max_digits=12, decimal_places=2, null=True)  # of a value code; no copy: it falls
+    product_reference = models.CharField(max_length=120, blank=True, default="", db_default="")
     minimum_order = models.DecimalField(max_digits=12, decimal_places=2, null=True)
     usage_instructions = models.TextField(blank=True)
     terms = models.TextField(blank=True)
@@ -183,6 +186,18 @@ class RedeemedReward(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(reissue_of__isnull=True) | Q(cost_in_points=0), name="redeemed_reissue_costs_nothing"
+            ),
+            models.CheckConstraint(
+                condition=~Q(type="gift_card") | Q(usage_status="untracked"), name="redeemed_gift_cards_untracked"
+            ),
+            models.CheckConstraint(
+                condition=Q(type="value_code", remaining__isnull=False, remaining__gte=0, remaining__lte=F("amount"))
+                | (~Q(type="value_code") & Q(remaining__isnull=True)),
+                name="redeemed_remaining_fits_type",
+            ),
+            models.CheckConstraint(
+                condition=Q(remaining__isnull=True) | Q(remaining__gt=0) | ~Q(usage_status="unused"),
+                name="redeemed_empty_value_code_is_used",
             ),
         ]
         indexes = [

@@ -5,20 +5,23 @@ from django.db import models
 from django.db.models import F, Q
 
 from platforms.models import StoreConnection
+from rewards.models.reward_type import RewardType, reward_types
 
-
-class RewardType(models.TextChoices):
-    PERCENTAGE_DISCOUNT = "percentage_discount", "Percentage discount code"
-    DISCOUNT_CODE = "discount_code", "Discount code"
-    FREE_DELIVERY = "free_delivery", "Free delivery"
-    GIFT = "gift", "Gift"
+OF_AN_AMOUNT = [RewardType.DISCOUNT_CODE, RewardType.VALUE_CODE, RewardType.GIFT_CARD]
+MADE_IN_SHOPS = [
+    RewardType.PERCENTAGE_DISCOUNT,
+    RewardType.DISCOUNT_CODE,
+    RewardType.FREE_DELIVERY,
+    RewardType.FREE_PRODUCT,
+    RewardType.GIFT_CARD,
+]
 
 
 class Reward(models.Model):
     """One offer. Type, value and terms are copied onto what is redeemed, so changing them never rewrites the past."""
 
     name = models.CharField("name for staff", max_length=120)
-    type = models.CharField(max_length=24, choices=RewardType)
+    type = models.CharField(max_length=24, choices=reward_types)
     connection = models.ForeignKey(
         StoreConnection,
         null=True,
@@ -33,7 +36,7 @@ class Reward(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(0.01), MaxValueValidator(100)],
-        help_text="For percentage discounts.",
+        help_text="What a percentage discount takes off.",
     )
     amount = models.DecimalField(
         max_digits=12,
@@ -41,7 +44,21 @@ class Reward(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(0.01)],
-        help_text="For discounts of a fixed amount, in the shop's currency.",
+        help_text="What the code is worth, in the shop's currency.",
+    )
+    product_reference = models.CharField(
+        "product",
+        max_length=120,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The product that is free: its id or SKU, as the shop names it.",
+    )
+    carries_code = models.BooleanField(
+        "comes with a printed coupon",
+        default=False,
+        db_default=False,
+        help_text="A code in the parcel that takes off a percentage or an amount. Use and delivery are both followed.",
     )
     minimum_order = models.DecimalField(
         max_digits=12, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0.01)]
@@ -74,13 +91,33 @@ class Reward(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(type="percentage_discount", percent__isnull=False)
+                | Q(type="gift", carries_code=True)
                 | (~Q(type="percentage_discount") & Q(percent__isnull=True)),
                 name="reward_percent_fits_type",
             ),
             models.CheckConstraint(
-                condition=Q(type="discount_code", amount__isnull=False)
-                | (~Q(type="discount_code") & Q(amount__isnull=True)),
+                condition=Q(type__in=OF_AN_AMOUNT, amount__isnull=False)
+                | Q(type="gift", carries_code=True)
+                | (~Q(type__in=OF_AN_AMOUNT) & Q(amount__isnull=True)),
                 name="reward_amount_fits_type",
+            ),
+            models.CheckConstraint(
+                condition=Q(carries_code=False)
+                | Q(type="gift", percent__isnull=False, amount__isnull=True)
+                | Q(type="gift", percent__isnull=True, amount__isnull=False),
+                name="reward_coupon_in_gift_has_one_value",
+            ),
+            models.CheckConstraint(
+                condition=Q(type="free_product", connection__isnull=False) & ~Q(product_reference="")
+                | (~Q(type="free_product") & Q(product_reference="")),
+                name="reward_product_fits_type",
+            ),
+            models.CheckConstraint(
+                condition=~Q(type="custom") | ~Q(action_url=""), name="reward_custom_leads_somewhere"
+            ),
+            models.CheckConstraint(
+                condition=Q(connection__isnull=True) | Q(type__in=MADE_IN_SHOPS) | Q(type="gift", carries_code=True),
+                name="reward_shop_fits_type",
             ),
             models.CheckConstraint(
                 condition=Q(percent__isnull=True) | (Q(percent__gt=0) & Q(percent__lte=100)),

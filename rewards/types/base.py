@@ -5,7 +5,7 @@ from typing import ClassVar
 from loyalty.common import codes
 from loyalty.common.errors import DomainError
 from platforms.adapter import CodeSpec, DiscountKind
-from rewards.models import RedeemedReward, RewardType, UsageStatus
+from rewards.models import RedeemedReward, Reward, RewardKind, RewardType, UsageStatus
 
 
 class RewardIncomplete(DomainError):
@@ -15,15 +15,33 @@ class RewardIncomplete(DomainError):
 
 
 class TypeOfReward:
-    """One type. Subclasses set the class variables; `spec` says what to ask the shop for."""
+    """One type. Subclasses set the class variables; `spec` says what to ask the shop for.
+
+    A further type is a line in `RewardType` and a module beside this one: the registry finds it, no migration is made.
+    """
 
     type: ClassVar[RewardType]
+    kind: ClassVar[RewardKind] = RewardKind.VIRTUAL
     has_code: ClassVar[bool] = True  # the customer gets a code
-    needs_shop: ClassVar[bool] = True  # only a shop can honour it
+    needs_shop: ClassVar[bool] = True  # the code is one a shop makes, and honours at its checkout
     is_delivered: ClassVar[bool] = False  # a parcel goes to the customer
+    shows_qr: ClassVar[bool] = False  # the code is shown at a door, not typed
+    part_redeemable: ClassVar[bool] = False  # spent bit by bit, with what remains kept
     usage: ClassVar[UsageStatus] = UsageStatus.UNUSED  # UNTRACKED where nobody can know
+    untracked_because: ClassVar[str] = ""  # a sentence for staff
     code_is_money: ClassVar[bool] = False
-    kind: ClassVar[DiscountKind | None] = None
+    is_personal: ClassVar[bool] = True  # the code is bound to its customer where the shop can
+    makes: ClassVar[DiscountKind | None] = None
+    needs: ClassVar[frozenset[str]] = frozenset()  # columns of the reward that must be filled, see `rewards.offering`
+    takes: ClassVar[frozenset[str]] = frozenset()  # those that may be filled besides
+
+    def carries_code(self, reward: Reward) -> bool:
+        """Whether this reward comes with a code."""
+        return self.has_code
+
+    def discount(self, row: Reward | RedeemedReward) -> DiscountKind | None:
+        """What a shop is asked to make for it; none when no shop is asked."""
+        return self.makes
 
     def new_code(self, prefix: str) -> str:
         """A fresh code for one redeemed reward of this type."""
@@ -31,17 +49,19 @@ class TypeOfReward:
 
     def spec(self, redeemed: RedeemedReward, code: str) -> CodeSpec:
         """What to ask the shop for, from the copies on the redeemed reward alone."""
-        if self.kind is None:
+        kind = self.discount(redeemed)
+        if kind is None:
             raise RewardIncomplete(f"A reward of type {self.type.label!r} is not generated in a shop.")
         return CodeSpec(
             code=code,
-            kind=self.kind,
+            kind=kind,
             title=f"{redeemed.name} ({redeemed.reference})",
             reference=redeemed.reference,
             currency=redeemed.currency,
             percent=redeemed.percent,
             amount=redeemed.amount,
+            product_reference=redeemed.product_reference,
             minimum_order=redeemed.minimum_order,
             expires_at=redeemed.expires_at,
-            customer_email=redeemed.customer_email or None,
+            customer_email=(redeemed.customer_email or None) if self.is_personal else None,
         )

@@ -5,4 +5,5 @@ from rewards.types.base import TypeOfReward
 
 class DiscountCode(TypeOfReward):
     type = RewardType.DISCOUNT_CODE
-    kind = DiscountKind.FIXED_AMOUNT
+    makes = DiscountKind.FIXED_AMOUNT
+    needs = frozenset({"amount"})

@@ -5,4 +5,4 @@ from rewards.types.base import TypeOfReward
 
 class FreeDelivery(TypeOfReward):
     type = RewardType.FREE_DELIVERY
-    kind = DiscountKind.FREE_DELIVERY
+    makes = DiscountKind.FREE_DELIVERY

@@ -5,4 +5,5 @@ from rewards.types.base import TypeOfReward
 
 class PercentageDiscount(TypeOfReward):
     type = RewardType.PERCENTAGE_DISCOUNT
-    kind = DiscountKind.PERCENTAGE
+    makes = DiscountKind.PERCENTAGE
+    needs = frozenset({"percent"})

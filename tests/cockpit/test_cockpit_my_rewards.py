@@ -182,3 +182,25 @@ def test_show_where_a_gift_is(visitor, customer, gift):
 def test_say_so_when_there_are_none(visitor):
     assert "You have no rewards yet" in visitor.get(MINE).content.decode()
     assert "Nothing has expired" in visitor.get(MINE, {"show": "past"}).content.decode()
+
+
+def test_an_invitation_shows_its_code_to_the_eye_and_to_the_reader_at_the_door(visitor, have):
+    now = timezone.now()
+    code = RewardCode.objects.create(code="GREEN-7KQ2M9XWPB", canonical="GREEN-7KQ2M9XWPB", created_at=now)
+    invitation = have("Garden evening", type="event_invitation", code=code)
+    other = have("$5 off", code=RewardCode.objects.create(code="FIVE", canonical="FIVE", created_at=now))
+
+    page = visitor.get(f"{MINE}{invitation.pk}/").content.decode()
+
+    assert '<svg class="qr" xmlns="http://www.w3.org/2000/svg" role="img" aria-label="QR code GREEN-7KQ2M9XWPB"' in page
+    assert "GREEN-7KQ2M9XWPB</code>" in page
+    assert '<svg class="qr"' not in visitor.get(f"{MINE}{other.pk}/").content.decode()
+
+
+def test_a_value_code_says_what_is_left_on_it(visitor, have):
+    code = RewardCode.objects.create(code="TILL", canonical="TILL", created_at=timezone.now())
+    redeemed = have("Value", type="value_code", amount=20, remaining="12.50", code=code)
+
+    page = visitor.get(f"{MINE}{redeemed.pk}/").content.decode()
+
+    assert "12.50 of 20.00 USD are left on it." in page

@@ -42,3 +42,45 @@ class PointsProductFactory(factory.django.DjangoModelFactory):
 
     reward = factory.SubFactory(RewardFactory)
     points_price = 100
+
+
+class GiftCardFactory(RewardFactory):
+    name = "Gift card"
+    type = RewardType.GIFT_CARD
+    amount = Decimal("25.00")
+
+
+class ValueCodeFactory(RewardFactory):
+    name = "Value code"
+    type = RewardType.VALUE_CODE
+    amount = Decimal("20.00")
+
+
+class InvitationFactory(RewardFactory):
+    name = "Garden evening"
+    type = RewardType.EVENT_INVITATION
+    amount = None
+
+
+class CustomFactory(RewardFactory):
+    name = "The back room"
+    type = RewardType.CUSTOM
+    amount = None
+    action_url = "https://shop.example/back-room"
+
+
+class FreeProductFactory(RewardFactory):
+    """Give it a shop."""
+
+    name = "A free mug"
+    type = RewardType.FREE_PRODUCT
+    amount = None
+    product_reference = "mug"
+
+
+class CouponGiftFactory(GiftFactory):
+    """A parcel with a coupon of 10% in it."""
+
+    name = "A card with a coupon"
+    carries_code = True
+    percent = Decimal(10)

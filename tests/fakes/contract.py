@@ -21,6 +21,7 @@ class Harness(ABC):
     """One running shop."""
 
     currency = "USD"
+    product = ""  # the shop's name of what `buy` buys, where it makes free products
 
     @abstractmethod
     def adapter(self, **changes: Any) -> Adapter:
@@ -53,12 +54,15 @@ class Harness(ABC):
             "reference": f"rr-{secrets.randbelow(10**9)}",
             "currency": self.currency,
             "percent": Decimal(10) if kind is DiscountKind.PERCENTAGE else None,
-            "amount": Decimal("5.00") if kind is DiscountKind.FIXED_AMOUNT else None,
+            "amount": Decimal("5.00") if kind in {DiscountKind.FIXED_AMOUNT, DiscountKind.GIFT_CARD} else None,
+            "product_reference": self.product if kind is DiscountKind.FREE_PRODUCT else "",
         }
         return CodeSpec(**(values | changes))
 
 
 class SandboxHarness(Harness):
+    product = "mug"
+
     def __init__(self, shop: SandboxShop) -> None:
         self.shop = shop
 

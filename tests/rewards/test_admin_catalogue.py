@@ -76,7 +76,7 @@ def test_a_new_reward_starts_switched_off_with_its_text_and_price(manager):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"amount": ""}, "A discount code needs this. Say how much it takes off."),
+        ({"amount": ""}, "A discount code needs this. Say how much it is worth."),
         ({"percent": "10"}, "Leave this empty: a reward of type “discount code” has none."),
         ({"type": "percentage_discount", "amount": ""}, "A percentage discount code needs this."),
         ({"type": "percentage_discount", "amount": "", "percent": "101"}, "less than or equal to 100"),

@@ -9,6 +9,7 @@ from django.utils import formats, timezone
 from loyalty.cockpit import countries
 from loyalty.merchant import queries
 from loyalty.merchant.models import Programme
+from rewards.models import RewardType
 
 register = template.Library()
 
@@ -76,5 +77,4 @@ def web_address(text: str) -> str:
 @register.filter
 def artwork(reward_type: str) -> str:
     """The drawing that stands in for a missing picture."""
-    known = {"percentage_discount", "discount_code", "free_delivery", "gift"}
-    return f"cockpit/art/{reward_type if reward_type in known else 'reward'}.svg"
+    return f"cockpit/art/{reward_type if reward_type in RewardType.values else 'reward'}.svg"

@@ -4,13 +4,16 @@ from django.core.paginator import Paginator
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from loyalty.cockpit.access import Visit, customers_only
+from loyalty.common import qr
 from loyalty.points import queries as points
 from rewards import queries
 from rewards.models import DeliveryStatus, RedeemedReward, RewardType
 from rewards.queries import Status
+from rewards.types import registry as types
 
 ROWS = 20
 UNDER_WAY = Q(type=RewardType.GIFT, delivery_status__in=[DeliveryStatus.ORDERED, DeliveryStatus.SHIPPED])
@@ -34,7 +37,14 @@ def my_reward(visit: Visit, redeemed_reward_id: int) -> HttpResponse:
     mine = queries.for_customer_page(customer_id=visit.customer.pk, now=visit.now)
     redeemed = get_object_or_404(mine.select_related("code", "delivery", "connection"), pk=redeemed_reward_id)
     left = points.balance(customer_id=visit.customer.pk, now=visit.now) if "new" in visit.request.GET else None
-    return visit.render("cockpit/my_reward.html", redeemed=redeemed, left=left)
+    return visit.render("cockpit/my_reward.html", redeemed=redeemed, left=left, qr=_qr(redeemed))
+
+
+def _qr(redeemed: RedeemedReward) -> str:
+    """The code as a picture, for those that are shown at a door."""
+    if redeemed.code is None or not types.type_of(redeemed.type).shows_qr:
+        return ""
+    return qr.svg(redeemed.code.canonical, label=_("QR code %(code)s") % {"code": redeemed.code.code})
 
 
 def _in_groups(mine: QuerySet[RedeemedReward]) -> QuerySet[RedeemedReward]:

@@ -26,6 +26,7 @@ CODE_FIELDS = (
     "usage_limit",
     "starts_at",
     "expires_at",
+    "product",
 )
 Handler = Callable[[Shop, Request, str], Reply]
 
@@ -118,6 +119,7 @@ def _create_code(shop: Shop, request: Request, _: str) -> Reply:
         usage_limit=given.whole("usage_limit", default=1, least=1, most=1_000_000),
         starts_at=given.instant("starts_at"),
         expires_at=given.instant("expires_at"),
+        product=given.text("product", longest=60) or None,
     )
     _check_value(new)
     with shop.store.writing() as connection:
@@ -130,8 +132,11 @@ def _check_value(new: codes.NewCode) -> None:
     """Each kind has exactly its own value."""
     if (new.percent is not None) != (new.kind == "percentage"):
         raise Refused("invalid_field", "percent belongs to kind percentage, and only there.")
-    if (new.amount is not None) != (new.kind == "fixed_amount") or new.amount == 0:
-        raise Refused("invalid_field", "amount, above zero, belongs to kind fixed_amount, and only there.")
+    if (new.amount is not None) != (new.kind in codes.OF_AN_AMOUNT) or new.amount == 0:
+        kinds = " and ".join(codes.OF_AN_AMOUNT)
+        raise Refused("invalid_field", f"amount, above zero, belongs to kind {kinds}, and only there.")
+    if (new.product is not None) != (new.kind == "free_product"):
+        raise Refused("invalid_field", "product belongs to kind free_product, and only there.")
     if new.starts_at and new.expires_at and new.expires_at <= new.starts_at:
         raise Refused("invalid_field", "expires_at must be after starts_at.")
 

@@ -78,7 +78,16 @@ def apply_code(connection: sqlite3.Connection, cart_id: str, text: str, *, curre
     code = codes.find(connection, text)
     if code is None:
         raise Refused("code_unknown", f"We do not know the code {text.strip()[:40]}.")
-    codes.check(connection, code, subtotal=_subtotal(lines(connection, cart_id)), email="", currency=currency, now=now)
+    found = lines(connection, cart_id)
+    codes.check(
+        connection,
+        code,
+        subtotal=_subtotal(found),
+        email="",
+        currency=currency,
+        now=now,
+        slugs=[line.slug for line in found],
+    )
     connection.execute("UPDATE carts SET code_id = ? WHERE id = ?", (code["id"], cart_id))
 
 
@@ -121,12 +130,21 @@ def price(connection: sqlite3.Connection, cart_id: str, *, currency: str, now: d
     if code is None or not found:
         return full
     try:
-        codes.check(connection, code, subtotal=subtotal, email=email, currency=currency, now=now)
+        codes.check(
+            connection,
+            code,
+            subtotal=subtotal,
+            email=email,
+            currency=currency,
+            now=now,
+            slugs=[line.slug for line in found],
+        )
     except Refused as problem:
         return Priced(
             lines=found, subtotal=subtotal, delivery=delivery, discount=0, typed=code["code"], problem=problem
         )
-    off = codes.worth(code, subtotal=subtotal, delivery=delivery)
+    prices = {line.slug: line.unit_price for line in found}
+    off = codes.worth(connection, code, subtotal=subtotal, delivery=delivery, prices=prices)
     return Priced(
         lines=found,
         subtotal=subtotal,

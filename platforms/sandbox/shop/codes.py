@@ -1,6 +1,7 @@
 """Discount codes: what the shop knows of them, whether a cart may use one, and what it takes off."""
 
 import sqlite3
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -9,12 +10,16 @@ from typing import Any
 from platforms.sandbox.shop import money, store
 from platforms.sandbox.shop.refusals import Refused
 
-KINDS = ("percentage", "fixed_amount", "free_delivery")
+KINDS = ("percentage", "fixed_amount", "free_delivery", "free_product", "gift_card")
+OF_AN_AMOUNT = ("fixed_amount", "gift_card")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCode:
-    """A code to make. Amounts are minor units; `usage_limit` None means any number of orders."""
+    """A code to make. Amounts are minor units; `usage_limit` None means any number of orders.
+
+    `product` is the slug of what is free; the amount of a gift card is spent over any number of orders.
+    """
 
     code: str
     kind: str
@@ -27,15 +32,18 @@ class NewCode:
     usage_limit: int | None = 1
     starts_at: datetime | None = None
     expires_at: datetime | None = None
+    product: str | None = None
 
 
 def create(connection: sqlite3.Connection, new: NewCode, *, now: datetime) -> sqlite3.Row:
-    """Raises Refused duplicate_code when the shop has the code already, in any case."""
+    """Raises Refused: duplicate_code when the shop has the code already, in any case; unknown_product."""
+    if new.product is not None and not _product(connection, new.product):
+        raise Refused("unknown_product", f"The shop has no product {new.product!r}.")
     if find(connection, new.code) is not None:
         raise Refused("duplicate_code", f"The code {new.code} exists already. Choose another.", status=409)
     made = store.new_id("code")
     connection.execute(
-        "INSERT INTO codes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)",
+        "INSERT INTO codes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)",
         (
             made,
             new.code,
@@ -52,9 +60,16 @@ def create(connection: sqlite3.Connection, new: NewCode, *, now: datetime) -> sq
             None if new.expires_at is None else store.instant(new.expires_at),
             store.instant(now),
             store.instant(now),
+            new.product,
         ),
     )
     return read(connection, made)
+
+
+def _product(connection: sqlite3.Connection, slug: str) -> str:
+    """The product's name; empty when there is none."""
+    row = connection.execute("SELECT name FROM products WHERE slug = ?", (slug,)).fetchone()
+    return str(row["name"]) if row is not None else ""
 
 
 def find(connection: sqlite3.Connection, code: str) -> sqlite3.Row | None:
@@ -99,15 +114,35 @@ def uses(connection: sqlite3.Connection, code_id: str) -> int:
     return int(row["found"])
 
 
+def left_on(connection: sqlite3.Connection, code: sqlite3.Row) -> int:
+    """What is left on a gift card, in minor units. Counted, as uses are."""
+    row = connection.execute(
+        "SELECT coalesce(sum(discount), 0) AS spent FROM orders WHERE code_id = ? AND status = 'completed'",
+        (code["id"],),
+    ).fetchone()
+    return int(code["amount"]) - int(row["spent"])
+
+
 def check(
-    connection: sqlite3.Connection, code: sqlite3.Row, *, subtotal: int, email: str, currency: str, now: datetime
+    connection: sqlite3.Connection,
+    code: sqlite3.Row,
+    *,
+    subtotal: int,
+    email: str,
+    currency: str,
+    now: datetime,
+    slugs: Collection[str] | None = None,
 ) -> None:
-    """Whether a cart of this subtotal may use the code now; `email` is empty until the customer gave it.
+    """Whether a cart of this subtotal and these products may use the code now.
+
+    `email` is empty until the customer gave it; `slugs` is None where the products do not matter.
 
     Raises Refused with the one sentence the customer reads.
     """
     text = code["code"]
     check_still_good(connection, code)
+    if code["product"] and slugs is not None and code["product"] not in slugs:
+        raise Refused("product_missing", f"The code {text} needs {_product(connection, code['product'])} in your cart.")
     if code["starts_at"] and now < store.moment(code["starts_at"]):
         raise Refused("code_not_started", f"The code {text} is not valid yet.")
     if code["expires_at"] and now >= store.moment(code["expires_at"]):
@@ -119,22 +154,30 @@ def check(
         raise Refused("code_of_another_customer", f"The code {text} belongs to another e-mail address.")
 
 
-def check_still_good(connection: sqlite3.Connection, code: sqlite3.Row) -> None:
-    """What may have changed between placing an order and paying it. Raises Refused."""
+def check_still_good(connection: sqlite3.Connection, code: sqlite3.Row, *, needed: int = 1) -> None:
+    """What may have changed between placing an order, which takes `needed` off, and paying it. Raises Refused."""
     if not code["enabled"]:
         raise Refused("code_disabled", f"The code {code['code']} is no longer valid.")
+    if code["kind"] == "gift_card" and left_on(connection, code) < needed:
+        raise Refused("code_used", f"Not enough is left on the gift card {code['code']}.", status=409)
     if code["usage_limit"] is not None and uses(connection, code["id"]) >= code["usage_limit"]:
         raise Refused("code_used", f"The code {code['code']} has already been used.", status=409)
 
 
-def worth(code: sqlite3.Row, *, subtotal: int, delivery: int) -> int:
-    """What the code takes off, in minor units; never more than there is."""
+def worth(
+    connection: sqlite3.Connection, code: sqlite3.Row, *, subtotal: int, delivery: int, prices: Mapping[str, int]
+) -> int:
+    """What the code takes off, in minor units; never more than there is. `prices` are those of one piece each."""
     match code["kind"]:
         case "percentage":
             share = Decimal(subtotal) * Decimal(code["percent"]) / 100
             return min(int(share.quantize(Decimal(1), ROUND_HALF_UP)), subtotal)
         case "fixed_amount":
             return min(int(code["amount"]), subtotal)
+        case "free_product":
+            return prices.get(code["product"], 0)
+        case "gift_card":
+            return min(left_on(connection, code), subtotal + delivery)
         case _:
             return delivery
 
@@ -152,7 +195,7 @@ def as_json(connection: sqlite3.Connection, code: sqlite3.Row, *, currency: str,
     def amount(name: str) -> str | None:
         return None if code[name] is None else money.to_text(code[name], currency)
 
-    same = ("id", "code", "kind", "title", "reference", "percent", "customer_email", "usage_limit")
+    same = ("id", "code", "kind", "title", "reference", "percent", "product", "customer_email", "usage_limit")
     times = ("starts_at", "expires_at", "created_at", "updated_at")
     return {
         **{name: code[name] for name in same + times},

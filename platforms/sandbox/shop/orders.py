@@ -53,7 +53,7 @@ def pay(shop: Store, order_id: str, *, now: datetime) -> None:
             raise Refused("not_payable", f"Order {order['number']} is {order['status']}.", status=409)
         if order["code_id"]:
             try:
-                codes.check_still_good(connection, codes.read(connection, order["code_id"]))
+                codes.check_still_good(connection, codes.read(connection, order["code_id"]), needed=order["discount"])
             except Refused as refused:
                 problem = refused
                 _drop_code(connection, order)

@@ -151,7 +151,12 @@ def _code_row(shop: Shop, connection: sqlite3.Connection, code: sqlite3.Row) -> 
     def amount(name: str) -> str:
         return money.shown(code[name], shop.currency)
 
-    worth = {"percentage": f"{code['percent']}% off", "free_delivery": "Free delivery"}.get(code["kind"])
+    worth = {
+        "percentage": f"{code['percent']}% off",
+        "free_delivery": "Free delivery",
+        "free_product": f"Free: {code['product']}",
+        "gift_card": code["amount"] and f"{money.shown(codes.left_on(connection, code), shop.currency)} left",
+    }.get(code["kind"])
     used, limit = codes.uses(connection, code["id"]), code["usage_limit"]
     alive = codes.alive(connection, code, now=shop.now())
     state = (

@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS codes (
     id TEXT PRIMARY KEY, code TEXT NOT NULL, code_key TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
     title TEXT NOT NULL, reference TEXT NOT NULL, percent TEXT, amount INTEGER, minimum_order INTEGER,
     customer_email TEXT, usage_limit INTEGER, starts_at TEXT, expires_at TEXT,
-    enabled INTEGER NOT NULL DEFAULT 1, created_at TEXT NOT NULL, updated_at TEXT NOT NULL);
+    enabled INTEGER NOT NULL DEFAULT 1, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, product TEXT);
 CREATE TABLE IF NOT EXISTS carts (
     id TEXT PRIMARY KEY, code_id TEXT REFERENCES codes, created_at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS cart_lines (
@@ -83,6 +83,7 @@ class Store:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(SCHEMA)
         with self.writing() as connection:
+            self._catch_up(connection)
             self._seed(connection)
 
     @contextmanager
@@ -110,6 +111,11 @@ class Store:
             yield connection
         finally:
             connection.close()  # an open transaction is rolled back
+
+    def _catch_up(self, connection: sqlite3.Connection) -> None:
+        """A shop that was opened by an older release gets the columns that came since."""
+        if "product" not in {column["name"] for column in connection.execute("PRAGMA table_info(codes)")}:
+            connection.execute("ALTER TABLE codes ADD COLUMN product TEXT")
 
     def _seed(self, connection: sqlite3.Connection) -> None:
         kept = setting(connection, "currency")

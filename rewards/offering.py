@@ -1,0 +1,66 @@
+"""What a reward must be before it can be offered: each problem a sentence beside the field it is about."""
+
+from platforms import registry as platforms
+from rewards.models import Reward, RewardType
+from rewards.types import registry
+from rewards.types.base import TypeOfReward
+
+# Fields that belong to some types only, and what is missing when a type needs one.
+MISSING: dict[str, str] = {
+    "percent": "{a_label} needs this. Say how much it takes off.",
+    "amount": "{a_label} needs this. Say how much it is worth.",
+    "product_reference": "{a_label} needs this. Say which product of the shop is free.",
+    "connection": "{a_label} needs a shop: only a shop can give it. Choose one.",
+    "action_url": "{a_label} needs a link: it leads customers to the page where the code is good for something.",
+}
+OWN_FIELDS = ("percent", "amount", "product_reference", "carries_code")
+COUPON = ("percent", "amount")
+
+
+def problems(*, reward: Reward) -> dict[str, str]:
+    """Field → what is wrong with it; empty when the reward can be offered. Reads only what the reward carries."""
+    kind = registry.type_of(reward.type)
+    found = _coupon_problems(reward) if kind.carries_code(reward) and not kind.has_code else {}
+    label = RewardType(reward.type).label.lower()
+    for name in kind.needs:
+        if not _filled(reward, name):
+            found[name] = MISSING[name].format(a_label=f"{'An' if label[0] in 'aeiou' else 'A'} {label}")
+    for name in OWN_FIELDS:
+        if _filled(reward, name) and name not in kind.needs | kind.takes and not _of_coupon(reward, name):
+            found[name] = f"Leave this empty: a reward of type “{label}” has none."
+    return _shop_problems(reward, kind, label) | found
+
+
+def _filled(reward: Reward, name: str) -> bool:
+    return getattr(reward, name) not in (None, "", False)
+
+
+def _of_coupon(reward: Reward, name: str) -> bool:
+    return reward.type == RewardType.GIFT and reward.carries_code and name in COUPON
+
+
+def _coupon_problems(reward: Reward) -> dict[str, str]:
+    if reward.percent is None and reward.amount is None:
+        return {"amount": "Say what the printed coupon takes off: an amount here, or a percentage."}
+    if reward.percent is not None and reward.amount is not None:
+        return {"percent": "A printed coupon takes off an amount or a percentage: leave one of them empty."}
+    return {}
+
+
+def _shop_problems(reward: Reward, kind: TypeOfReward, label: str) -> dict[str, str]:
+    if reward.connection is None:
+        return {}
+    shop, wanted = reward.connection, kind.discount(reward)
+    if wanted is None:
+        return {"connection": f"Leave this empty: no shop makes a reward of type “{label}”."}
+    adapter = platforms.adapter_class(shop.platform)
+    if wanted not in adapter.capabilities.kinds:
+        what = wanted.value.replace("_", " ")
+        return {"connection": f"{shop.name} runs on {adapter.label}, which cannot make a {what}. Choose another shop."}
+    if reward.minimum_order is not None and not adapter.capabilities.minimum_order:
+        return {"minimum_order": f"{shop.name} runs on {adapter.label}, which knows no minimum order. Leave it empty."}
+    if reward.currency != shop.currency:
+        return {
+            "currency": f"{shop.name} sells in {shop.currency}: a code in {reward.currency} would be refused there."
+        }
+    return {}
