@@ -11,35 +11,81 @@ from typing import Any
 
 import django_filters
 from django import forms
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextChoices, Value
 
 from loyalty.common import codes
 from loyalty.common.adminkit import moments
 from loyalty.customers import queries as customer_queries
+from platforms.adapter import Refusal
 from platforms.models import StoreConnection
 from rewards.models import (
     Cancellation,
     CancellationState,
     DeliveryStatus,
     FulfillmentStatus,
+    Origin,
     RedeemedReward,
+    Reward,
     RewardCode,
-    RewardType,
     UsageStatus,
 )
 from rewards.queries import Status
+from rewards.types import registry as types
+from rewards.types.base import TypeOfReward
 
 FEW_CUSTOMERS = 2_000  # more than these are left to a sub-query: the planner then walks the order of the list
 FEW_CODES = 500
 CODE_LIKE = re.compile(r"[A-Z0-9-]{3,60}")
+# Beside what a shop refuses, in the words of `failure_code`.
+FAILURES: dict[str, str] = {
+    Refusal.DUPLICATE_CODE: "The code was taken",
+    Refusal.NOT_FOUND: "The shop did not find something",
+    Refusal.UNAUTHORIZED: "The shop did not let us in",
+    Refusal.UNSUPPORTED: "The shop cannot make such a reward",
+    Refusal.INVALID: "The shop refused the reward",
+    Refusal.OTHER: "The shop refused for another reason",
+    "rejected": "The shop refused without a reason",
+    "not_sent": "The shop was not reached",
+    "throttled": "The shop asked to wait too long",
+    "unknown": "The shop did not answer clearly",
+    "not_made": "The shop did not answer, and made nothing",
+    "gave_up": "Tried too often",
+    "credentials_unreadable": "The shop's credentials cannot be read",
+    "reward_incomplete": "The reward lacks something",
+}
+
+
+class Kind(TextChoices):
+    """What sort of thing a type of reward is."""
+
+    VIRTUAL = "virtual", "Virtual"
+    PHYSICAL = "physical", "Physical"
+    CASHBACK = "cashback", "Cashback"
+
+
+def kind_of(reward_type: TypeOfReward) -> Kind:
+    if reward_type.type == "cashback":
+        return Kind.CASHBACK
+    return Kind.PHYSICAL if reward_type.is_delivered else Kind.VIRTUAL
+
+
+def types_of(kind: str) -> list[str]:
+    """The types of a kind, as the registry has them."""
+    return [str(name) for name, reward_type in types.TYPES.items() if kind_of(reward_type) == kind]
+
+
+def type_choices() -> list[tuple[str, str]]:
+    """Every type the registry knows, in its order."""
+    return [(str(reward_type.type), str(reward_type.type.label)) for reward_type in types.TYPES.values()]
+
 
 # What each status implies for the stored axes: lets an index serve a filter by the derived word.
 IMPLIED: dict[str, Q] = {
     Status.PENDING: Q(fulfillment_status=FulfillmentStatus.PENDING),
     Status.FAILED: Q(fulfillment_status=FulfillmentStatus.FAILED),
-    Status.ISSUED: Q(fulfillment_status=FulfillmentStatus.ISSUED),
+    Status.ISSUED: Q(fulfillment_status=FulfillmentStatus.ISSUED) & ~Q(usage_status=UsageStatus.USED),
     Status.USED: Q(fulfillment_status=FulfillmentStatus.ISSUED, usage_status=UsageStatus.USED),
-    Status.EXPIRED: Q(fulfillment_status=FulfillmentStatus.ISSUED),
+    Status.EXPIRED: Q(fulfillment_status=FulfillmentStatus.ISSUED) & ~Q(usage_status=UsageStatus.USED),
     Status.CANCELLING: Q(
         pk__in=Cancellation.objects.filter(state=CancellationState.CANCELLING).values("redeemed_reward_id")
     ),
@@ -65,7 +111,9 @@ class AnyOf(django_filters.MultipleChoiceFilter):
         super().__init__(*args, **kwargs)
 
 
-class ShopFilter(django_filters.Filter):
+class OneOf(django_filters.Filter):
+    """One of a few rows of ours, by its number."""
+
     field_class = forms.ChoiceField
 
 
@@ -73,21 +121,23 @@ class IdFilter(django_filters.Filter):
     field_class = forms.IntegerField
 
 
-def once(function: Callable[[], list[tuple[str, str]]]) -> Callable[[], list[tuple[str, str]]]:
-    """Ask only when needed, and only once."""
-    answers: list[list[tuple[str, str]]] = []
+class Named:
+    """The shops and rewards to choose from: asked for only when needed, once, in one query."""
 
-    def asked() -> list[tuple[str, str]]:
-        if not answers:
-            answers.append(function())
-        return answers[0]
+    def __init__(self) -> None:
+        self._found: dict[str, list[tuple[str, str]]] = {}
 
-    return asked
+    def choices(self, what: str, first: str) -> Callable[[], list[tuple[str, str]]]:
+        return lambda: [("", first), *self._all().get(what, [])]
 
-
-def shop_choices() -> list[tuple[str, str]]:
-    shops = StoreConnection.objects.order_by("name", "pk").values_list("pk", "name")
-    return [("", "Any shop"), *((str(pk), name) for pk, name in shops)]
+    def _all(self) -> dict[str, list[tuple[str, str]]]:
+        if not self._found:
+            shops = StoreConnection.objects.annotate(what=Value("shop")).values_list("what", "pk", "name")
+            rewards = Reward.objects.annotate(what=Value("reward")).values_list("what", "pk", "name")
+            self._found = {"shop": [], "reward": []}
+            for what, pk, name in shops.union(rewards, all=True).order_by("what", "name", "pk"):
+                self._found[what].append((str(pk), name))
+        return self._found
 
 
 class RedeemedRewardFilter(django_filters.FilterSet):
@@ -99,9 +149,13 @@ class RedeemedRewardFilter(django_filters.FilterSet):
     used_before = moments.MomentFilter(field_name="used_at", end=True, label="Until", method="used_until")
     usage = AnyOf(field_name="usage_status", choices=USAGE_CHOICES, label="Unused / used")
     status = AnyOf(choices=Status.choices, label="Status", method="by_status")
-    type = AnyOf(choices=RewardType.choices, label="Type")
+    kind = AnyOf(choices=Kind.choices, label="Kind", method="by_kind")
+    type = AnyOf(choices=type_choices, label="Type")
+    reward = OneOf(field_name="reward_id", label="Reward", widget=forms.Select, choices=[])
     delivery_status = AnyOf(choices=[choice for choice in DeliveryStatus.choices if choice[0]], label="Delivery status")
-    shop = ShopFilter(field_name="connection_id", label="Shop", widget=forms.RadioSelect, choices=[])
+    shop = OneOf(field_name="connection_id", label="Shop", widget=forms.RadioSelect, choices=[])
+    origin = AnyOf(choices=Origin.choices, label="Origin")
+    failure = AnyOf(field_name="failure_code", choices=list(FAILURES.items()), label="Failure reason")
     fulfillment_status = AnyOf(choices=FulfillmentStatus.choices, label="Fulfillment status")
     usage_status = AnyOf(choices=UsageStatus.choices, label="Usage status")
     customer_id = IdFilter(label="Customer", min_value=1, max_value=2**63 - 1)
@@ -114,7 +168,9 @@ class RedeemedRewardFilter(django_filters.FilterSet):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.filters["shop"].extra["choices"] = once(shop_choices)
+        named = Named()
+        self.filters["shop"].extra["choices"] = named.choices("shop", "Any shop")
+        self.filters["reward"].extra["choices"] = named.choices("reward", "Any reward")
 
     def used_until(self, queryset: QuerySet, name: str, value: Any) -> QuerySet:
         """Used before then; hence redeemed before then, which lets a walk by redeem date start in the right place."""
@@ -129,6 +185,12 @@ class RedeemedRewardFilter(django_filters.FilterSet):
             implied |= IMPLIED[value]
         return queryset.filter(implied, status__in=values)
 
+    def by_kind(self, queryset: QuerySet, name: str, values: list[str]) -> QuerySet:
+        """Kinds are said by the types; the rows know their type alone."""
+        if not values:
+            return queryset
+        return queryset.filter(type__in=[each for value in values for each in types_of(value)])
+
     def by_search(self, queryset: QuerySet, name: str, text: str) -> QuerySet:
         """E-mail, phone and names by customers; codes by how they begin.
 
@@ -138,8 +200,7 @@ class RedeemedRewardFilter(django_filters.FilterSet):
         if not text:
             return queryset
         customers = customer_queries.search(text).order_by().values_list("pk", flat=True)
-        customer_ids = list(customers[: FEW_CUSTOMERS + 1])
-        code_ids = list(codes_beginning(text)[: FEW_CODES + 1])
+        customer_ids, code_ids = looked_up(customers, codes_beginning(text))
         by_customer: Any = customers if len(customer_ids) > FEW_CUSTOMERS else customer_ids
         few_codes = len(code_ids) <= FEW_CODES
         by_code = Q(code_id__in=code_ids) if few_codes else Q(code__canonical__startswith=codes.canonical(text))
@@ -152,6 +213,14 @@ class RedeemedRewardFilter(django_filters.FilterSet):
         rows = RedeemedReward.objects.order_by()
         found = rows.filter(customer_id__in=by_customer).values("pk").union(rows.filter(by_code).values("pk"))
         return queryset.filter(pk__in=found)
+
+
+def looked_up(customers: QuerySet, found_codes: QuerySet) -> tuple[list[int], list[int]]:
+    """The ids of both, each no further than one more than a few; in one query."""
+    people = customers.annotate(what=Value("customer")).values_list("what", "pk")[: FEW_CUSTOMERS + 1]
+    texts = found_codes.annotate(what=Value("code")).values_list("what", "pk")[: FEW_CODES + 1]
+    rows = list(people.union(texts, all=True))
+    return [pk for what, pk in rows if what == "customer"], [pk for what, pk in rows if what == "code"]
 
 
 def codes_beginning(text: str) -> QuerySet:

@@ -1,9 +1,9 @@
 """The redeemed rewards grid: every reward somebody got, in the merchant's columns."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import F, Model, QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
@@ -15,6 +15,7 @@ from loyalty.common.adminkit import desk, lists, show
 from loyalty.customers.models import Customer
 from rewards import queries
 from rewards.admin import acts, export, failures, page, parcels, words
+from rewards.admin.grid_list import GridChangeList
 from rewards.filters import RedeemedRewardFilter
 from rewards.models import RedeemedReward, UsageStatus
 
@@ -77,16 +78,35 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
     )
     list_display_links = ("redeemed", "reward_with_code")
     ordering = ("-redeemed_at", "-pk")
-    tie_breaks = {"delivery_status": ("redeemed_at",)}
+    # Column → the fields of its index, and whether the first may be empty. The status is derived, and has no order.
+    sorts: ClassVar[dict[str, tuple[tuple[str, ...], bool]]] = {
+        "redeemed": (("redeemed_at",), False),
+        "used": (("used_at",), True),
+        "cost": (("cost_in_points",), False),
+        "tax": (("tax_value",), True),
+        "email": (("customer_email",), False),
+        "phone": (("customer_phone",), False),
+        "reward_with_code": (("name",), False),
+        "kind": (("type", "redeemed_at"), False),
+        "first_name": (("customer_first_name",), False),
+        "surname": (("customer_last_name",), False),
+        "points_after": (("balance_after",), False),
+        "delivery_word": (("delivery_status", "redeemed_at"), False),
+        "used_or_not": (("usage_status", "redeemed_at"), False),
+    }
+    change_list_template = "admin/rewards/redeemedreward/change_list.html"
     filterset_class = RedeemedRewardFilter
     chips = (
         lists.Chip("Redeemed", "redeemed_after", "redeemed_before"),
         lists.Chip("Used", "used_after", "used_before"),
         lists.Chip("Unused / used", "usage"),
         lists.Chip("Status", "status"),
-        lists.Chip("Type", "type"),
+        lists.Chip("Type", "kind", "type"),
+        lists.Chip("Reward", "reward"),
         lists.Chip("Delivery", "delivery_status"),
         lists.Chip("Shop", "shop"),
+        lists.Chip("Origin", "origin"),
+        lists.Chip("Failure reason", "failure"),
     )
     acts = (
         acts.MarkUsed(),
@@ -103,7 +123,15 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
     list_empty = "No reward has been redeemed or granted yet."
 
     def get_list_queryset(self, request: HttpRequest) -> QuerySet:
-        return queries.grid(now=timezone.now()).defer(*UNSHOWN)
+        """What filters read. The rows of one page are read by `shown`."""
+        return queries.with_status(queries.visible(), now=timezone.now())
+
+    def shown(self, rows: QuerySet) -> QuerySet:
+        """What a row of the grid shows, for the few rows of one page."""
+        return queries.with_status(rows, now=timezone.now()).select_related("code").defer(*UNSHOWN)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[GridChangeList]:
+        return GridChangeList
 
     def list_tools(self, request: HttpRequest) -> list[desk.Tool]:
         tools = [desk.Tool("Export CSV", reverse(f"admin:{export.URL_NAME}") + lists.query(request))]
@@ -134,10 +162,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
     def failed_view(self, request: HttpRequest) -> HttpResponse:
         return FailedRedemptions(RedeemedReward, self.admin_site).changelist_view(request)
 
-    @admin.display(
-        description="Usage date and time",
-        ordering=F("used_at").asc(nulls_first=True),  # reversed: newest first, empty last
-    )
+    @admin.display(description="Usage date and time")
     def used(self, row: RedeemedReward) -> SafeString:
         return show.instant(row.used_at)
 
@@ -161,7 +186,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
     def points_after(self, row: RedeemedReward) -> SafeString:
         return show.points(row.balance_after)
 
-    @admin.display(description="Delivery status", ordering="delivery_status")
+    @admin.display(description="Delivery status")
     def delivery_word(self, row: RedeemedReward) -> SafeString:
         return words.delivery_badge(row)
 
@@ -174,7 +199,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
     def used_or_not(self, row: RedeemedReward) -> SafeString:
         """A box, marked when used; a dash where nobody can know."""
         if row.usage_status == UsageStatus.UNTRACKED:
-            return format_html('<span class="desk-quiet" title="The use of this type is not tracked">–</span>')
+            return format_html('<span class="desk-quiet" title="{}">–</span>', "The use of this type is not tracked")
         marked = row.usage_status == UsageStatus.USED
         return format_html(
             '<span class="desk-tick{}">{}</span>', " desk-tick--on" if marked else "", "Used" if marked else "Unused"

@@ -209,11 +209,9 @@ class RedeemedReward(models.Model):
                 condition=Q(on_profile=True),
             ),
             models.Index(
-                fields=["redeemed_at", "id"],
-                name="redeemed_unused",
-                condition=Q(on_profile=True, usage_status="unused"),
+                fields=["usage_status", "redeemed_at", "id"], name="redeemed_usage", condition=Q(on_profile=True)
             ),
-            models.Index(fields=["type", "fulfillment_status", "redeemed_at", "id"], name="redeemed_type"),
+            models.Index(fields=["type", "redeemed_at", "id"], name="redeemed_type", condition=Q(on_profile=True)),
             models.Index(
                 fields=["delivery_status", "redeemed_at", "id"],
                 name="redeemed_delivery",
@@ -224,6 +222,43 @@ class RedeemedReward(models.Model):
                 name="redeemed_open",
                 condition=Q(fulfillment_status__in=["pending", "failed"]),
             ),
+            models.Index(
+                fields=["redeemed_at", "id"],
+                name="redeemed_cancelled",
+                condition=Q(fulfillment_status="cancelled"),
+            ),
+            models.Index(
+                fields=["origin", "redeemed_at", "id"],
+                name="redeemed_granted",
+                condition=Q(on_profile=True) & ~Q(origin="redemption"),
+            ),
+            models.Index(
+                fields=["failure_code", "redeemed_at", "id"],
+                name="redeemed_failure",
+                condition=~Q(failure_code=""),
+            ),
+            # Filters by what there may be few rows of, and the columns that staff sort by.
+            models.Index(
+                fields=["connection", "redeemed_at", "id"], name="redeemed_shop", condition=Q(on_profile=True)
+            ),
+            models.Index(
+                fields=["reward", "redeemed_at", "id"], name="redeemed_of_reward", condition=Q(on_profile=True)
+            ),
+            models.Index(fields=["cost_in_points", "id"], name="redeemed_by_cost", condition=Q(on_profile=True)),
+            models.Index(
+                F("tax_value").desc(nulls_last=True),
+                F("id").desc(),
+                name="redeemed_by_tax",
+                condition=Q(on_profile=True),
+            ),
+            models.Index(fields=["customer_email", "id"], name="redeemed_by_email", condition=Q(on_profile=True)),
+            models.Index(fields=["customer_phone", "id"], name="redeemed_by_phone", condition=Q(on_profile=True)),
+            models.Index(fields=["name", "id"], name="redeemed_by_name", condition=Q(on_profile=True)),
+            models.Index(
+                fields=["customer_first_name", "id"], name="redeemed_by_first_name", condition=Q(on_profile=True)
+            ),
+            models.Index(fields=["customer_last_name", "id"], name="redeemed_by_surname", condition=Q(on_profile=True)),
+            models.Index(fields=["balance_after", "id"], name="redeemed_by_balance", condition=Q(on_profile=True)),
             models.Index(fields=["customer", "redeemed_at", "id"], name="redeemed_customer"),
             models.Index(fields=["reward", "customer"], name="redeemed_reward", condition=Q(takes_place=True)),
             models.Index(fields=["updated_at", "id"], name="redeemed_updated"),

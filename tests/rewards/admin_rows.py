@@ -105,8 +105,7 @@ def words(response: Any) -> str:
 
 def sorted_by(client: Client, column: str, *, down: bool = False) -> list[int]:
     """The grid's ids, sorted by a click on the heading of that column."""
-    place = client.get(GRID).context["cl"].list_display.index(column)
-    return listed(client.get(GRID, {"o": f"{'-' if down else ''}{place}"}))
+    return listed(client.get(GRID, {"o": f"{'-' if down else ''}{column}"}))
 
 
 def listed(response: Any) -> list[int]:

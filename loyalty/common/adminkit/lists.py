@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.admin.views.main import IGNORED_PARAMS, SEARCH_VAR, ChangeList
 from django.core.paginator import Paginator
@@ -65,7 +65,7 @@ class CappedPaginator(Paginator):
 def query(request: HttpRequest) -> str:
     """The filters of a list as a query string, without page and order; for links that act on the same rows."""
     kept = request.GET.copy()
-    for name in ("p", "o", "e", "all"):
+    for name in ("p", "o", "e", "all", "per", "after", "before"):
         kept.pop(name, None)
     return f"?{kept.urlencode()}" if kept else ""
 
@@ -77,6 +77,40 @@ def parameters(form: Form) -> set[str]:
         widget = field.widget
         names.update(widget.names(name) if isinstance(widget, moments.MomentInput) else [name])
     return names
+
+
+def problems(filterset: Any, chips: Sequence[Chip]) -> list[str]:
+    """Why the filters of a list cannot be read, in sentences; nothing when they can."""
+    form = filterset.form
+    found = []
+    if filterset.is_valid():
+        found = [f"{label}: it ends before it begins. Choose a later end." for label in reversed_ranges(form, chips)]
+    for name, errors in form.errors.items():
+        found += [f"{named(form, name, chips)}: {error}" for error in errors]
+    return found
+
+
+def named(form: Form, name: str, chips: Sequence[Chip]) -> str:
+    """A filter field as people know it: under its chip, where several fields share one."""
+    field = form.fields.get(name)
+    label = str(field.label if field is not None and field.label else name)
+    chip = next((chip for chip in chips if name in chip.fields and len(chip.fields) > 1), None)
+    return f"{chip.label} {label.lower()}" if chip else label.capitalize()
+
+
+def reversed_ranges(form: Form, chips: Sequence[Chip]) -> list[str]:
+    """The chips whose range holds nothing, because it ends before it begins."""
+    found = []
+    for chip in chips:
+        ends = {
+            field.end: form.cleaned_data.get(name)
+            for name in chip.fields
+            if isinstance(field := form.fields[name], moments.MomentField)
+        }
+        start, end = ends.get(False), ends.get(True)
+        if start and end and end <= start:
+            found.append(str(chip.label))
+    return found
 
 
 def in_words(bound: BoundField) -> str:
@@ -95,6 +129,7 @@ def in_words(bound: BoundField) -> str:
 class DeskChangeList(ChangeList):
     """A change list whose filters are one django-filter FilterSet. What cannot be read is shown, never ignored."""
 
+    further_parameters: ClassVar[frozenset[str]] = frozenset()  # what a subclass reads beside the filters
     model_admin: Any  # a DeskAdmin
     filter_form: Form | None
     problems: list[str]
@@ -120,40 +155,15 @@ class DeskChangeList(ChangeList):
         return queryset.none() if self.problems else queryset
 
     def filtered(self, filterset: Any) -> QuerySet:
-        form = filterset.form
-        if filterset.is_valid():
-            self.problems = [f"{label}: it ends before it begins. Choose a later end." for label in self.reversed(form)]
-        for name, errors in form.errors.items():
-            self.problems += [f"{self.named(form, name)}: {error}" for error in errors]
+        self.problems = problems(filterset, self.model_admin.chips)
         rows: QuerySet = self.root_queryset.none() if self.problems else filterset.qs
         return rows
-
-    def named(self, form: Form, name: str) -> str:
-        """A filter field as people know it: under its chip, where several fields share one."""
-        field = form.fields.get(name)
-        label = str(field.label if field is not None and field.label else name)
-        chip = next((chip for chip in self.model_admin.chips if name in chip.fields and len(chip.fields) > 1), None)
-        return f"{chip.label} {label.lower()}" if chip else label.capitalize()
-
-    def reversed(self, form: Form) -> list[str]:
-        """The chips whose range holds nothing, because it ends before it begins."""
-        found = []
-        for chip in self.model_admin.chips:
-            ends = {
-                field.end: form.cleaned_data.get(name)
-                for name in chip.fields
-                if isinstance(field := form.fields[name], moments.MomentField)
-            }
-            start, end = ends.get(False), ends.get(True)
-            if start and end and end <= start:
-                found.append(str(chip.label))
-        return found
 
     def refuse_unknown_parameters(self) -> None:
         """A parameter nobody reads is a mistake in a link: say so rather than show the wrong rows."""
         if self.list_filter:
             return
-        known = {*IGNORED_PARAMS, "p", "e", *self.own_parameters}
+        known = {*IGNORED_PARAMS, "p", "e", *self.own_parameters, *self.further_parameters}
         if not self.search_fields:
             known.discard(SEARCH_VAR)
         for name in sorted(set(self.filter_params) - known):
