@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Case, Func, IntegerField, Q, TextField, Value, When
+from django.db.models import BooleanField, Case, Func, Q, TextField, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Concat
 
@@ -18,7 +18,7 @@ def defused(text: str) -> str:
 def defused_column(text: Combinable) -> Case:
     """The same in the database."""
     risky = Q(FirstCharacter(text, codes=tuple(map(ord, FORMULA_STARTS))))
-    return Case(When(risky, then=Concat(Value("'"), text)), default=text, output_field=TextField())
+    return Case(When(risky, then=Concat(Value("'"), text, output_field=TextField())), default=text, output_field=TextField())
 
 
 class FirstCharacter(Func):
@@ -28,7 +28,7 @@ class FirstCharacter(Func):
     conditional = True
 
     def __init__(self, text: Combinable, *, codes: tuple[int, ...] = (), **extra: Any) -> None:
-        super().__init__(text, output_field=IntegerField(), codes=codes, **extra)
+        super().__init__(text, output_field=BooleanField(), codes=codes, **extra)
 
     def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:  # type: ignore[override]
         sql, params = super().as_sql(compiler, connection)

@@ -8,11 +8,10 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from loyalty.common.spreadsheets import BYTE_ORDER_MARK, defused
 from loyalty.jobs.models import Job, JobOutcome, JobRow, JobState, Step, Verdict
 
 CHUNK = 2_000
-BYTE_ORDER_MARK = "\ufeff"  # spreadsheets take the file for UTF-8 only with it
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 WORDS: dict[tuple[Step, JobState], str] = {
     (Step.CHECK, JobState.OPEN): "Checking",
     (Step.CHECK, JobState.PAUSED): "Paused",
@@ -107,11 +106,6 @@ def csv_lines(*, job: Job) -> Iterator[str]:
         for each in found:
             cells = [defused(str(each.row.data.get(name, ""))) for name in names]
             yield writer.writerow([each.row.number, *cells, *_told(each)])
-
-
-def defused(text: str) -> str:
-    """Text that a spreadsheet would take for a formula gets an apostrophe before it."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def waiting_since(job: Job, *, now: datetime) -> bool:

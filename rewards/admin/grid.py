@@ -51,7 +51,10 @@ class RedeemedRewardColumns(desk.ReadOnlyAdmin):
         return words.status_badge(row, row.status)  # type: ignore[attr-defined]
 
     def customer_link(self, row: RedeemedReward, text: str) -> SafeString:
-        return self.link_to(Customer, row.customer_id, text) if text else show.dash()
+        if not text:
+            return show.dash()
+        url = getattr(row, "customer_url", "")  # a page of the grid makes the addresses of all its rows at once
+        return show.link(text, url) if url else self.link_to(Customer, row.customer_id, text)
 
 
 @admin.register(RedeemedReward)
@@ -94,7 +97,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
         "delivery_word": (("delivery_status", "redeemed_at"), False),
         "used_or_not": (("usage_status", "redeemed_at"), False),
     }
-    change_list_template = "admin/rewards/redeemedreward/change_list.html"
+    change_list_template = "admin/rewards/grid.html"
     filterset_class = RedeemedRewardFilter
     chips = (
         lists.Chip("Redeemed", "redeemed_after", "redeemed_before"),
@@ -134,7 +137,10 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
         return GridChangeList
 
     def list_tools(self, request: HttpRequest) -> list[desk.Tool]:
-        tools = [desk.Tool("Export CSV", reverse(f"admin:{export.URL_NAME}") + lists.query(request))]
+        tools = [
+            desk.Tool(label, reverse(f"admin:{export.URL_NAME}", args=(name,)) + lists.query(request))
+            for name, label in (("csv", "Export CSV"), ("xlsx", "Export Excel"))
+        ]
         if request.user.has_perm(parcels.DELIVER):
             tools.append(desk.Tool("Tracking numbers", reverse(f"admin:{parcels.TRACKING_URL_NAME}")))
         return tools
@@ -147,14 +153,14 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
 
     def get_urls(self) -> list[URLPattern]:
         own = [
-            path("export/", self.admin_site.admin_view(self.export_view), name=export.URL_NAME),
+            path("export/<slug:file_format>/", self.admin_site.admin_view(self.export_view), name=export.URL_NAME),
             path("failures/", self.admin_site.admin_view(self.failures_view), name=failures.URL_NAME),
             path("failed/", self.admin_site.admin_view(self.failed_view), name=FAILED_URL_NAME),
         ]
         return [*own, *super().get_urls()]
 
-    def export_view(self, request: HttpRequest) -> HttpResponseBase:
-        return export.view(request, model_admin=self)
+    def export_view(self, request: HttpRequest, file_format: str) -> HttpResponseBase:
+        return export.view(request, model_admin=self, chips=self.chips, file_format=file_format)
 
     def failures_view(self, request: HttpRequest) -> HttpResponse:
         return failures.view(request, model_admin=self)
@@ -210,7 +216,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
         """The reward's page, where the name and the address stand."""
         return format_html(
             '<a class="desk-eye" href="{}#address" aria-label="View {}" title="View with address"></a>',
-            page.url_of(row.pk),
+            row.page_url,  # type: ignore[attr-defined]
             words.title(row),
         )
 

@@ -15,7 +15,7 @@ from tests.factories.people import CustomerFactory, StaffFactory
 
 GRID = "/admin/rewards/redeemedreward/"
 FAILED = f"{GRID}failed/"
-EXPORT = f"{GRID}export/"
+EXPORT = f"{GRID}export/csv/"
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 VIEW = "rewards.view_redeemedreward"
 

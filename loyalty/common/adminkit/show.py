@@ -1,10 +1,12 @@
 """How values look in the admin: one way for each kind, safe to put in any template or list column."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache, lru_cache
 from typing import Literal
 
 from django.utils import dateformat, timezone
+from django.utils.dates import MONTHS_3
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -14,11 +16,13 @@ DASH = "–"
 THIN_SPACE = "\u202f"
 
 
+@cache
 def dash() -> SafeString:
     """Nothing to show, on purpose."""
     return format_html('<span class="desk-quiet">{}</span>', DASH)
 
 
+@lru_cache(maxsize=256)
 def badge(word: str, *, tone: Tone = "neutral") -> SafeString:
     """A word on a tinted ground. The word carries the meaning, the colour repeats it."""
     return format_html('<span class="desk-badge desk-badge--{}">{}</span>', tone, word)
@@ -64,19 +68,17 @@ def instant_text(value: datetime | None) -> str:
     """Date and time in the current zone, as in 1 Mar 2026, 14:02; a dash for none."""
     if value is None:
         return DASH
-    return dateformat.format(timezone.localtime(value), "j M Y, H:i")
+    here = timezone.localtime(value)
+    return f"{here.day} {MONTHS_3[here.month].title()} {here.year}, {here.hour:02}:{here.minute:02}"
 
 
 def instant(value: datetime | None) -> SafeString:
     """The same as an element that carries the exact instant in UTC, to the second."""
     if value is None:
         return dash()
-    exact = value.astimezone(timezone.get_fixed_timezone(0))
+    exact = value.astimezone(UTC).isoformat(" ", timespec="seconds").removesuffix("+00:00")
     return format_html(
-        '<time datetime="{}" title="{} UTC">{}</time>',
-        exact.isoformat(timespec="seconds"),
-        exact.strftime("%Y-%m-%d %H:%M:%S"),
-        instant_text(value),
+        '<time datetime="{}+00:00" title="{} UTC">{}</time>', exact.replace(" ", "T"), exact, instant_text(value)
     )
 
 
