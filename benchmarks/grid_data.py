@@ -74,7 +74,9 @@ def fill(url: str, *, rows: int) -> None:
     with psycopg.connect(url, autocommit=True) as reader, psycopg.connect(url, autocommit=True) as writer:
         writer.execute("SET session_replication_role = replica")  # the rows are right; nothing is to be looked up
         kinds = reader.execute(selects["rewards"]).fetchall()
-        Reward.objects.bulk_create(Reward(pk=pk, name=name, type=kind, **WORTH.get(kind, {})) for pk, name, kind in kinds)
+        Reward.objects.bulk_create(
+            Reward(pk=pk, name=name, type=kind, **WORTH.get(kind, {})) for pk, name, kind in kinds
+        )
         drop_indexes(writer)
         for name in ("customers", "codes", "redeemed"):
             table, columns = COLUMNS[name]

@@ -18,7 +18,9 @@ def defused(text: str) -> str:
 def defused_column(text: Combinable) -> Case:
     """The same in the database."""
     risky = Q(FirstCharacter(text, codes=tuple(map(ord, FORMULA_STARTS))))
-    return Case(When(risky, then=Concat(Value("'"), text, output_field=TextField())), default=text, output_field=TextField())
+    return Case(
+        When(risky, then=Concat(Value("'"), text, output_field=TextField())), default=text, output_field=TextField()
+    )
 
 
 class FirstCharacter(Func):

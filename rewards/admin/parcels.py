@@ -17,9 +17,10 @@ from loyalty.common.actors import Actor
 from loyalty.common.adminkit import acts as desk_acts
 from loyalty.common.adminkit import desk, show
 from loyalty.common.errors import DomainError
+from loyalty.common.spreadsheets import BYTE_ORDER_MARK, defused
 from loyalty.customers.profile import Address
 from rewards import delivery, parcels, tracking_sheet
-from rewards.admin import export, words
+from rewards.admin import words
 from rewards.admin.timeline import Names
 from rewards.models import DeliveryStatus, RedeemedReward
 
@@ -147,13 +148,13 @@ def parcel_to_pack(row: RedeemedReward) -> dict[str, Any]:
 
 def packing_table(rows: Sequence[RedeemedReward]) -> HttpResponse:
     """The same parcels as a table whose empty columns are filled in and sent back."""
-    response = HttpResponse(export.BYTE_ORDER_MARK, content_type="text/csv; charset=utf-8")
+    response = HttpResponse(BYTE_ORDER_MARK, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="parcels.csv"'
     writer = csv.writer(response)
     writer.writerow([*tracking_sheet.COLUMNS.values(), "Gift", "Address"])
     for row in rows:
         address = ", ".join(address_lines(parcels.address_of(row)))
-        writer.writerow([row.pk, "", "", "", "", export.defused(row.name), export.defused(address)])
+        writer.writerow([row.pk, "", "", "", "", defused(row.name), defused(address)])
     return response
 
 

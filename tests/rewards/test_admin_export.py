@@ -178,14 +178,18 @@ def test_a_workbook_holds_what_the_csv_holds():
 
     assert len(book) == len(lines) == 2
     for ours, theirs in zip(book, lines, strict=True):
-        assert {**theirs, "Surname": theirs["Surname"].replace("\x01", "")} == {name: ours.get(name, "") for name in theirs}
+        assert {**theirs, "Surname": theirs["Surname"].replace("\x01", "")} == {
+            name: ours.get(name, "") for name in theirs
+        }
     assert book[0]["First name"] == "'=1+1"
 
 
 def test_a_workbook_has_numbers_as_numbers_and_goes_on_in_a_further_sheet(monkeypatch):
     monkeypatch.setattr(workbook, "MOST_ROWS", 3)
 
-    whole = b"".join(workbook.written(["Name", "Points"], [[f"n{k}", str(k)] for k in range(5)], numbers=frozenset({1})))
+    whole = b"".join(
+        workbook.written(["Name", "Points"], [[f"n{k}", str(k)] for k in range(5)], numbers=frozenset({1}))
+    )
 
     with zipfile.ZipFile(io.BytesIO(whole)) as book:
         sheets = [book.read(f"xl/worksheets/sheet{number}.xml").decode() for number in (1, 2, 3)]

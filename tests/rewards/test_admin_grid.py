@@ -213,7 +213,9 @@ def test_nobody_adds_changes_or_deletes_rows_by_hand():
 def test_each_filter_filters(viewer, query, wanted):
     rows = {
         "early": row(customer=CustomerFactory(email="kim@example.com")),
-        "late": gift_row(at=AT + timedelta(days=4), usage_status="used", code="LATE-22222", origin="api", failure_code="not_made"),
+        "late": gift_row(
+            at=AT + timedelta(days=4), usage_status="used", code="LATE-22222", origin="api", failure_code="not_made"
+        ),
     }
 
     assert listed(viewer.get(GRID, query)) == ([rows[wanted].pk] if wanted in rows else [])
