@@ -29,6 +29,13 @@ class InsufficientPoints(DomainError):
         self.balance = balance
 
 
+class UnknownHold(DomainError):
+    code = "unknown_hold"
+
+    def __init__(self, hold_id: int) -> None:
+        super().__init__(f"There is no hold {hold_id}. Check the id.")
+
+
 class HoldClosed(DomainError):
     code = "hold_closed"
 

@@ -294,7 +294,7 @@ def capture(
     """Turn a hold into a debit of the very lots it charged. Capturing twice gives the same debit.
 
     With `points` only so many are spent, the lots that expire soonest first, and the rest is released.
-    Raises HoldClosed when it was released, or captured with another number of points; InvalidPoints.
+    Raises UnknownHold, HoldClosed when it was released, or captured with another number of points; InvalidPoints.
     """
     if points is not None:
         require_points(points)
@@ -355,7 +355,8 @@ def _captured_before(held: PointsHold, *, spent: int, is_part: bool) -> PointsTr
 def release(*, hold_id: int, now: datetime) -> None:
     """Give held points back, as if nothing had happened. Releasing twice does nothing more.
 
-    A lot that expired meanwhile follows the programme's return policy. Raises HoldClosed when it was captured.
+    A lot that expired meanwhile follows the programme's return policy. Raises UnknownHold, and HoldClosed when
+    it was captured.
     """
     held, account = _locked_hold(hold_id=hold_id, now=now)
     if held.state == HoldState.RELEASED:
@@ -371,7 +372,7 @@ def plan_reversal(*, transaction_id: int, now: datetime, points: int | None = No
 
     `points` is how many to return; None means all that has not come back yet. Raises NotReversible, InvalidPoints.
     """
-    debit_entry = PointsTransaction.objects.get(pk=transaction_id)
+    debit_entry = _debit_entry(transaction_id)
     if debit_entry.points_change > 0 or debit_entry.kind not in REVERSIBLE:
         raise NotReversible(
             f"Transaction {transaction_id} ({debit_entry.get_kind_display().lower()}) took no points that could be "
@@ -391,10 +392,10 @@ def plan_reversal(*, transaction_id: int, now: datetime, points: int | None = No
     ]
     left = sum(part.points for part in taken)
     wanted = left if points is None else require_points(points)
-    if wanted > left or not left:
-        raise NotReversible(
-            f"Of transaction {transaction_id} {left} points can still be returned, not {wanted or 'more'}."
-        )
+    if not left:
+        raise NotReversible(f"All points of transaction {transaction_id} were returned already.")
+    if wanted > left:
+        raise NotReversible(f"Of transaction {transaction_id} {left} points can still be returned, not {wanted}.")
     return returns.plan(taken, points=wanted, policy=_policy(), now=now)
 
 
@@ -413,7 +414,7 @@ def reverse(
 
     Raises NotReversible, InvalidPoints.
     """
-    debit_entry = PointsTransaction.objects.get(pk=transaction_id)
+    debit_entry = _debit_entry(transaction_id)
     account = locking.lock(customer_id=debit_entry.customer_id, now=now)
     lines = plan_reversal(transaction_id=transaction_id, now=now, points=points)
     total = sum(line.points for line in lines)
@@ -590,9 +591,15 @@ def _receiving_lot(
 
 
 def _locked_hold(*, hold_id: int, now: datetime) -> tuple[PointsHold, PointsAccount]:
-    customer_id = PointsHold.objects.values_list("customer_id", flat=True).get(pk=hold_id)
-    account = locking.lock(customer_id=customer_id, now=now)
+    account = locking.lock(customer_id=statements.customer_of_hold(hold_id=hold_id), now=now)
     return PointsHold.objects.select_related("transaction").get(pk=hold_id), account
+
+
+def _debit_entry(transaction_id: int) -> PointsTransaction:
+    entry = PointsTransaction.objects.filter(pk=transaction_id).first()
+    if entry is None:
+        raise NotReversible(f"There is no transaction {transaction_id}. Check the id.")
+    return entry
 
 
 def _made_before(key: str | None, *, customer_id: int, change: int, kind: TransactionKind) -> PointsTransaction | None:

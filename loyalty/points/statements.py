@@ -18,6 +18,7 @@ from loyalty.common.actors import Actor
 from loyalty.common.causes import Cause, CauseType
 from loyalty.common.prepared import Statement
 from loyalty.points.allocation import Charge, SpendableLot
+from loyalty.points.errors import UnknownHold
 from loyalty.points.models import HoldState, PointsAccount, PointsHold, PointsTransaction, PointsTransactionNote
 
 Row = TypeVar("Row", PointsTransaction, PointsHold)
@@ -373,10 +374,10 @@ def read_for_debit(
 
 
 def customer_of_hold(*, hold_id: int) -> int:
-    """Whose hold it is: that never changes, so it may be read before the lock. Raises PointsHold.DoesNotExist."""
+    """Whose hold it is: that never changes, so it may be read before the lock. Raises UnknownHold."""
     found = CUSTOMER_OF_HOLD.run({"hold": hold_id}) if 0 <= hold_id <= LARGEST_ID else []
     if not found:
-        raise PointsHold.DoesNotExist
+        raise UnknownHold(hold_id)
     return int(found[0][0])
 
 

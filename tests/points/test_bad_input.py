@@ -214,3 +214,29 @@ def test_a_refund_that_is_no_share_of_an_order_is_refused_and_takes_nothing(stag
 
     assert isinstance(refusal, InvalidRefund)
     assert everything() == before
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda: ledger.capture(hold_id=NOBODY, kind=TransactionKind.REDEMPTION, actor=TILL, now=NOW),
+        lambda: ledger.capture(hold_id=2**80, kind=TransactionKind.REDEMPTION, actor=TILL, now=NOW),
+        lambda: ledger.release(hold_id=NOBODY, now=NOW),
+        lambda: ledger.plan_reversal(transaction_id=NOBODY, now=NOW),
+        lambda: ledger.reverse(transaction_id=NOBODY, cause=CAUSE, actor=STAFF, now=NOW),
+    ],
+)
+def test_an_id_that_names_nothing_is_refused_with_a_sentence(stage, act):
+    before = everything()
+
+    assert "Check the id." in refused(act).sentence
+
+    assert everything() == before
+
+
+def test_what_came_back_already_is_refused_in_words_that_say_so(stage):
+    ledger.reverse(transaction_id=stage["debit"], cause=CAUSE, actor=STAFF, now=NOW)
+
+    refusal = refused(lambda: ledger.plan_reversal(transaction_id=stage["debit"], now=NOW))
+
+    assert refusal.sentence == f"All points of transaction {stage['debit']} were returned already."

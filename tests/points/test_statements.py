@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from loyalty.common.actors import SYSTEM
 from loyalty.common.causes import Cause, CauseType
 from loyalty.points import allocation, ledger, statements
-from loyalty.points.errors import InsufficientPoints
+from loyalty.points.errors import InsufficientPoints, UnknownHold
 from loyalty.points.models import (
     PointsAccount,
     PointsAllocation,
@@ -256,7 +256,7 @@ def test_what_is_given_back_is_what_is_stored(customer):
 def test_a_number_too_large_for_an_id_names_nobody():
     with transaction.atomic():
         assert statements.lock_account(customer_id=2**80) is None
-    with pytest.raises(PointsHold.DoesNotExist):
+    with pytest.raises(UnknownHold):
         statements.customer_of_hold(hold_id=2**80)
 
 
