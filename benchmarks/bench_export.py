@@ -125,10 +125,12 @@ def written(name: str) -> Any:
     """As the door hands it out: everything but addresses."""
     from zoneinfo import ZoneInfo
 
+    from django.utils import timezone
+
     from rewards.admin import export
 
     make = export.csv_file if name == "csv" else export.xlsx_file
-    return make(rows(), zone=ZoneInfo("Europe/Warsaw"), addresses=False)
+    return make(rows(), zone=ZoneInfo("Europe/Warsaw"), addresses=False, now=timezone.now())
 
 
 def plain() -> Any:

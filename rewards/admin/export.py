@@ -5,6 +5,7 @@ object. What a spreadsheet would take for a formula is defused there.
 """
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,7 +26,6 @@ from rewards import queries
 from rewards.admin import workbook
 from rewards.filters import FAILURES, RedeemedRewardFilter
 from rewards.models import DeliveryStatus, Origin, RewardType, UsageStatus
-from rewards.queries import Status
 
 URL_NAME = "rewards_redeemedreward_export"
 BLOCK = 64 * 1024
@@ -64,7 +64,6 @@ WORDS: dict[str, dict[str, str]] = {
     "type": {str(key): str(label) for key, label in RewardType.choices},
     "usage_status": {str(key): str(label) for key, label in UsageStatus.choices},
     "delivery_status": {str(key): str(label) for key, label in DeliveryStatus.choices if key},
-    "status": {str(key): str(label) for key, label in Status.choices},
     "origin": {str(key): str(label) for key, label in Origin.choices},
     "failure_code": {str(key): label for key, label in FAILURES.items()},
 }
@@ -90,7 +89,7 @@ def view(
     addresses = request.user.has_perm("rewards.view_address")
     make: Callable[..., Iterator[bytes]] = csv_file if file_format == "csv" else xlsx_file
     response = StreamingHttpResponse(
-        make(filterset.qs, zone=zone, addresses=addresses), content_type=FORMATS[file_format]
+        make(filterset.qs, zone=zone, addresses=addresses, now=now), content_type=FORMATS[file_format]
     )
     day = now.astimezone(zone).date()
     response["Content-Disposition"] = f'attachment; filename="redeemed-rewards-{day}.{file_format}"'
@@ -103,10 +102,10 @@ def heads(*, zone: ZoneInfo, addresses: bool) -> list[str]:
     return named + [f"Address: {part.replace('_', ' ')}" for part in ADDRESS_PARTS if addresses]
 
 
-def csv_file(rows: QuerySet, *, zone: ZoneInfo, addresses: bool) -> Iterator[bytes]:
+def csv_file(rows: QuerySet, *, zone: ZoneInfo, addresses: bool, now: datetime) -> Iterator[bytes]:
     """The file in blocks, its first line at once, then newest first."""
     yield (BYTE_ORDER_MARK + ",".join(heads(zone=zone, addresses=addresses)) + "\n").encode()
-    sql, params = statement(rows, zone=zone, addresses=addresses)
+    sql, params = statement(rows, zone=zone, addresses=addresses, now=now)
     with connection.cursor() as cursor:
         raw: Any = cursor.cursor  # the driver's own: a COPY with parameters, which it quotes
         with raw.copy(f"COPY ({sql}) TO STDOUT (FORMAT csv)", params) as lines:
@@ -121,28 +120,30 @@ def csv_file(rows: QuerySet, *, zone: ZoneInfo, addresses: bool) -> Iterator[byt
             yield b"".join(block)
 
 
-def xlsx_file(rows: QuerySet, *, zone: ZoneInfo, addresses: bool) -> Iterator[bytes]:
+def xlsx_file(rows: QuerySet, *, zone: ZoneInfo, addresses: bool, now: datetime) -> Iterator[bytes]:
     """The same rows as a workbook."""
     names = list(COLUMNS)
     numbers = frozenset(names.index(name) for name in NUMBERS)
-    sql, params = statement(rows, zone=zone, addresses=addresses)
+    sql, params = statement(rows, zone=zone, addresses=addresses, now=now)
     with connection.cursor() as cursor:
         raw: Any = cursor.cursor
         with raw.copy(f"COPY ({sql}) TO STDOUT", params) as lines:
             yield from workbook.written(heads(zone=zone, addresses=addresses), lines.rows(), numbers=numbers)
 
 
-def statement(rows: QuerySet, *, zone: ZoneInfo, addresses: bool) -> tuple[str, Any]:
+def statement(rows: QuerySet, *, zone: ZoneInfo, addresses: bool, now: datetime) -> tuple[str, Any]:
     """The one SELECT behind a file, and its parameters."""
-    cells = [cell(name, zone=zone) for name in COLUMNS]
+    cells = [cell(name, zone=zone, now=now) for name in COLUMNS]
     if addresses:
         cells += [address_cell(part) for part in ADDRESS_PARTS]
     ordered = rows.order_by("-redeemed_at", "-pk").values_list(*cells)
     return ordered.query.get_compiler(connection=connection).as_sql()
 
 
-def cell(name: str, *, zone: ZoneInfo) -> Combinable:
+def cell(name: str, *, zone: ZoneInfo, now: datetime) -> Combinable:
     """A column as the file shows it: words for states, the programme's zone for instants, nothing for none."""
+    if name == "status":
+        return status_word(now)
     if name in WORDS:
         return in_words(name)
     if name in INSTANTS:
@@ -150,6 +151,12 @@ def cell(name: str, *, zone: ZoneInfo) -> Combinable:
     if name in NUMBERS:
         return F(name)
     return filled(defused_column(F(name)))
+
+
+def status_word(now: datetime) -> Case:
+    """The derived word, straight from the table behind it: asked for by name it would be derived once for each name."""
+    words = (When(condition, then=Value(str(status.label))) for status, condition in queries.conditions(now).items())
+    return Case(*words, output_field=CharField())
 
 
 def in_words(name: str) -> Case:
@@ -172,7 +179,7 @@ def filled(text: Combinable) -> Combinable:
 class LocalText(Func):
     """An instant to the second, as a clock in that zone shows it."""
 
-    template = "date_trunc('second', %(expressions)s)::timestamp::text"
+    template = "left((%(expressions)s)::text, 19)"  # half the cost of to_char
     arg_joiner = " AT TIME ZONE "
     output_field = TextField()
 

@@ -14,10 +14,10 @@ from django.utils.safestring import SafeString
 from loyalty.common.adminkit import desk, lists, show
 from loyalty.customers.models import Customer
 from rewards import queries
-from rewards.admin import acts, export, failures, page, parcels, words
+from rewards.admin import acts, export, failures, inline, page, parcels, words
 from rewards.admin.grid_list import GridChangeList
 from rewards.filters import RedeemedRewardFilter
-from rewards.models import RedeemedReward, UsageStatus
+from rewards.models import RedeemedReward
 
 # Nothing of these is shown in a list, and they are long.
 UNSHOWN = ("usage_instructions", "terms", "shipping_address", "image_url", "action_text", "action_url")
@@ -44,7 +44,7 @@ class RedeemedRewardColumns(desk.ReadOnlyAdmin):
 
     @admin.display(description="Reward")
     def reward_with_code(self, row: RedeemedReward) -> SafeString:
-        return words.named(row)
+        return words.named(row, url=getattr(row, "page_url", "") or page.url_of(row.pk))
 
     @admin.display(description="Status")
     def status_word(self, row: RedeemedReward) -> SafeString:
@@ -79,7 +79,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
         "used_or_not",
         "view",
     )
-    list_display_links = ("redeemed", "reward_with_code")
+    list_display_links = ("redeemed",)
     ordering = ("-redeemed_at", "-pk")
     # Column → the fields of its index, and whether the first may be empty. The status is derived, and has no order.
     sorts: ClassVar[dict[str, tuple[tuple[str, ...], bool]]] = {
@@ -155,6 +155,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
         own = [
             path("export/<slug:file_format>/", self.admin_site.admin_view(self.export_view), name=export.URL_NAME),
             path("failures/", self.admin_site.admin_view(self.failures_view), name=failures.URL_NAME),
+            path("<int:pk>/usage/", self.admin_site.admin_view(self.usage_view), name=inline.URL_NAME),
             path("failed/", self.admin_site.admin_view(self.failed_view), name=FAILED_URL_NAME),
         ]
         return [*own, *super().get_urls()]
@@ -164,6 +165,9 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
 
     def failures_view(self, request: HttpRequest) -> HttpResponse:
         return failures.view(request, model_admin=self)
+
+    def usage_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return inline.view(request, pk, model_admin=self)
 
     def failed_view(self, request: HttpRequest) -> HttpResponse:
         return FailedRedemptions(RedeemedReward, self.admin_site).changelist_view(request)
@@ -203,13 +207,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
 
     @admin.display(description="Unused / used")
     def used_or_not(self, row: RedeemedReward) -> SafeString:
-        """A box, marked when used; a dash where nobody can know."""
-        if row.usage_status == UsageStatus.UNTRACKED:
-            return format_html('<span class="desk-quiet" title="{}">–</span>', "The use of this type is not tracked")
-        marked = row.usage_status == UsageStatus.USED
-        return format_html(
-            '<span class="desk-tick{}">{}</span>', " desk-tick--on" if marked else "", "Used" if marked else "Unused"
-        )
+        return inline.box(row)
 
     @admin.display(description="")
     def view(self, row: RedeemedReward) -> SafeString:

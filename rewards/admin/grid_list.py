@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from loyalty.common.adminkit import lists, show
-from rewards.admin import paging
+from rewards.admin import inline, paging
 from rewards.admin.paging import Page, Sort
 
 SIZE, AFTER, BEFORE = "per", "after", "before"
@@ -77,6 +77,7 @@ class GridChangeList(lists.DeskChangeList):
     # The page
 
     def get_results(self, request: HttpRequest) -> None:
+        """Also says to each row what this person may do with it."""
         self.list_per_page = self.size
         self.paginator = lists.CappedPaginator(self.queryset, self.size)
         self.result_count = 0
@@ -85,6 +86,7 @@ class GridChangeList(lists.DeskChangeList):
         self.show_full_result_count, self.full_result_count = False, None
         self.show_admin_actions = bool(self.result_list)
         self.can_show_all, self.multi_page = False, True
+        inline.allow(request, self.result_list)
 
     def _read(self) -> Page:
         """By key where a row is named; by number otherwise, and where that row leads to nothing."""

@@ -94,6 +94,7 @@ class RewardPage(desk.ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
+            "preserved_filters": self.get_preserved_filters(request),
             "title": redeemed.name,
             "subtitle": None,
             "redeemed": redeemed,

@@ -76,12 +76,20 @@ def with_code(redeemed: RedeemedReward) -> str:
     return f"{redeemed.name} ({redeemed.code.code})" if redeemed.code is not None else redeemed.name
 
 
-def named(redeemed: RedeemedReward) -> SafeString:
-    """The same for a list: a long name is cut, the code never."""
+def named(redeemed: RedeemedReward, *, url: str) -> SafeString:
+    """The same for a list: a long name is cut, the code never. The name leads to the page, the code can be copied."""
     if redeemed.code is None:
-        return show.clipped(redeemed.name)
+        return format_html('<a href="{}">{}</a>', url, show.clipped(redeemed.name))
+    code = redeemed.code.code
     return format_html(
-        '<span class="desk-named">{} <code>({})</code></span>', show.clipped(redeemed.name), redeemed.code.code
+        '<span class="desk-named"><a href="{}">{} <code>({})</code></a>'
+        '<button type="button" class="desk-copy__icon" data-copy="{}" aria-label="Copy the code {}" title="Copy" hidden>'
+        "</button></span>",
+        url,
+        show.clipped(redeemed.name),
+        code,
+        code,
+        code,
     )
 
 

@@ -119,7 +119,7 @@ def single_view(request: HttpRequest, *, model_admin: "DeskAdmin", act: Act, row
     form, data = bound_form(act, request, confirmed=request.method == "POST")
     if request.method == "POST" and ready(request, act=act, form=form, data=data):
         tell(request, act=act, report=run(request, act=act, pks=[row.pk], data=data))
-        return HttpResponseRedirect(page_of(model_admin, row.pk))
+        return HttpResponseRedirect(page_of(model_admin, row.pk) + preserved(model_admin, request))
     return confirmation(request, model_admin=model_admin, act=act, pks=[row.pk], form=form, data=data, single=True)
 
 
@@ -208,6 +208,7 @@ def confirmation(
         **model_admin.admin_site.each_context(request),
         "title": f"{act.label}: {subject}",
         "opts": model_admin.opts,
+        "preserved_filters": model_admin.get_preserved_filters(request),
         "act": act,
         "rows": rows,
         "form": form,
@@ -219,7 +220,7 @@ def confirmation(
         "action_name": act.action_name,
         "checkbox_name": ACTION_CHECKBOX_NAME,
         "confirmed_name": CONFIRMED,
-        "back_url": page_of(model_admin, pks[0]) if single else request.get_full_path(),
+        "back_url": page_of(model_admin, pks[0]) + preserved(model_admin, request) if single else request.get_full_path(),
     }
     request.current_app = model_admin.admin_site.name
     return TemplateResponse(request, "admin/desk/confirm.html", context)
@@ -249,6 +250,12 @@ def form_page(
     }
     request.current_app = model_admin.admin_site.name
     return TemplateResponse(request, "admin/desk/form_page.html", context)
+
+
+def preserved(model_admin: "DeskAdmin", request: HttpRequest) -> str:
+    """The filters of the list this page was reached from, as a query string; they come along until the way back."""
+    filters = model_admin.get_preserved_filters(request)
+    return f"?{filters}" if filters else ""
 
 
 def page_of(model_admin: "DeskAdmin", pk: int) -> str:

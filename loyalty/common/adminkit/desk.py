@@ -106,9 +106,10 @@ class DeskAdmin(admin.ModelAdmin):
         return super().response_action(request, queryset, *args, **kwargs)
 
     def act_links(self, request: HttpRequest, pk: int, *, only: Sequence[str] | None = None) -> list[dict[str, str]]:
-        """The acts this person may do with one row, as links for `admin/desk/act_buttons.html`."""
+        """The acts this person may do with one row, as links for `admin/desk/act_buttons.html`. They lead back here."""
+        back = desk_acts.preserved(self, request)
         return [
-            {"label": act.label, "tone": act.tone, "url": self.act_url(act.slug, pk)}
+            {"label": act.label, "tone": act.tone, "url": self.act_url(act.slug, pk) + back}
             for act in self.permitted_acts(request)
             if only is None or act.slug in only
         ]

@@ -10,6 +10,16 @@
     button.hidden = false;
     button.addEventListener("click", async () => {
       await navigator.clipboard.writeText(button.dataset.copy);
+      if (!button.textContent.trim()) { // drawn by the style sheet: its name says it, its colour repeats it
+        const name = button.getAttribute("aria-label");
+        button.setAttribute("aria-label", "Copied");
+        button.classList.add("desk-copy__icon--done");
+        setTimeout(() => {
+          button.setAttribute("aria-label", name);
+          button.classList.remove("desk-copy__icon--done");
+        }, 1500);
+        return;
+      }
       const label = button.textContent;
       button.textContent = "Copied";
       setTimeout(() => { button.textContent = label; }, 1500);
