@@ -317,6 +317,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = not PRODUCTION
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000  # the confirmation of 500 rows sends two for each
 
 # Mail: outside production to the console unless EMAIL_URL says otherwise. Sign-in codes go by e-mail, so production
 # must say.

@@ -40,7 +40,7 @@ CALL_TIMEOUT = 8.0
 MOST_ORDER_PAGES = 20
 
 
-__all__ = ["CancellationPlan", "CancellationRefused", "Effect", "cancel", "force", "plan", "proceed", "sweep"]
+__all__ = ["CancellationPlan", "CancellationRefused", "Effect", "begin", "cancel", "force", "plan", "proceed", "sweep"]
 
 
 class CancellationRefused(DomainError):
@@ -76,6 +76,25 @@ def cancel(
     if cancellation.state == CancellationState.CANCELLING:
         proceed(cancellation_id=cancellation.pk, now=watch.now)
     return Cancellation.objects.get(pk=cancellation.pk)
+
+
+@transaction.atomic
+def begin(*, redeemed_reward_id: int, actor: Actor, now: datetime, return_points: bool = True) -> Cancellation:
+    """As `cancel`, inside a transaction of the caller's: where a shop has to be asked, a worker asks it afterwards.
+
+    Raises CancellationRefused.
+    """
+    row = _begin(
+        redeemed_reward_id=redeemed_reward_id,
+        actor=actor,
+        now=now,
+        fingerprint=None,
+        return_points=return_points,
+        internal_note="",
+    )
+    if row.state == CancellationState.CANCELLING:
+        queue.enqueue("rewards.cancel", cancellation_id=row.pk)
+    return row
 
 
 @transaction.atomic

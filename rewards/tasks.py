@@ -3,9 +3,10 @@
 from celery import shared_task
 from django.utils import timezone
 
-from rewards import cancellation, issuing
+from rewards import bulk, cancellation, issuing
 
 PATIENCE = 20.0  # seconds one task asks a shop before it leaves the rest to the sweep
+BULK_PATIENCE = 45.0  # seconds one task works on a job before it hands the rest on
 
 
 @shared_task(name="rewards.issue")
@@ -28,3 +29,8 @@ def cancel(*, cancellation_id: int) -> None:
 @shared_task(name="rewards.sweep_cancellations")
 def sweep_cancellations() -> None:
     cancellation.sweep(now=timezone.now())
+
+
+@shared_task(name="rewards.work_on_bulk")
+def work_on_bulk(*, job_id: int) -> None:
+    bulk.work_on(job_id=job_id, now=timezone.now(), patience=BULK_PATIENCE)

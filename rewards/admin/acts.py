@@ -5,18 +5,38 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
+from django.contrib import messages
 from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
 
+from loyalty.common import actors
 from loyalty.common.actors import SYSTEM, Actor
 from loyalty.common.adminkit import acts, show
 from loyalty.common.errors import DomainError
-from rewards import cancellation, delivery, reissue, usage
+from rewards import bulk, cancellation, delivery, reissue, usage
 from rewards.admin import words
 from rewards.models import CancellationState, FulfillmentStatus, RedeemedReward
 
 
 def load(pk: int) -> RedeemedReward:
     return RedeemedReward.objects.select_related("code").get(pk=pk)
+
+
+def begin_job(request: HttpRequest, *, act: bulk.BulkAct, rows: QuerySet) -> str:
+    """The same act as a job, for those who may begin one; else nothing, and the list says how many rows it takes."""
+    if not request.user.has_perm("jobs.add_job"):
+        return ""
+    ids = list(rows.order_by("pk").values_list("pk", flat=True)[: bulk.MOST_ROWS + 1])
+    try:
+        job = bulk.begin(act=act, ids=ids, actor=actors.staff(int(str(request.user.pk))), now=timezone.now())
+    except DomainError as refusal:
+        messages.error(request, refusal.sentence)
+        return request.get_full_path()
+    messages.success(request, f"{len(ids):,} rows are being checked. Nothing is changed before you apply the job.")
+    return reverse("admin:jobs_job_change", args=(job.pk,))
 
 
 class StatusAct(acts.Act):
@@ -60,6 +80,9 @@ class MarkUsed(StatusAct):
     done = "marked used"
     tone = "primary"
 
+    def begin(self, request: HttpRequest, *, rows: QuerySet) -> str:
+        return begin_job(request, act=bulk.BulkAct.USED, rows=rows)
+
     def call(self, *, pk: int, actor: Actor, now: datetime, data: Mapping[str, Any]) -> None:
         usage.mark_used(redeemed_reward_id=pk, actor=actor, now=now)
 
@@ -68,6 +91,9 @@ class MarkUnused(StatusAct):
     slug, label, permission = "mark-unused", "Mark unused", "rewards.mark_unused"
     explain = "The customer can use the reward again. The shop keeps its own record of the use, if it has one."
     done = "marked unused"
+
+    def begin(self, request: HttpRequest, *, rows: QuerySet) -> str:
+        return begin_job(request, act=bulk.BulkAct.UNUSED, rows=rows)
 
     def call(self, *, pk: int, actor: Actor, now: datetime, data: Mapping[str, Any]) -> None:
         usage.mark_unused(redeemed_reward_id=pk, actor=actor, now=now)
@@ -161,6 +187,9 @@ class Cancel(acts.Act):
     tone = "danger"
     form_class = CancelForm
     preview_fields = ("return_points",)
+
+    def begin(self, request: HttpRequest, *, rows: QuerySet) -> str:
+        return begin_job(request, act=bulk.BulkAct.CANCEL, rows=rows)
 
     def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
         plan = cancellation.plan(redeemed_reward_id=pk, now=now, return_points=bool(data.get("return_points")))

@@ -14,11 +14,12 @@ from django.utils.safestring import SafeString
 from loyalty.common.adminkit import desk, lists, show
 from loyalty.customers.models import Customer
 from rewards import queries
-from rewards.admin import acts, export, failures, inline, page, parcels, words
+from rewards.admin import acts, export, failures, inline, page, parcels, views, words
 from rewards.admin.grid_list import GridChangeList
 from rewards.filters import RedeemedRewardFilter
 from rewards.models import RedeemedReward
 
+COLUMN_NAMES = {"view": "View icon"}
 # Nothing of these is shown in a list, and they are long.
 UNSHOWN = ("usage_instructions", "terms", "shipping_address", "image_url", "action_text", "action_url")
 
@@ -80,6 +81,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
         "view",
     )
     list_display_links = ("redeemed",)
+    always: ClassVar[tuple[str, ...]] = ("redeemed",)  # the column that names the row and leads to its page
     ordering = ("-redeemed_at", "-pk")
     # Column → the fields of its index, and whether the first may be empty. The status is derived, and has no order.
     sorts: ClassVar[dict[str, tuple[tuple[str, ...], bool]]] = {
@@ -136,6 +138,25 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[GridChangeList]:
         return GridChangeList
 
+    def get_list_display(self, request: HttpRequest) -> list[str]:
+        """The columns this person chose."""
+        return views.columns(request, every=self.list_display, always=self.always)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        named = views.drawn(request)
+        shown = self.get_list_display(request)
+        extra = {
+            "views": named,
+            "views_present": next((each["name"] for each in named if each["present"]), ""),
+            "columns": [
+                {"name": name, "label": COLUMN_NAMES.get(name) or getattr(self, name).short_description}
+                | {"shown": name in shown, "fixed": name in self.always}
+                for name in self.list_display
+            ],
+            "columns_chosen": len(shown) < len(self.list_display),
+        }
+        return super().changelist_view(request, {**extra, **(extra_context or {})})
+
     def list_tools(self, request: HttpRequest) -> list[desk.Tool]:
         tools = [
             desk.Tool(label, reverse(f"admin:{export.URL_NAME}", args=(name,)) + lists.query(request))
@@ -153,6 +174,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
 
     def get_urls(self) -> list[URLPattern]:
         own = [
+            *views.urls(self),
             path("export/<slug:file_format>/", self.admin_site.admin_view(self.export_view), name=export.URL_NAME),
             path("failures/", self.admin_site.admin_view(self.failures_view), name=failures.URL_NAME),
             path("<int:pk>/usage/", self.admin_site.admin_view(self.usage_view), name=inline.URL_NAME),

@@ -229,7 +229,7 @@ def test_marks_unused():
     assert fresh(redeemed).delivery_status == ""
 
 
-def test_takes_no_more_than_200_rows_at_a_time(monkeypatch):
+def test_takes_no_more_rows_at_a_time_than_one_request_does(monkeypatch):
     monkeypatch.setattr(desk_acts, "MOST_ROWS", 2)
     rows = [row() for _ in range(3)]
     client = staff(VIEW, "rewards.mark_used")

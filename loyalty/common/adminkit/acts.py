@@ -24,7 +24,7 @@ from loyalty.common.errors import DomainError
 if TYPE_CHECKING:
     from loyalty.common.adminkit.desk import DeskAdmin
 
-MOST_ROWS = 200
+MOST_ROWS = 500  # of one request; beyond it an act that can becomes a job
 MOST_SECONDS = 20.0  # what one request may take; a slow shop must not hold the page for ever
 CONFIRMED = "confirmed"
 
@@ -64,6 +64,10 @@ class Act:
         """Do it, and return the sentence of what was done. Raises DomainError when refused."""
         raise NotImplementedError
 
+    def begin(self, request: HttpRequest, *, rows: QuerySet) -> str:
+        """Do it as a job with these rows, too many for one request. Gives the address of the job; empty: it cannot."""
+        return ""
+
     def totals(self, tally: Mapping[str, int]) -> str:
         """A sentence from the sums of the previews' tallies."""
         return ""
@@ -97,6 +101,9 @@ def bulk_view(request: HttpRequest, *, model_admin: "DeskAdmin", act: Act, query
     """The confirmation page for chosen rows, and then the act itself."""
     pks = list(queryset.order_by("pk").values_list("pk", flat=True)[: MOST_ROWS + 1])
     if len(pks) > MOST_ROWS:
+        address = act.begin(request, rows=queryset)
+        if address:
+            return HttpResponseRedirect(address)
         model_admin.message_user(
             request,
             f"More than {MOST_ROWS} rows are selected, and “{act.label}” takes at most {MOST_ROWS} at a time. "
