@@ -20,7 +20,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint e2e-shop bench-import bench-points bench-audit bench-flash screenshots lock venv venv-demo python bench-import-points prove-races
+.PHONY: help demo demo-reset test lint e2e-shop bench-import bench-points bench-audit bench-flash bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ bench-import-points: venv ## import points for 100,000 customers, and print how 
 
 bench-audit: venv ## audit, seal and verify 1,000,000 transactions, and print how long each took
 	$(SERVED) $(BIN)/python benchmarks/bench_audit.py
+
+bench-grid: venv ## 22 requests to a grid of a million redeemed rewards beside a stock ModelAdmin (ROWS=10000000 for more)
+	$(BIN)/python -W ignore benchmarks/bench_grid.py
+
+bench-export: venv ## export a million redeemed rewards as CSV and workbook beside COPY … TO (ROWS=...)
+	$(BIN)/python -W ignore benchmarks/bench_export.py
 
 screenshots: venv ## make the pictures of the README from a running demo (start `make demo` first)
 	$(BIN)/python e2e/screenshots.py

@@ -117,7 +117,7 @@ def phone(customer: int) -> str:
 def code(row: int) -> str:
     import hashlib
 
-    return "SUMMER-" + hashlib.md5(str(row).encode()).hexdigest()[:10].upper()
+    return "SUMMER-" + hashlib.md5(str(row).encode()).hexdigest()[:14].upper()
 
 
 def main() -> int:

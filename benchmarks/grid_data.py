@@ -13,21 +13,19 @@ from loyalty.embedded import home, servers
 
 FILL = Path(__file__).resolve().parent / "grid_fill.sql"
 TABLE = "rewards_redeemedreward"
+REDEEMED = (
+    "id,customer_id,reward_id,connection_id,code_id,origin,on_profile,takes_place,actor_kind,fulfillment_status,"
+    "usage_status,delivery_status,failure_code,failure_reason,redeemed_at,issued_at,used_at,used_order_id,"
+    "cancelled_at,expires_at,updated_at,name,type,cost_in_points,tax_value,currency,usage_instructions,terms,"
+    "image_url,action_text,action_url,balance_after,customer_email,customer_phone,customer_first_name,"
+    "customer_last_name,internal_note"
+)
 COLUMNS = {
     "customers": ("customers_customer", "id,email,phone,first_name,last_name,state,language,created_at,updated_at"),
     "codes": ("rewards_rewardcode", "id,connection_id,code,canonical,remote_id,created_at"),
-    "rewards": (None, "id,name,type"),
-    "redeemed": (
-        TABLE,
-        "id,customer_id,reward_id,connection_id,code_id,origin,on_profile,takes_place,actor_kind,fulfillment_status,"
-        "usage_status,delivery_status,failure_code,failure_reason,redeemed_at,issued_at,used_at,used_order_id,"
-        "cancelled_at,expires_at,updated_at,name,type,cost_in_points,tax_value,currency,usage_instructions,terms,"
-        "image_url,action_text,action_url,balance_after,customer_email,customer_phone,customer_first_name,"
-        "customer_last_name,internal_note",
-    ),
+    "rewards": ("rewards_reward", "id,name,type"),
+    "redeemed": (TABLE, REDEEMED),
 }
-
-
 WORTH = {"percentage_discount": {"percent": 10}, "discount_code": {"amount": 5}}
 
 
@@ -95,14 +93,10 @@ def sections(*, rows: int) -> dict[str, str]:
     """The file's statements by the names over them."""
     text = FILL.read_text(encoding="utf-8").format(rows=rows, customers=max(rows // 10, 10))
     parts = [part.partition("\n") for part in text.split("\n-- ")[1:]]
-    casts = {
-        "customers": ("bigint,text,text,text,text,text,text,timestamptz,timestamptz"),
-        "codes": "bigint,bigint,text,text,text,timestamptz",
-    }
     found = {}
     for name, _, body in parts:
         select = body.strip().rstrip(";")
-        found[name.strip()] = typed(select, COLUMNS[name.strip()][1], casts.get(name.strip(), ""))
+        found[name.strip()] = typed(select, COLUMNS[name.strip()][1])
     return found
 
 
@@ -119,7 +113,7 @@ EXACT = {
 }
 
 
-def typed(select: str, columns: str, casts: str) -> str:
+def typed(select: str, columns: str) -> str:
     names = columns.split(",")
     return (
         "SELECT "
@@ -159,7 +153,7 @@ def index_as_we_do(connection: psycopg.Connection) -> float:
     with database.cursor() as cursor:
         cursor.execute("SET maintenance_work_mem = '256MB'")
     with database.schema_editor() as editor:
-        for index in RedeemedReward._meta.indexes:
+        for index in RedeemedReward._meta.indexes:  # noqa: SLF001 (the documented way to a model's indexes)
             editor.add_index(RedeemedReward, index)
     connection.execute(f"VACUUM (ANALYZE) {TABLE}")
     return time.monotonic() - began

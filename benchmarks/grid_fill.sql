@@ -10,7 +10,7 @@ FROM generate_series(1, {customers}) c;
 
 -- codes
 SELECT r, CASE WHEN r % 997 % 7 <> 3 THEN 1 + r % 997 % 3 END, code, code, '', '2023-01-01Z'::timestamptz
-FROM (SELECT r, 'SUMMER-' || upper(substr(md5(r::text), 1, 10)) AS code FROM generate_series(1, {rows}) r WHERE r % 20 <> 0) made;
+FROM (SELECT r, 'SUMMER-' || upper(substr(md5(r::text), 1, 14)) AS code FROM generate_series(1, {rows}) r WHERE r % 20 <> 0) made;
 
 -- rewards
 SELECT w, 'Reward ' || w, (ARRAY['percentage_discount','discount_code','free_delivery','gift'])[1 + w % 4] FROM generate_series(1, 40) w;

@@ -1,7 +1,6 @@
 """Mark used, mark unused or cancel many rewards as a job: each row checked first, then done, with its own outcome."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -77,11 +76,10 @@ def work_on(*, job_id: int, now: datetime, patience: float) -> None:
     """Do batches of the job's present step, when nobody else is at it. Not inside a transaction."""
     claim = work.take(job_id=job_id, now=now)
     if claim is not None:
-        steps = {Step.CHECK: Check(), Step.APPLY: Apply(), Step.UNDO: Undo()}
+        steps: dict[Step, work.Handler] = {Step.CHECK: Check(), Step.APPLY: Apply(), Step.UNDO: Undo()}
         work.work(claim=claim, handlers=steps, now=now, patience=patience)
 
 
-@dataclass(frozen=True)
 class Check:
     """Rehearses each row: what is refused, is refused with the sentence of the deed itself."""
 
@@ -91,7 +89,6 @@ class Check:
         return [_judged(row, lambda pk: _rehearse(job, pk, now=now)) for row in rows]
 
 
-@dataclass(frozen=True)
 class Apply:
     batch_size: int = 100
 
@@ -103,7 +100,6 @@ class Apply:
         return [_judged(row, lambda pk: _do(act, pk, actor=actor, now=now)) for row in left]
 
 
-@dataclass(frozen=True)
 class Undo:
     batch_size: int = 100
 

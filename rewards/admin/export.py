@@ -137,7 +137,8 @@ def statement(rows: QuerySet, *, zone: ZoneInfo, addresses: bool, now: datetime)
     if addresses:
         cells += [address_cell(part) for part in ADDRESS_PARTS]
     ordered = rows.order_by("-redeemed_at", "-pk").values_list(*cells)
-    return ordered.query.get_compiler(connection=connection).as_sql()
+    sql, params = ordered.query.get_compiler(connection=connection).as_sql()
+    return sql, params
 
 
 def cell(name: str, *, zone: ZoneInfo, now: datetime) -> Combinable:

@@ -138,7 +138,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[GridChangeList]:
         return GridChangeList
 
-    def get_list_display(self, request: HttpRequest) -> list[str]:
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
         """The columns this person chose."""
         return views.columns(request, every=self.list_display, always=self.always)
 

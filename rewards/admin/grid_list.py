@@ -166,7 +166,7 @@ class GridChangeList(lists.DeskChangeList):
 
     def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
         """Of the same rows; a place in them is not carried over."""
-        kept = {name: None for name in (AFTER, BEFORE, "p")} | (new_params or {})
+        kept = dict.fromkeys((AFTER, BEFORE, "p")) | (new_params or {})
         return super().get_query_string(kept, remove)
 
     # The table
@@ -174,9 +174,7 @@ class GridChangeList(lists.DeskChangeList):
     @property
     def heads(self) -> Iterator[dict[str, Any]]:
         """The headings, each with the address that sorts by it."""
-        for name in self.list_display:
-            if name == "action_checkbox":
-                continue
+        for name in self.names:
             sorted_by = self.sort_name.lstrip("-") == name
             down = sorted_by and self.sort_name.startswith("-")
             yield {
@@ -192,13 +190,18 @@ class GridChangeList(lists.DeskChangeList):
         return str(getattr(self.model_admin, name).short_description)
 
     @property
+    def names(self) -> list[str]:
+        """The columns but for the boxes to tick."""
+        return [str(name) for name in self.list_display if name != "action_checkbox"]
+
+    @property
     def has_boxes(self) -> bool:
         return "action_checkbox" in self.list_display
 
     @property
     def lines(self) -> Iterator[SafeString]:
         """The rows. Written here, not by the stock tags: a page of them takes a fifth of the time."""
-        names = [name for name in self.list_display if name != "action_checkbox"]
+        names = self.names
         linked = [name in (self.list_display_links or ()) for name in names]
         cells = [getattr(self.model_admin, name) for name in names]
         pattern = self._pattern(names, linked)
@@ -227,7 +230,7 @@ class GridChangeList(lists.DeskChangeList):
     def _addresses(self) -> tuple[Callable[[int], str], Callable[[int], str]]:
         """The page of a row, which leads back to this list as it is; and the page of a customer."""
         page = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=(0,))
-        back = {"preserved_filters": self.preserved_filters, "opts": self.opts}
+        back: dict[str, Any] = {"preserved_filters": self.preserved_filters, "opts": self.opts}
         rows = add_preserved_filters(back, page).split("/0/", 1)
         customers = reverse("admin:customers_customer_change", args=(0,)).split("/0/", 1)
         return lambda pk: f"/{pk}/".join(rows), lambda pk: f"/{pk}/".join(customers)

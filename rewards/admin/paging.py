@@ -128,4 +128,5 @@ def _taken(
 
 def _of(rows: QuerySet, ids: QuerySet) -> QuerySet:
     """The rows of these ids, without the filters that found them."""
-    return rows.model.objects.filter(pk__in=ids)
+    found: QuerySet = rows.model.objects.filter(pk__in=ids)
+    return found

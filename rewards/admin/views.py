@@ -26,18 +26,22 @@ class SaveForm(forms.Form):
     query = forms.CharField(max_length=2000, required=False)
 
 
+def person(request: HttpRequest) -> int:
+    return int(str(request.user.pk))
+
+
 def of(request: HttpRequest) -> list[SavedView]:
     """This person's views by name, the columns among them; one query a request."""
     kept: list[SavedView] | None = getattr(request, "saved_views", None)
     if kept is None:
-        kept = list(SavedView.objects.filter(user_id=request.user.pk, list_name=LIST).order_by("name", "pk"))
+        kept = list(SavedView.objects.filter(user_id=person(request), list_name=LIST).order_by("name", "pk"))
         request.saved_views = kept  # type: ignore[attr-defined]
     return kept
 
 
 def columns(request: HttpRequest, *, every: Sequence[str], always: Sequence[str]) -> list[str]:
     """The columns this person sees, in the order of all there are."""
-    chosen = next((view.columns for view in of(request) if not view.name), [])
+    chosen: list[str] = next((view.columns for view in of(request) if not view.name), [])
     return [name for name in every if not chosen or name in chosen or name in always]
 
 
@@ -119,7 +123,7 @@ def save(request: HttpRequest, *, model_admin: Any) -> str:
         messages.error(request, f"The view was not saved. You have {MOST_VIEWS} already: remove one first.")
         return query
     SavedView.objects.update_or_create(
-        user_id=request.user.pk, list_name=LIST, name=name, defaults={"query": query, "columns": []}
+        user_id=person(request), list_name=LIST, name=name, defaults={"query": query, "columns": []}
     )
     messages.success(request, f"“{name}” is saved under Views.")
     return query
@@ -127,7 +131,7 @@ def save(request: HttpRequest, *, model_admin: Any) -> str:
 
 def forget(request: HttpRequest, *, model_admin: Any, pk: int) -> str:
     """Remove a view of one's own; somebody else's is not there."""
-    removed, _ = SavedView.objects.filter(pk=pk, user_id=request.user.pk, list_name=LIST).exclude(name="").delete()
+    removed, _ = SavedView.objects.filter(pk=pk, user_id=person(request), list_name=LIST).exclude(name="").delete()
     if removed:
         messages.success(request, "The view is removed.")
     else:
@@ -141,7 +145,7 @@ def choose(request: HttpRequest, *, model_admin: Any) -> str:
     asked = {*request.POST.getlist("columns"), *model_admin.always}
     chosen = [name for name in every if name in asked]
     SavedView.objects.update_or_create(
-        user_id=request.user.pk,
+        user_id=person(request),
         list_name=LIST,
         name="",
         defaults={"query": "", "columns": [] if len(chosen) == len(every) else chosen},

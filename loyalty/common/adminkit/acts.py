@@ -227,7 +227,9 @@ def confirmation(
         "action_name": act.action_name,
         "checkbox_name": ACTION_CHECKBOX_NAME,
         "confirmed_name": CONFIRMED,
-        "back_url": page_of(model_admin, pks[0]) + preserved(model_admin, request) if single else request.get_full_path(),
+        "back_url": page_of(model_admin, pks[0]) + preserved(model_admin, request)
+        if single
+        else request.get_full_path(),
     }
     request.current_app = model_admin.admin_site.name
     return TemplateResponse(request, "admin/desk/confirm.html", context)
