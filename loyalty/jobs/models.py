@@ -4,7 +4,6 @@ The broker is a doorbell: a worker takes a job by a claim that runs out, and a s
 """
 
 import pgtrigger
-from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
@@ -139,25 +138,3 @@ class JobOutcome(models.Model):
 
     def __str__(self) -> str:
         return f"Row {self.number}: {self.get_verdict_display().lower()}"
-
-
-class SavedView(models.Model):
-    """A list as one member of staff wants it: filters and order under a name. The one without a name says which columns."""
-
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
-    list_name = models.CharField(max_length=60)
-    name = models.CharField(max_length=60, blank=True)
-    query = models.CharField(max_length=2000, blank=True)  # of the list's own address, checked when it was saved
-    columns = models.JSONField(default=list, blank=True)  # none: all there are
-
-    class Meta:
-        verbose_name = "saved view"
-        constraints = [
-            models.UniqueConstraint(fields=["user", "list_name", "name"], name="saved_view_name_once"),
-            models.CheckConstraint(
-                condition=Q(name="", query="") | (~Q(name="") & Q(columns=[])), name="saved_view_named_or_columns"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.name or "Columns"

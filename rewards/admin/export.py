@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from loyalty.common.adminkit import lists, moments
 from loyalty.common.spreadsheets import BYTE_ORDER_MARK, defused_column
-from rewards import queries
+from rewards import queries, states
 from rewards.admin import workbook
 from rewards.filters import FAILURES, RedeemedRewardFilter
 from rewards.models import DeliveryStatus, Origin, RewardType, UsageStatus
@@ -156,7 +156,7 @@ def cell(name: str, *, zone: ZoneInfo, now: datetime) -> Combinable:
 
 def status_word(now: datetime) -> Case:
     """The derived word, straight from the table behind it: asked for by name it would be derived once for each name."""
-    words = (When(condition, then=Value(str(status.label))) for status, condition in queries.conditions(now).items())
+    words = (When(condition, then=Value(str(status.label))) for status, condition in states.conditions(now).items())
     return Case(*words, output_field=CharField())
 
 

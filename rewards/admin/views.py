@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
+from loyalty.accounts.models import SavedView
 from loyalty.common.adminkit import lists
-from loyalty.jobs.models import SavedView
 from rewards import queries
 from rewards.admin.grid_list import SIZE, SIZES
 from rewards.filters import RedeemedRewardFilter

@@ -57,4 +57,3 @@ def test_a_role_that_may_not_is_told_what_to_do(without):
     assert "permission denied to create extension" in str(refusal.value)
     assert "CREATE EXTENSION pg_trgm;" in str(refusal.value)
     assert not exists()
-

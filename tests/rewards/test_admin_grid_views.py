@@ -2,7 +2,7 @@
 
 import pytest
 
-from loyalty.jobs.models import SavedView
+from loyalty.accounts.models import SavedView
 from tests.rewards.admin_rows import GRID, VIEW, gift_row, listed, row, staff, words
 
 pytestmark = pytest.mark.django_db
