@@ -4,16 +4,14 @@ Each call locks the customer's account first, settles what time has done, and wr
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 
 from loyalty.common.actors import Actor
 from loyalty.common.causes import Cause
-from loyalty.merchant import queries as merchant
-from loyalty.merchant.models import ReturnPolicy
-from loyalty.points import activity, allocation, locking, returns, rows, statements
+from loyalty.points import activity, allocation, locking, lot_rows, returns, rows, statements
 from loyalty.points.errors import (
     MOST_POINTS,
     HoldClosed,
@@ -27,7 +25,6 @@ from loyalty.points.models import (
     HoldState,
     PointsAccount,
     PointsHold,
-    PointsHoldRelease,
     PointsLot,
     PointsReturn,
     PointsTransaction,
@@ -117,7 +114,7 @@ def credit_lots(
         internal_note=internal_note,
     )
     for lot in lots:
-        _open_lot(
+        lot_rows.open_lot(
             account=account,
             entry=entry,
             points=lot.points,
@@ -318,7 +315,7 @@ def capture(
         return before
     spare: list[returns.Taken] = []
     if spent < held.points:
-        taken, spare = returns.split(_charges_of(held, account), points=spent)
+        taken, spare = returns.split(lot_rows.charges_of(held, account), points=spent)
         charges = [allocation.Charge(part.lot_id, part.points) for part in taken]
     account.held -= spent
     entry = _write_debit(
@@ -333,7 +330,7 @@ def capture(
         internal_note=internal_note,
     )
     if spare:
-        _give_back(account=account, parts=_moved_along(spare, account=account), now=now)
+        lot_rows.give_back(account=account, parts=lot_rows.moved_along(spare, account=account), now=now)
     return entry
 
 
@@ -363,7 +360,7 @@ def release(*, hold_id: int, now: datetime) -> None:
         return
     if held.state == HoldState.CAPTURED:
         raise HoldClosed(f"Hold {hold_id} was captured: reverse its transaction instead of releasing it.")
-    _give_back(account=account, parts=_charges_of(held, account), now=now)
+    lot_rows.give_back(account=account, parts=lot_rows.charges_of(held, account), now=now)
     PointsHold.objects.filter(pk=hold_id).update(state=HoldState.RELEASED, closed_at=now)
 
 
@@ -396,7 +393,7 @@ def plan_reversal(*, transaction_id: int, now: datetime, points: int | None = No
         raise NotReversible(f"All points of transaction {transaction_id} were returned already.")
     if wanted > left:
         raise NotReversible(f"Of transaction {transaction_id} {left} points can still be returned, not {wanted}.")
-    return returns.plan(taken, points=wanted, policy=_policy(), now=now)
+    return returns.plan(taken, points=wanted, policy=lot_rows.return_policy(), now=now)
 
 
 @transaction.atomic
@@ -431,7 +428,7 @@ def reverse(
     )
     originals = PointsLot.objects.in_bulk([line.lot_id for line in lines])
     for line in lines:
-        lot = _receiving_lot(account=account, line=line, entry=entry, original=originals[line.lot_id], now=now)
+        lot = lot_rows.receiving_lot(account=account, line=line, entry=entry, original=originals[line.lot_id], now=now)
         PointsReturn.objects.create(transaction=entry, allocation_id=line.source_id, lot=lot, points=line.points)
     account.save()
     locking.settle(account=account, now=now)
@@ -486,43 +483,6 @@ def _write_debit(
     return stored
 
 
-def _charges_of(held: PointsHold, account: PointsAccount) -> list[returns.Taken]:
-    return [
-        returns.Taken(
-            charge.pk,
-            charge.lot_id,
-            charge.points,
-            activity.end_of(lot=charge.lot, account=account),
-            held.created_at,
-        )
-        for charge in held.charges.select_related("lot").order_by("id")
-    ]
-
-
-def _moved_along(parts: Sequence[returns.Taken], *, account: PointsAccount) -> list[returns.Taken]:
-    """The same parts with the ends their lots have since the activity just written. Those that ended stay ended."""
-    lots = PointsLot.objects.in_bulk([part.lot_id for part in parts])
-    return [
-        part
-        if part.lot_expires_at is not None and part.lot_expires_at <= account.settled_at
-        else replace(part, lot_expires_at=activity.end_of(lot=lots[part.lot_id], account=account))
-        for part in parts
-    ]
-
-
-def _give_back(*, account: PointsAccount, parts: Sequence[returns.Taken], now: datetime) -> None:
-    """Release what was held of some lots: to them, or to what stands in for those that expired meanwhile."""
-    points = sum(part.points for part in parts)
-    lots = PointsLot.objects.select_related("transaction").in_bulk([part.lot_id for part in parts])
-    account.held -= points
-    for line in returns.plan(parts, points=points, policy=_policy(), now=now):
-        original = lots[line.lot_id]
-        lot = _receiving_lot(account=account, line=line, entry=original.transaction, original=original, now=now)
-        PointsHoldRelease.objects.create(charge_id=line.source_id, lot=lot, points=line.points)
-    account.save()
-    locking.settle(account=account, now=now)
-
-
 def spendable_lots(*, account: PointsAccount) -> list[allocation.SpendableLot]:
     """The lots of a locked account that can pay now, soonest ending first."""
     return statements.read_for_debit(account=account, points=MOST_POINTS)[1]
@@ -533,61 +493,6 @@ def _choose(*, account: PointsAccount, lots: Sequence[allocation.SpendableLot], 
     if account.balance < points:
         raise InsufficientPoints(missing=points - account.balance, balance=account.balance)
     return allocation.allocate(lots, points)
-
-
-def _open_lot(
-    *,
-    account: PointsAccount,
-    entry: PointsTransaction,
-    points: int,
-    available_at: datetime,
-    expires_at: datetime | None,
-    now: datetime,
-    idle_days: int | None = None,
-    origin: PointsLot | None = None,
-) -> PointsLot:
-    if idle_days is not None:
-        expires_at = activity.idle_end(account=account, idle_days=idle_days, available_at=available_at)
-        account.has_idle_lots = True
-    lot = PointsLot.objects.create(
-        customer_id=account.customer_id,
-        transaction=entry,
-        origin=origin,
-        points=points,
-        remaining=points,
-        available_at=available_at,
-        expires_at=expires_at,
-        idle_days=idle_days,
-        created_at=now,
-    )
-    if available_at <= account.settled_at:
-        account.balance += points
-    else:
-        account.pending += points
-    locking.bring_edge_forward(account=account, available_at=available_at, expires_at=expires_at)
-    return lot
-
-
-def _receiving_lot(
-    *, account: PointsAccount, line: returns.ReturnLine, entry: PointsTransaction, original: PointsLot, now: datetime
-) -> PointsLot:
-    """Put the points of one line into their lot, or into a fresh one that stands in for it."""
-    if line.way == returns.Way.FRESH_LOT:
-        return _open_lot(
-            account=account,
-            entry=entry,
-            points=line.points,
-            available_at=now,
-            expires_at=line.expires_at,
-            now=now,
-            origin=original,
-        )
-    if original.idle_days is not None and original.expires_at != line.expires_at:
-        PointsLot.objects.filter(pk=original.pk).update(expires_at=line.expires_at)
-    locking.refill_lots(charges={original.pk: line.points})
-    account.balance += line.points
-    locking.bring_edge_forward(account=account, available_at=original.available_at, expires_at=line.expires_at)
-    return original
 
 
 def _locked_hold(*, hold_id: int, now: datetime) -> tuple[PointsHold, PointsAccount]:
@@ -615,10 +520,3 @@ def _same_entry(made: int, *, customer_id: int, change: int, kind: TransactionKi
     if (before.customer_id, before.points_change, before.kind) != (customer_id, change, kind):
         raise IdempotencyConflict(before.idempotency_key or "")
     return before
-
-
-def _policy() -> returns.Policy:
-    programme = merchant.programme()
-    return returns.Policy(
-        mode=ReturnPolicy(programme.return_policy), grace_days=programme.grace_days, zone=programme.zone
-    )
