@@ -202,6 +202,7 @@ class Capabilities:
     webhooks: bool = True
     registers_webhooks: bool = False  # ensure_webhooks works; otherwise a person sets them up
     code_max_length: int = 20
+    steps_to_disable: tuple[str, ...] = ()  # by hand, for a person; {code} and {shop} are put in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

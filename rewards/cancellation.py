@@ -7,6 +7,7 @@ the reward is canceled. A shop that cannot be reached leaves it canceling, and i
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -19,15 +20,17 @@ from loyalty.common.errors import DomainError
 from loyalty.events import log
 from loyalty.points import ledger
 from platforms import registry as platforms
-from platforms.adapter import Adapter, Answer, OrderStatus, PlatformCode
+from platforms.adapter import Adapter, OrderStatus, PlatformCode
 from platforms.credentials import CredentialsUnreadable
-from rewards import cancellation_plan, issuing, lifecycle, limits, usage
+from rewards import cancellation_plan, evidence, issuing, lifecycle, limits, parcels, probing, usage
 from rewards.cancellation_plan import CancellationPlan, Effect, plan
 from rewards.claim import connection_of
 from rewards.models import (
     Cancellation,
+    CancellationReason,
     CancellationState,
-    CodeEvidence,
+    DeliveryStatus,
+    DeliveryStep,
     EvidenceKind,
     FulfillmentStatus,
     IssueWork,
@@ -56,9 +59,13 @@ def cancel(
     now: datetime,
     fingerprint: str | None = None,
     return_points: bool = True,
+    after_use: bool = False,
+    reason: CancellationReason | None = None,
     internal_note: str = "",
 ) -> Cancellation:
     """Cancel a reward of any origin: at once when no shop knows it, else as soon as the shop proves the code dead.
+
+    With `after_use` also one that was used, which the door allows to few.
 
     The shop is asked right away; what cannot be finished now is finished by a worker, and the row says why. Canceling
     what is canceled, or being canceled, gives the same row. Not inside a transaction.
@@ -71,6 +78,8 @@ def cancel(
         now=now,
         fingerprint=fingerprint,
         return_points=return_points,
+        after_use=after_use,
+        reason=reason,
         internal_note=internal_note,
     )
     if cancellation.state == CancellationState.CANCELLING:
@@ -161,17 +170,18 @@ def _kill(
 ) -> _Proof:
     """Disable, read back, look for a use: with no lock and no transaction open."""
     answer = adapter.disable_code(code.canonical, code.remote_id)
-    _keep(code, cancellation_id, EvidenceKind.DISABLED, answer, now=watch.now)
+    evidence.keep(code=code, cancellation_id=cancellation_id, kind=EvidenceKind.DISABLED, answer=answer, now=watch.now)
     if not answer.ok:
         return _Proof(missing=answer.reason or "The shop did not disable the code.", retry_after=answer.retry_after)
     back = adapter.find_code(code.canonical)
-    _keep(code, cancellation_id, EvidenceKind.READ_BACK, back, now=watch.now)
+    evidence.keep(code=code, cancellation_id=cancellation_id, kind=EvidenceKind.READ_BACK, answer=back, now=watch.now)
     if not back.ok:
         return _Proof(missing=back.reason or "The shop did not show the code.", retry_after=back.retry_after)
     order_id = _use_seen(adapter, redeemed, code, back.value)
     if order_id is None:
         return _Proof(missing="The shop did not show its latest orders, so a use cannot be ruled out yet.")
-    used = bool(order_id) or bool(back.value and back.value.uses)
+    after_use = Cancellation.objects.values_list("after_use", flat=True).get(pk=cancellation_id)
+    used = not after_use and (bool(order_id) or bool(back.value and back.value.uses))
     if back.value is not None and back.value.alive and not used:
         return _Proof(missing="The shop still takes the code although it was told to disable it.")
     return _Proof(used=used, order_id=order_id)
@@ -185,6 +195,8 @@ def _begin(
     now: datetime,
     fingerprint: str | None,
     return_points: bool,
+    after_use: bool,
+    reason: CancellationReason | None,
     internal_note: str,
 ) -> Cancellation:
     redeemed = issuing.locked(redeemed_reward_id=redeemed_reward_id, now=now)
@@ -196,7 +208,9 @@ def _begin(
     )
     if before is not None:
         return before
-    current = cancellation_plan.plan(redeemed_reward_id=redeemed.pk, now=now, return_points=return_points)
+    current = cancellation_plan.plan(
+        redeemed_reward_id=redeemed.pk, now=now, return_points=return_points, after_use=after_use
+    )
     if current.refusal:
         raise CancellationRefused(current.refusal)
     if fingerprint is not None:
@@ -204,6 +218,8 @@ def _begin(
     cancellation = Cancellation.objects.create(
         redeemed_reward=redeemed,
         return_points=return_points,
+        after_use=current.after_use,
+        reason=reason or "",
         actor_kind=actor.kind,
         actor_id=actor.id,
         internal_note=internal_note.strip(),
@@ -223,8 +239,12 @@ def _begin(
         actor=actor,
         now=now,
         return_points=return_points,
+        after_use=current.after_use,
+        reason=reason or "",
     )
-    if redeemed.code_id is None or untouched or not platforms.calls_out(connection_of(redeemed)):
+    if cancellation_plan.others_hold_the_code(redeemed):
+        _finish(redeemed, cancellation, CancellationState.SHARED, actor=actor, now=now)
+    elif redeemed.code_id is None or untouched or not platforms.calls_out(connection_of(redeemed)):
         _finish(redeemed, cancellation, CancellationState.PROVED, actor=actor, now=now)
     return cancellation
 
@@ -280,6 +300,11 @@ def _finish(
             actor=actor,
             now=now,
         )
+    holds_piece = redeemed.takes_place
+    changes: dict[str, Any] = {}
+    if redeemed.is_gift and redeemed.delivery_status == DeliveryStatus.ORDERED:
+        changes["delivery_status"] = DeliveryStatus.CANCELLED
+        parcels.write(redeemed=redeemed, step=DeliveryStep.CANCELLED, actor=actor, now=now, cancelled_at=now)
     lifecycle.move(
         redeemed,
         now=now,
@@ -287,11 +312,15 @@ def _finish(
         cancelled_at=now,
         takes_place=False,
         on_profile=True,
+        **changes,
     )
     if redeemed.code_id is not None and state == CancellationState.PROVED:
         RewardCode.objects.filter(pk=redeemed.code_id).update(disabled_at=now)
-    row.state, row.closed_at, row.due_at = state, now, None
+    lifecycle.move_cancellation(row, state)
+    row.closed_at, row.due_at = now, None
     row.claim = row.claimed_until = None
+    asked = redeemed.code_id is not None and row.attempts > 0
+    row.probe_due_at = probing.first_due(row=row, asked=asked)
     row.save()
     log.record(
         kind="reward.cancelled",
@@ -302,7 +331,8 @@ def _finish(
         now=now,
         proof=state,
     )
-    limits.free_piece(redeemed=redeemed)
+    if holds_piece:
+        limits.free_piece(redeemed=redeemed)
 
 
 def _use_seen(adapter: Adapter, redeemed: RedeemedReward, code: RewardCode, found: PlatformCode | None) -> str | None:
@@ -328,22 +358,6 @@ def _use_seen(adapter: Adapter, redeemed: RedeemedReward, code: RewardCode, foun
             return ""
         cursor = page.value.cursor
     return None
-
-
-def _keep(
-    code: RewardCode, cancellation_id: int, kind: EvidenceKind, answer: Answer[PlatformCode | None], *, now: datetime
-) -> None:
-    alive = answer.value.alive if answer.value is not None else False
-    CodeEvidence.objects.create(
-        code=code,
-        cancellation_id=cancellation_id,
-        kind=kind,
-        alive=alive if answer.ok else None,
-        observed_at=now,
-        status=answer.observed.status,
-        request_id=answer.observed.request_id[:120],
-        excerpt=(answer.observed.excerpt or answer.reason)[:500],
-    )
 
 
 def _actor_of(row: Cancellation) -> Actor:

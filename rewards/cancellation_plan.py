@@ -8,12 +8,19 @@ from loyalty.points import ledger
 from loyalty.points.errors import NotReversible
 from loyalty.points.returns import ReturnLine, Way
 from rewards import issuing, usage
-from rewards.models import FulfillmentStatus, IssueWork, RedeemedReward, UsageStatus
+from rewards.models import DeliveryStatus, FulfillmentStatus, IssueWork, RedeemedReward, UsageStatus
+
+PARCEL_EFFECTS: dict[str, str] = {
+    DeliveryStatus.ORDERED: "Its delivery is canceled: no parcel goes out.",
+    DeliveryStatus.SHIPPED: "The parcel is on its way, and is not called back.",
+    DeliveryStatus.DELIVERED: "The parcel has arrived, and stays with the customer.",
+    DeliveryStatus.CANCELLED: "No parcel comes: its delivery was canceled before.",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One thing that canceling would do. `kind` is one of: code, points, limit, delivery, customer."""
+    """One thing that canceling would do. `kind` is one of: use, code, points, limit, delivery, customer."""
 
     kind: str
     sentence: str
@@ -28,22 +35,29 @@ class CancellationPlan:
     code: str
     effects: tuple[Effect, ...]
     points_returned: int
+    lines: tuple[ReturnLine, ...]
+    after_use: bool  # it was used, and what it gave stays with the customer
     fingerprint: str
     refusal: str = ""
 
 
-def plan(*, redeemed_reward_id: int, now: datetime, return_points: bool = True) -> CancellationPlan:
-    """What canceling would do, now. Reads only."""
+def plan(
+    *, redeemed_reward_id: int, now: datetime, return_points: bool = True, after_use: bool = False
+) -> CancellationPlan:
+    """What canceling would do, now; with `after_use` also where the reward was used. Reads only."""
     redeemed = RedeemedReward.objects.select_related("code", "connection").get(pk=redeemed_reward_id)
-    refusal = _refusal(redeemed, now=now)
+    refusal = _refusal(redeemed, now=now, after_use=after_use)
     lines = return_lines(redeemed, now=now) if return_points and not refusal else []
-    effects = () if refusal else _effects(redeemed, lines, return_points=return_points)
+    consumed = was_consumed(redeemed)
+    effects = () if refusal else _effects(redeemed, lines, return_points=return_points, now=now)
     return CancellationPlan(
         redeemed_reward_id=redeemed.pk,
         name=redeemed.name,
         code=redeemed.code.code if redeemed.code is not None else "",
         effects=effects,
         points_returned=sum(line.points for line in lines),
+        lines=tuple(lines),
+        after_use=consumed,
         refusal=refusal,
         fingerprint=plans.fingerprint(
             {
@@ -58,7 +72,22 @@ def plan(*, redeemed_reward_id: int, now: datetime, return_points: bool = True) 
     )
 
 
-def _refusal(redeemed: RedeemedReward, *, now: datetime) -> str:
+def was_consumed(redeemed: RedeemedReward) -> bool:
+    """Whether the customer had something of it: used, and no gift whose parcel never went or came back."""
+    spared = redeemed.is_gift and redeemed.delivery_status == DeliveryStatus.CANCELLED
+    return redeemed.usage_status == UsageStatus.USED and not spared
+
+
+def others_hold_the_code(redeemed: RedeemedReward) -> bool:
+    """Whether the code is shared with rewards that live: it must not die with this one."""
+    if redeemed.code_id is None:
+        return False
+    alive = [FulfillmentStatus.PENDING, FulfillmentStatus.ISSUED]
+    others = RedeemedReward.objects.filter(code_id=redeemed.code_id, fulfillment_status__in=alive)
+    return others.exclude(pk=redeemed.pk).exists()
+
+
+def _refusal(redeemed: RedeemedReward, *, now: datetime, after_use: bool) -> str:
     name = f"“{redeemed.name}”"
     match redeemed.fulfillment_status:
         case FulfillmentStatus.CANCELLED:
@@ -67,17 +96,25 @@ def _refusal(redeemed: RedeemedReward, *, now: datetime) -> str:
             return f"{name} failed and was never the customer's: there is nothing to cancel."
         case FulfillmentStatus.PENDING:
             return _pending_refusal(redeemed, now=now)
-    return _issued_refusal(redeemed)
+    return _issued_refusal(redeemed, after_use=after_use)
 
 
-def _issued_refusal(redeemed: RedeemedReward) -> str:
+def _issued_refusal(redeemed: RedeemedReward, *, after_use: bool) -> str:
     name = f"“{redeemed.name}”"
     if usage.open_cancellation(redeemed_reward_id=redeemed.pk) is not None:
         return f"{name} is being canceled already."
-    if redeemed.usage_status == UsageStatus.USED:
-        return f"{name} was used: mark it unused first if that was a mistake."
+    return _use_refusal(redeemed, after_use=after_use)
+
+
+def _use_refusal(redeemed: RedeemedReward, *, after_use: bool) -> str:
+    if was_consumed(redeemed) and not after_use:
+        return f"“{redeemed.name}” was used: mark it unused first if that was a mistake."
+    if after_use and not was_consumed(redeemed):
+        return f"“{redeemed.name}” was not used: cancel it the usual way."
     spent = redeemed.remaining is not None and redeemed.remaining != redeemed.amount
-    return f"A part of {name} was spent already: what remains stays with the customer." if spent else ""
+    if spent and not after_use:
+        return f"A part of “{redeemed.name}” was spent already: what remains stays with the customer."
+    return ""
 
 
 def _pending_refusal(redeemed: RedeemedReward, *, now: datetime) -> str:
@@ -97,19 +134,36 @@ def _pending_refusal(redeemed: RedeemedReward, *, now: datetime) -> str:
     return ""
 
 
-def _effects(redeemed: RedeemedReward, lines: list[ReturnLine], *, return_points: bool) -> tuple[Effect, ...]:
+def _effects(
+    redeemed: RedeemedReward, lines: list[ReturnLine], *, return_points: bool, now: datetime
+) -> tuple[Effect, ...]:
     effects = []
-    if redeemed.code is not None:
+    if was_consumed(redeemed):
+        effects.append(Effect("use", _consumed_sentence(redeemed)))
+    elif redeemed.expires_at is not None and redeemed.expires_at <= now:
+        effects.append(Effect("use", f"Its time was over on {_day(redeemed.expires_at)}, and it was never used."))
+    if others_hold_the_code(redeemed) and redeemed.code is not None:
+        sentence = f"The code {redeemed.code.code} keeps working: other customers have the same one."
+        effects.append(Effect("code", sentence))
+    elif redeemed.code is not None:
         where = f" in {redeemed.connection.name}" if redeemed.connection is not None else ""
         effects.append(Effect("code", f"The code {redeemed.code.code} stops working{where}, and that is checked."))
     if redeemed.cost_in_points and not return_points:
         effects.append(Effect("points", f"The {redeemed.cost_in_points} points are not returned."))
     effects.extend(Effect("points", _line_sentence(line)) for line in lines)
     effects.append(Effect("limit", "Its place in every limit becomes free again."))
-    if redeemed.delivery_status:
-        effects.append(Effect("delivery", "Its delivery is not changed."))
+    if redeemed.is_gift and redeemed.delivery_status:
+        effects.append(Effect("delivery", PARCEL_EFFECTS[redeemed.delivery_status]))
     effects.append(Effect("customer", "The customer no longer sees it."))
     return tuple(effects)
+
+
+def _consumed_sentence(redeemed: RedeemedReward) -> str:
+    """What the customer has had of it, which no cancellation takes back."""
+    if redeemed.is_gift:
+        return f"The gift was ordered on {_day(redeemed.used_at)}."
+    order = f" on order {redeemed.used_order_id}" if redeemed.used_order_id else ""
+    return f"The discount was given{order} on {_day(redeemed.used_at)}: the customer keeps it."
 
 
 def _line_sentence(line: ReturnLine) -> str:

@@ -4,7 +4,14 @@ from datetime import datetime
 from typing import Any
 
 from loyalty.common.errors import DomainError
-from rewards.models import DeliveryStatus, FulfillmentStatus, RedeemedReward, UsageStatus
+from rewards.models import (
+    Cancellation,
+    CancellationState,
+    DeliveryStatus,
+    FulfillmentStatus,
+    RedeemedReward,
+    UsageStatus,
+)
 from rewards.types import registry
 
 FULFILLMENT: dict[str, set[str]] = {
@@ -24,6 +31,18 @@ DELIVERY: dict[str, set[str]] = {
     DeliveryStatus.SHIPPED: {DeliveryStatus.DELIVERED, DeliveryStatus.CANCELLED},
     DeliveryStatus.DELIVERED: set(),
     DeliveryStatus.CANCELLED: {DeliveryStatus.NONE, DeliveryStatus.ORDERED},  # marked unused, or ordered anew
+}
+CANCELLATION: dict[str, set[str]] = {  # of the cancellation itself: how an undo goes
+    CancellationState.CANCELLING: {
+        CancellationState.PROVED,
+        CancellationState.UNPROVED,
+        CancellationState.SHARED,
+        CancellationState.USED_MEANWHILE,
+    },
+    CancellationState.PROVED: set(),
+    CancellationState.UNPROVED: {CancellationState.PROVED},  # when a later look shows the code dead
+    CancellationState.SHARED: set(),
+    CancellationState.USED_MEANWHILE: set(),
 }
 TABLES = {"fulfillment_status": FULFILLMENT, "usage_status": USAGE, "delivery_status": DELIVERY}
 
@@ -55,6 +74,13 @@ def move(redeemed: RedeemedReward, *, now: datetime, **changes: Any) -> None:
         setattr(redeemed, name, value)
     redeemed.updated_at = now
     redeemed.save(update_fields=[*changes, "updated_at"])
+
+
+def move_cancellation(row: Cancellation, state: CancellationState) -> None:
+    """Give a cancellation the caller has locked another state; the caller saves it. Raises IllegalTransition."""
+    if state not in CANCELLATION[row.state]:
+        raise IllegalTransition(f"Cancellation {row.pk} is {row.state!r} and cannot become {state!r}.")
+    row.state = state
 
 
 def _require_parcel(redeemed: RedeemedReward) -> None:

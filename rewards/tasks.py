@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from rewards import bulk, cancellation, issuing
+from rewards import bulk, cancellation, issuing, probing
 
 PATIENCE = 20.0  # seconds one task asks a shop before it leaves the rest to the sweep
 BULK_PATIENCE = 45.0  # seconds one task works on a job before it hands the rest on
@@ -34,3 +34,13 @@ def sweep_cancellations() -> None:
 @shared_task(name="rewards.work_on_bulk")
 def work_on_bulk(*, job_id: int) -> None:
     bulk.work_on(job_id=job_id, now=timezone.now(), patience=BULK_PATIENCE)
+
+
+@shared_task(name="rewards.probe")
+def probe(*, cancellation_id: int) -> None:
+    probing.proceed(cancellation_id=cancellation_id, now=timezone.now())
+
+
+@shared_task(name="rewards.sweep_probes")
+def sweep_probes() -> None:
+    probing.sweep(now=timezone.now())

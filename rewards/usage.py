@@ -177,9 +177,7 @@ def record_order_use(*, use: OrderUse, actor: Actor, now: datetime) -> OrderVerd
         case FulfillmentStatus.PENDING:
             return OrderVerdict.NOT_YET
         case FulfillmentStatus.CANCELLED | FulfillmentStatus.FAILED:
-            if not _noted_before(redeemed, "reward.used_after_cancel", use.order_id):
-                _log("reward.used_after_cancel", redeemed, actor, now, order_id=use.order_id)
-            return OrderVerdict.USED_AFTER_CANCEL
+            return _used_after_end(redeemed, use=use, actor=actor, now=now)
     if redeemed.usage_status == UsageStatus.UNTRACKED:
         return OrderVerdict.UNTRACKED
     if redeemed.usage_status == UsageStatus.USED:
@@ -193,7 +191,7 @@ def record_order_use(*, use: OrderUse, actor: Actor, now: datetime) -> OrderVerd
 
 def close_as_used(cancellation: Cancellation, *, now: datetime) -> None:
     """The code was used before it died: the cancellation ends and no points go back."""
-    cancellation.state = CancellationState.USED_MEANWHILE
+    lifecycle.move_cancellation(cancellation, CancellationState.USED_MEANWHILE)
     cancellation.closed_at, cancellation.due_at = now, None
     cancellation.claim = cancellation.claimed_until = None
     cancellation.save()
@@ -213,12 +211,16 @@ def record_used_meanwhile(
 def record_use_returned(*, connection_id: int, order_id: str, actor: Actor, now: datetime) -> int:
     """An order was cancelled in a shop that thereby makes its codes usable again; gives back how many are unused now."""
     ids = RedeemedReward.objects.filter(
-        connection_id=connection_id, used_order_id=order_id, usage_status=UsageStatus.USED
+        connection_id=connection_id,
+        used_order_id=order_id,
+        usage_status=UsageStatus.USED,
+        fulfillment_status=FulfillmentStatus.ISSUED,
     ).values_list("pk", flat=True)
     returned = 0
     for redeemed_id in sorted(ids):
         redeemed = issuing.locked(redeemed_reward_id=redeemed_id, now=now)
-        if redeemed.usage_status == UsageStatus.USED and redeemed.used_order_id == order_id:
+        still_used = redeemed.usage_status == UsageStatus.USED and redeemed.used_order_id == order_id
+        if still_used and redeemed.fulfillment_status == FulfillmentStatus.ISSUED:
             _unuse(redeemed, kind="reward.use_returned", actor=actor, now=now)
             returned += 1
     return returned
@@ -236,7 +238,8 @@ def record_code_spent(*, connection_id: int, order_id: str, actor: Actor, now: d
     spent = 0
     for redeemed_id in sorted(ids):
         redeemed = issuing.locked(redeemed_reward_id=redeemed_id, now=now)
-        if redeemed.used_order_id == order_id and not was_spent_for_nothing(redeemed=redeemed):
+        issued = redeemed.fulfillment_status == FulfillmentStatus.ISSUED
+        if issued and redeemed.used_order_id == order_id and not was_spent_for_nothing(redeemed=redeemed):
             _log(SPENT, redeemed, actor, now, order_id=order_id)
             spent += 1
     return spent
@@ -250,6 +253,15 @@ def was_spent_for_nothing(*, redeemed: RedeemedReward) -> bool:
         and bool(redeemed.used_order_id)
         and _noted_before(redeemed, SPENT, redeemed.used_order_id)
     )
+
+
+def _used_after_end(redeemed: RedeemedReward, *, use: OrderUse, actor: Actor, now: datetime) -> OrderVerdict:
+    """Canceled or failed here and used there: a person has to look, unless it was canceled after that very use."""
+    if redeemed.used_order_id == use.order_id:
+        return OrderVerdict.KNOWN
+    if not _noted_before(redeemed, "reward.used_after_cancel", use.order_id):
+        _log("reward.used_after_cancel", redeemed, actor, now, order_id=use.order_id)
+    return OrderVerdict.USED_AFTER_CANCEL
 
 
 def _used_before(redeemed: RedeemedReward, *, use: OrderUse, actor: Actor, now: datetime) -> OrderVerdict:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from loyalty.cockpit.views import account, home, mine, points, redeeming
+from loyalty.cockpit.views import account, cancelling, home, mine, points, redeeming
 
 app_name = "cockpit"
 
@@ -13,6 +13,7 @@ urlpatterns = [
     path("redemptions/<int:redeemed_reward_id>/state/", redeeming.state, name="state"),
     path("my-rewards/", mine.my_rewards, name="my_rewards"),
     path("my-rewards/<int:redeemed_reward_id>/", mine.my_reward, name="my_reward"),
+    path("my-rewards/<int:redeemed_reward_id>/cancel/", cancelling.cancel, name="cancel"),
     path("points/", points.history, name="points"),
     path("account/", account.account, name="account"),
     path("account/address/", account.address, name="address"),

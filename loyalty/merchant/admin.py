@@ -35,6 +35,7 @@ class ProgrammeForm(forms.ModelForm):
             "grace_days",
             "shortfall_policy",
             "shortfall_blocks",
+            "self_cancel_minutes",
             "adjustment_text",
             "transfers_allowed",
         )
@@ -50,6 +51,7 @@ class ProgrammeForm(forms.ModelForm):
             "shortfall_policy": "What the customer has spent already",
             "shortfall_blocks": "Count it against the balance",
             "transfers_allowed": "Staff may move points between customers",
+            "self_cancel_minutes": "Minutes in which customers may cancel",
             "adjustment_text": "Text of an adjustment",
         }
         help_texts = {
@@ -60,6 +62,8 @@ class ProgrammeForm(forms.ModelForm):
             "shortfall_blocks": "The balance is shown less what is owed, below zero if need be, and nothing can be "
             "redeemed until nothing is owed.",
             "transfers_allowed": "Points that move keep their last day. Each role needs its permission as well.",
+            "self_cancel_minutes": "30 is a good number. Empty: customers cannot cancel. Only what they redeemed for "
+            "points and did not use, and no gift that was ordered.",
             "adjustment_text": "Customers read it where staff write them no note. Empty: “Points adjusted”.",
         }
         widgets = {"shortfall_policy": forms.RadioSelect, "return_policy": forms.RadioSelect}
@@ -94,6 +98,14 @@ class ProgrammeAdmin(desk.DeskAdmin):
             {
                 "fields": ("shortfall_policy", "shortfall_blocks"),
                 "description": "A refund takes back the points its order earned, in proportion to what was refunded.",
+            },
+        ),
+        (
+            "When customers change their mind",
+            {
+                "fields": ("self_cancel_minutes",),
+                "description": "Customers may cancel a reward by themselves for so long after they got it: the code is "
+                "killed in the shop and the points go back.",
             },
         ),
         (

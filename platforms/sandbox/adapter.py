@@ -35,7 +35,15 @@ class SandboxAdapter:
     key: ClassVar[str] = "sandbox"
     label: ClassVar[str] = "Sandbox shop"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        kinds=frozenset(DiscountKind), binds_customer=True, returns_use_on_cancel=True, registers_webhooks=True
+        kinds=frozenset(DiscountKind),
+        binds_customer=True,
+        returns_use_on_cancel=True,
+        registers_webhooks=True,
+        steps_to_disable=(
+            "Open {shop} and sign in to its staff pages (its address with /admin).",
+            "Open Codes and search for {code}.",
+            "Press Disable beside it.",
+        ),
     )
     credential_fields: ClassVar[tuple[CredentialField, ...]] = (
         CredentialField(name="token", label="Shop token", help_text="The value of the shop's SANDBOX_ADMIN_TOKEN."),

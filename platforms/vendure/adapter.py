@@ -35,7 +35,14 @@ class VendureAdapter:
     key: ClassVar[str] = "vendure"
     label: ClassVar[str] = "Vendure"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        refuses_duplicates=False, returns_use_on_cancel=True, registers_webhooks=False
+        refuses_duplicates=False,
+        returns_use_on_cancel=True,
+        registers_webhooks=False,
+        steps_to_disable=(
+            "Sign in to the dashboard of {shop} and open Marketing, then Promotions.",
+            "Search for the coupon code {code} and open its promotion. Several may carry it: look at each.",
+            "Switch Enabled off and save.",
+        ),
     )
     credential_fields: ClassVar[tuple[CredentialField, ...]] = (
         CredentialField(

@@ -16,13 +16,13 @@ from loyalty.common import actors
 from loyalty.common.actors import SYSTEM, Actor
 from loyalty.common.adminkit import acts, show
 from loyalty.common.errors import DomainError
-from rewards import bulk, cancellation, delivery, reissue, usage
+from rewards import bulk, cancellation, delivery, probing, reissue, usage
 from rewards.admin import words
-from rewards.models import CancellationState, FulfillmentStatus, RedeemedReward
+from rewards.models import CancellationReason, CancellationState, FulfillmentStatus, RedeemedReward
 
 
 def load(pk: int) -> RedeemedReward:
-    return RedeemedReward.objects.select_related("code").get(pk=pk)
+    return RedeemedReward.objects.select_related("code", "connection").get(pk=pk)
 
 
 def begin_job(request: HttpRequest, *, act: bulk.BulkAct, rows: QuerySet) -> str:
@@ -173,9 +173,19 @@ class OrderAgain(StatusAct):
         delivery.order_again(redeemed_reward_id=pk, actor=actor, now=now, comment=data.get("comment") or "")
 
 
+BY_STAFF = [choice for choice in CancellationReason.choices if choice[0] != CancellationReason.BY_CUSTOMER]
+
+
 class CancelForm(forms.Form):
     return_points = forms.BooleanField(required=False, initial=True, label="Return the points to the customer")
+    reason = forms.ChoiceField(choices=BY_STAFF, initial=CancellationReason.CUSTOMER_ASKED)
     internal_note = forms.CharField(max_length=1000, required=False, help_text="For staff. The customer never sees it.")
+
+
+class CancelUsedForm(CancelForm):
+    return_points = forms.BooleanField(
+        required=False, initial=False, label="Return the points although the reward was used"
+    )
 
 
 class Cancel(acts.Act):
@@ -185,14 +195,17 @@ class Cancel(acts.Act):
         "This cannot be undone."
     )
     tone = "danger"
-    form_class = CancelForm
+    form_class: ClassVar[type[forms.Form] | None] = CancelForm
     preview_fields = ("return_points",)
+    after_use: ClassVar[bool] = False
 
     def begin(self, request: HttpRequest, *, rows: QuerySet) -> str:
         return begin_job(request, act=bulk.BulkAct.CANCEL, rows=rows)
 
     def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
-        plan = cancellation.plan(redeemed_reward_id=pk, now=now, return_points=bool(data.get("return_points")))
+        plan = cancellation.plan(
+            redeemed_reward_id=pk, now=now, return_points=bool(data.get("return_points")), after_use=self.after_use
+        )
         return acts.Preview(
             title=words.title(load(pk)),
             effects=[effect.sentence for effect in plan.effects],
@@ -208,6 +221,8 @@ class Cancel(acts.Act):
             now=now,
             fingerprint=token,
             return_points=bool(data.get("return_points")),
+            after_use=self.after_use,
+            reason=CancellationReason(data["reason"]),
             internal_note=data.get("internal_note") or "",
         )
         return f"{words.title(load(pk))}: {OUTCOMES[row.state]}"
@@ -217,10 +232,21 @@ class Cancel(acts.Act):
         return f"{show.points_text(points)} points go back in all." if points else "No points go back."
 
 
+class CancelUsed(Cancel):
+    slug, label, permission = "cancel-used", "Cancel after use", "rewards.cancel_used_redeemedreward"
+    explain = (
+        "The reward was used, and what it gave stays with the customer. Cancel it only if it should not count: the "
+        "points come back if you say so. This cannot be undone."
+    )
+    form_class = CancelUsedForm
+    after_use = True
+
+
 OUTCOMES: dict[str, str] = {
     CancellationState.PROVED: "canceled.",
     CancellationState.CANCELLING: "the shop could not be asked yet. It is being canceled, and tried again by itself.",
     CancellationState.UNPROVED: "canceled by force. The code may still work at the shop.",
+    CancellationState.SHARED: "canceled. The code keeps working for the other customers who have it.",
     CancellationState.USED_MEANWHILE: "not canceled, because it was used meanwhile.",
 }
 
@@ -283,3 +309,26 @@ class ForceCancel(acts.Act):
             redeemed_reward_id=pk, actor=actor, now=now, internal_note=data.get("internal_note") or ""
         )
         return f"{words.title(load(pk))}: {OUTCOMES[row.state]}"
+
+
+class CheckAgain(acts.Act):
+    slug, label, permission = "check-again", "Check again", "rewards.cancel_redeemedreward"
+    explain = (
+        "Asks the shop now whether the code of a canceled reward is dead. A code that still works is disabled again."
+    )
+    bulk = False
+
+    def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
+        redeemed = load(pk)
+        return acts.Preview(
+            title=words.title(redeemed),
+            effects=["The shop is asked, and its answer is kept as evidence."],
+            refusal="" if probing.can_check(redeemed=redeemed) else "No shop knows a canceled code of this reward.",
+        )
+
+    def apply(self, *, pk: int, actor: Actor, now: datetime, token: str, data: Mapping[str, Any]) -> str:
+        row = load(pk).cancellations.order_by("-id").first()
+        if row is None:
+            raise probing.NothingToCheck("This reward was not canceled: there is nothing to check.")
+        finding = probing.check(cancellation_id=row.pk, actor=actor, now=now)
+        return f"{words.title(load(pk))}: {finding.sentence}."

@@ -122,7 +122,9 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
         acts.CancelDelivery(),
         acts.OrderAgain(),
         acts.Cancel(),
+        acts.CancelUsed(),
         acts.ForceCancel(),
+        acts.CheckAgain(),
         acts.Reissue(),
     )
     list_empty = "No reward has been redeemed or granted yet."

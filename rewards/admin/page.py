@@ -14,10 +14,11 @@ from loyalty.common.adminkit import desk, show
 from loyalty.customers.models import Customer
 from loyalty.program.models import Order
 from platforms.models import StoreConnection
+from rewards import cancellation_plan, probing, queries, states, usage
 from rewards import parcels as rules
-from rewards import queries, states, usage
 from rewards.admin import parcels, timeline, words
 from rewards.models import (
+    CancellationState,
     Delivery,
     DeliveryStatus,
     FulfillmentStatus,
@@ -33,7 +34,7 @@ OFFERED: dict[str, tuple[str, ...]] = {
     Status.PENDING: ("cancel",),
     Status.FAILED: ("reissue",),
     Status.ISSUED: ("mark-used", "cancel"),
-    Status.USED: ("mark-unused",),
+    Status.USED: ("mark-unused", "cancel-used"),
     Status.CANCELLING: ("force-cancel",),
     Status.EXPIRED: ("cancel",),
 }
@@ -108,6 +109,7 @@ class RewardPage(desk.ReadOnlyAdmin):
             "attempts": timeline.attempts_of(redeemed),
             "work": getattr(redeemed, "issue_work", None),
             "cancellations": timeline.cancellations_of(redeemed),
+            "steps_by_hand": self.steps_by_hand(redeemed),
             "evidence": timeline.evidence_of(redeemed),
             "history": timeline.entries(queries.history(redeemed_reward_id=redeemed.pk)),
             "parcel": self.parcel(request, redeemed),
@@ -117,6 +119,11 @@ class RewardPage(desk.ReadOnlyAdmin):
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/rewards/redeemedreward/page.html", {**context, **(extra_context or {})})
+
+    def steps_by_hand(self, redeemed: RedeemedReward) -> tuple[str, ...]:
+        """How a person kills a code that nobody has proved dead."""
+        forced = redeemed.cancellations.filter(state=CancellationState.UNPROVED).exists()
+        return probing.steps_by_hand(redeemed=redeemed) if forced else ()
 
     def read(self, object_id: str) -> RedeemedReward:
         rows: QuerySet[RedeemedReward] = RedeemedReward.objects.select_related(
@@ -208,6 +215,10 @@ def offered(redeemed: RedeemedReward, status: str) -> list[str]:
     if not redeemed.on_profile:
         return []
     slugs = [*OFFERED.get(status, ())]
+    if status == Status.USED and not cancellation_plan.was_consumed(redeemed):
+        slugs = ["cancel" if slug == "cancel-used" else slug for slug in slugs]
+    if status == Status.CANCELLED and probing.can_check(redeemed=redeemed):
+        slugs.append("check-again")
     if usage.was_spent_for_nothing(redeemed=redeemed):
         slugs.append("reissue")
     travels = redeemed.delivery_status in (DeliveryStatus.SHIPPED, DeliveryStatus.DELIVERED)

@@ -26,6 +26,8 @@ SENTENCES: dict[str, str] = {
     "reward.code_spent": "Its order was canceled, and the shop keeps the code used: reissue it if that is fair",
     "reward.reissued": "Reissued as another reward",
     "reward.used_while_cancelling": "Used before the code died: the cancellation ended",
+    "reward.code_alive_after_cancel": "The code worked again although it was canceled: somebody should look",
+    "reward.cancel_proved": "The code was proved dead after all",
     "reward.cancelling": "Cancellation begun",
     "reward.cancelled": "Canceled",
     "delivery.ordered": "Parcel ordered anew",
@@ -41,11 +43,18 @@ POINTS: dict[bool, dict[str, str]] = {  # whether they were to go back → what 
         CancellationState.CANCELLING: "Go back as soon as the code is proved dead",
         CancellationState.PROVED: "Returned to the customer",
         CancellationState.UNPROVED: "Returned to the customer",
+        CancellationState.SHARED: "Returned to the customer",
         CancellationState.USED_MEANWHILE: "Not returned, because it was used",
     },
     False: dict.fromkeys(CancellationState, "Not returned"),
 }
-NEEDS_LOOK = {"reward.used_twice", "reward.used_after_cancel", "reward.failed", "reward.code_spent"}
+NEEDS_LOOK = {
+    "reward.used_twice",
+    "reward.used_after_cancel",
+    "reward.failed",
+    "reward.code_spent",
+    "reward.code_alive_after_cancel",
+}
 
 
 @dataclass(frozen=True)
@@ -182,6 +191,6 @@ def evidence_sentence(row: CodeEvidence) -> str:
         return f"The shop's answer did not say whether the code works, asked {at} UTC"
     if row.alive:
         return f"Alive at the shop, seen {at} UTC"
-    if row.kind == EvidenceKind.READ_BACK:
+    if row.kind in (EvidenceKind.READ_BACK, EvidenceKind.PROBED):
         return f"Dead at the shop, checked {at} UTC"
     return f"Dead at the shop, {row.get_kind_display().lower()} {at} UTC"

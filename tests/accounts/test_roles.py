@@ -29,6 +29,7 @@ look              yes     yes      yes         yes
 mark used         no      yes      yes         yes
 mark unused       no      yes      no          yes
 cancel            no      yes      no          yes
+cancel used       no      no       no          yes
 reissue           no      yes      no          yes
 deliver           no      no       yes         yes
 adjust            no      yes      no          yes
@@ -120,6 +121,7 @@ def may(client, action: str, *, anna, gift, points) -> bool:
         "mark used": act(gift, "mark-used"),
         "mark unused": act(gift, "mark-unused"),
         "cancel": act(gift, "cancel"),
+        "cancel used": act(gift, "cancel-used"),
         "reissue": act(gift, "reissue"),
         "deliver": act(gift, "ship"),
         "adjust": reverse("admin:customers_customer_adjust", args=(anna.pk,)),

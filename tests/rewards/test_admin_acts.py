@@ -24,6 +24,11 @@ ACTS = {
     "ship": "rewards.deliver_redeemedreward",
     "deliver": "rewards.deliver_redeemedreward",
     "cancel-delivery": "rewards.deliver_redeemedreward",
+    "came-back": "rewards.deliver_redeemedreward",
+    "order-again": "rewards.deliver_redeemedreward",
+    "cancel-used": "rewards.cancel_used_redeemedreward",
+    "check-again": "rewards.cancel_redeemedreward",
+    "reissue": "rewards.reissue_redeemedreward",
 }
 LABELS = {
     "Mark used": "rewards.mark_used",
@@ -54,7 +59,7 @@ def confirm(client, redeemed, slug, **data):
     """Look at the confirmation page and send what it holds."""
     page = client.get(url(redeemed, slug))
     token = {f"token_{redeemed.pk}": hidden(page, f"token_{redeemed.pk}"), "shown": hidden(page, "shown")}
-    return client.post(url(redeemed, slug), {"confirmed": "yes", **token, **data}, follow=True)
+    return client.post(url(redeemed, slug), {"confirmed": "yes", "reason": "mistake", **token, **data}, follow=True)
 
 
 def choose(client, action, *rows, **data):
@@ -358,6 +363,7 @@ def test_a_choice_that_changes_the_plan_is_shown_before_it_is_done(customer, pai
     changed = confirm(client, paid, "cancel")
     again = {
         "confirmed": "yes",
+        "reason": "mistake",
         "shown": hidden(changed, "shown"),
         f"token_{paid.pk}": hidden(changed, f"token_{paid.pk}"),
     }
@@ -378,7 +384,8 @@ def test_refuses_a_plan_that_was_not_the_one_shown(shown):
     token = hidden(page, f"token_{redeemed.pk}") if shown else ""
     RedeemedReward.objects.filter(pk=redeemed.pk).update(fulfillment_status="issued", issued_at=redeemed.redeemed_at)
 
-    data = {"confirmed": "yes", "return_points": "on", "shown": hidden(page, "shown"), f"token_{redeemed.pk}": token}
+    data = {"confirmed": "yes", "return_points": "on", "reason": "mistake", "shown": hidden(page, "shown")}
+    data[f"token_{redeemed.pk}"] = token
     answer = words(client.post(url(redeemed, "cancel"), data, follow=True))
 
     assert "“5 off” has changed since you looked. Look at the new preview and confirm again." in answer
@@ -397,6 +404,7 @@ def test_refuses_a_plan_that_is_no_longer_true(customer, paid):
     data = {
         "confirmed": "yes",
         "return_points": "on",
+        "reason": "mistake",
         "shown": hidden(shown, "shown"),
         f"token_{paid.pk}": hidden(shown, f"token_{paid.pk}"),
     }
@@ -413,7 +421,7 @@ def test_cancels_several_and_reports_the_refused_one(customer, paid):
     client = staff(*CANCEL)
 
     plan = words(choose(client, "cancel", paid, used))
-    page = words(carry_out(client, "cancel", paid, used, return_points="on"))
+    page = words(carry_out(client, "cancel", paid, used, return_points="on", reason="mistake"))
 
     assert "1 will be done. 1 will be refused. 100 points go back in all." in plan
     assert "A mug of Anna Nowak: canceled." in page

@@ -6,7 +6,14 @@ import pytest
 
 from rewards import lifecycle
 from rewards.lifecycle import IllegalTransition
-from rewards.models import DeliveryStatus, FulfillmentStatus, RedeemedReward, UsageStatus
+from rewards.models import (
+    Cancellation,
+    CancellationState,
+    DeliveryStatus,
+    FulfillmentStatus,
+    RedeemedReward,
+    UsageStatus,
+)
 from tests.factories.points import NOW
 
 ALLOWED = {
@@ -55,3 +62,25 @@ def test_refuses_to_ship_what_is_not_a_gift():
 
     with pytest.raises(IllegalTransition, match="only gifts"):
         lifecycle.move(redeemed, now=NOW, delivery_status="shipped")
+
+
+CANCELLATION = {
+    ("cancelling", "proved"),
+    ("cancelling", "unproved"),
+    ("cancelling", "shared"),
+    ("cancelling", "used_meanwhile"),
+    ("unproved", "proved"),
+}
+
+
+@pytest.mark.parametrize(("present", "wanted"), list(itertools.product(CancellationState.values, repeat=2)))
+def test_allows_a_cancellation_to_move_exactly_where_its_table_does(present, wanted):
+    cancellation = Cancellation(pk=1, state=present)
+
+    if (present, wanted) in CANCELLATION:
+        lifecycle.move_cancellation(cancellation, CancellationState(wanted))
+        assert cancellation.state == wanted
+    else:
+        with pytest.raises(IllegalTransition):
+            lifecycle.move_cancellation(cancellation, CancellationState(wanted))
+        assert cancellation.state == present

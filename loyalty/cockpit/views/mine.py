@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from loyalty.cockpit.access import Visit, customers_only
 from loyalty.common import qr
 from loyalty.points import queries as points
-from rewards import queries
+from rewards import queries, self_cancellation
 from rewards.models import DeliveryStatus, RedeemedReward, RewardType
 from rewards.queries import Status
 from rewards.types import registry as types
@@ -37,7 +37,11 @@ def my_reward(visit: Visit, redeemed_reward_id: int) -> HttpResponse:
     mine = queries.for_customer_page(customer_id=visit.customer.pk, now=visit.now)
     redeemed = get_object_or_404(mine.select_related("code", "delivery", "connection"), pk=redeemed_reward_id)
     left = points.balance(customer_id=visit.customer.pk, now=visit.now) if "new" in visit.request.GET else None
-    return visit.render("cockpit/my_reward.html", redeemed=redeemed, left=left, qr=_qr(redeemed))
+    status = queries.status_of(redeemed=redeemed, now=visit.now)
+    cancel_until = self_cancellation.until(redeemed=redeemed, status=status, now=visit.now)
+    return visit.render(
+        "cockpit/my_reward.html", redeemed=redeemed, left=left, cancel_until=cancel_until, qr=_qr(redeemed)
+    )
 
 
 def _qr(redeemed: RedeemedReward) -> str:

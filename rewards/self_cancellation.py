@@ -1,0 +1,66 @@
+"""Customers cancel by themselves: an unused reward they redeemed, within the minutes the merchant allows.
+
+Off until the merchant says how many. The plan and the act are those of every cancellation.
+"""
+
+from datetime import datetime, timedelta
+
+from loyalty.common import actors
+from loyalty.common.errors import DomainError
+from loyalty.merchant import queries as merchant
+from rewards import cancellation, states
+from rewards.cancellation import CancellationPlan
+from rewards.models import Cancellation, CancellationReason, Origin, RedeemedReward
+from rewards.states import Status
+
+
+class SelfCancellationRefused(DomainError):
+    """This customer cannot cancel this reward, or not any more."""
+
+    code = "self_cancellation_refused"
+
+
+def until(*, redeemed: RedeemedReward, status: str, now: datetime) -> datetime | None:
+    """Until when (exclusive) the customer may cancel; None when they may not. `redeemed` is the customer's own."""
+    minutes = merchant.programme().self_cancel_minutes
+    if minutes is None or redeemed.issued_at is None or redeemed.origin != Origin.REDEMPTION:
+        return None
+    if status != Status.ISSUED or (redeemed.is_gift and redeemed.delivery_status):
+        return None
+    end = redeemed.issued_at + timedelta(minutes=minutes)
+    return end if now < end else None
+
+
+def plan(*, redeemed_reward_id: int, customer_id: int, now: datetime) -> CancellationPlan:
+    """What canceling would do. Raises SelfCancellationRefused."""
+    _require_allowed(redeemed_reward_id=redeemed_reward_id, customer_id=customer_id, now=now)
+    return cancellation.plan(redeemed_reward_id=redeemed_reward_id, now=now)
+
+
+def cancel(*, redeemed_reward_id: int, customer_id: int, fingerprint: str, now: datetime) -> Cancellation:
+    """Cancel it as the plan said. Twice cancels once. Not inside a transaction.
+
+    Raises SelfCancellationRefused, PlanOutdated, CancellationRefused.
+    """
+    before = Cancellation.objects.filter(
+        redeemed_reward_id=redeemed_reward_id,
+        redeemed_reward__customer_id=customer_id,
+        reason=CancellationReason.BY_CUSTOMER,
+    ).last()
+    if before is not None:
+        return before
+    _require_allowed(redeemed_reward_id=redeemed_reward_id, customer_id=customer_id, now=now)
+    return cancellation.cancel(
+        redeemed_reward_id=redeemed_reward_id,
+        actor=actors.customer(customer_id),
+        now=now,
+        fingerprint=fingerprint,
+        reason=CancellationReason.BY_CUSTOMER,
+    )
+
+
+def _require_allowed(*, redeemed_reward_id: int, customer_id: int, now: datetime) -> None:
+    own = RedeemedReward.objects.filter(pk=redeemed_reward_id, customer_id=customer_id, on_profile=True)
+    redeemed = own.annotate(status=states.expression(now)).first()
+    if redeemed is None or until(redeemed=redeemed, status=redeemed.status, now=now) is None:
+        raise SelfCancellationRefused("This reward can no longer be canceled.")
