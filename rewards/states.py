@@ -63,7 +63,7 @@ TABLE: tuple[State, ...] = (
         word="Canceled",
         axes="fulfillment canceled, whatever else",
         meaning="It was canceled and can no longer be used. The customer does not see it.",
-        next="Nothing more happens. The evidence below is what the shop answered.",
+        next="Nothing more happens, unless the cancellation below says so. The evidence is what the shop answered.",
         visible=False,
     ),
     State(
@@ -130,7 +130,8 @@ TABLE: tuple[State, ...] = (
         word="Expired",
         axes="issued, not used, past its end",
         meaning="Its time is over and it was not used.",
-        next="Nothing more happens by itself. It can no longer be marked used or unused.",
+        next="Nothing more happens by itself. It can no longer be marked used or unused; staff may cancel it, and "
+        "extend it where no shop keeps its last day.",
         visible=True,
     ),
     State(

@@ -16,7 +16,7 @@ from loyalty.common import actors
 from loyalty.common.actors import SYSTEM, Actor
 from loyalty.common.adminkit import acts, show
 from loyalty.common.errors import DomainError
-from rewards import bulk, cancellation, delivery, probing, reissue, usage
+from rewards import bulk, cancellation, delivery, extension, probing, reissue, usage
 from rewards.admin import words
 from rewards.models import CancellationReason, CancellationState, FulfillmentStatus, RedeemedReward
 
@@ -183,9 +183,7 @@ class CancelForm(forms.Form):
 
 
 class CancelUsedForm(CancelForm):
-    return_points = forms.BooleanField(
-        required=False, initial=False, label="Return the points although the reward was used"
-    )
+    return_points = forms.BooleanField(required=False, initial=False, label="Return the points even so")
 
 
 class Cancel(acts.Act):
@@ -279,6 +277,38 @@ class Reissue(acts.Act):
         )
         done = "reissued" if new.fulfillment_status == FulfillmentStatus.ISSUED else "reissued, and being generated"
         return f"{words.title(load(pk))}: {done} as reward {new.pk}."
+
+
+class ExtendForm(forms.Form):
+    days = forms.IntegerField(
+        min_value=1, max_value=extension.MOST_DAYS, initial=30, help_text="From today; the last day counts whole."
+    )
+
+
+class Extend(acts.Act):
+    slug, label, permission = "extend", "Extend", "rewards.extend_redeemedreward"
+    explain = "The reward lives longer, also one that has expired: the customer can use it again."
+    form_class = ExtendForm
+    preview_fields = ("days",)
+
+    def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
+        """Rehearsed, and rolled back."""
+        before = load(pk)
+        try:
+            with transaction.atomic():
+                after = extension.extend(redeemed_reward_id=pk, days=data.get("days") or 30, actor=SYSTEM, now=now)
+                transaction.set_rollback(True)
+        except DomainError as refusal:
+            return acts.Preview(title=words.title(before), refusal=refusal.sentence)
+        return acts.Preview(title=words.title(before), effects=[f"Its end: {ends(before)} → {ends(after)}"])
+
+    def apply(self, *, pk: int, actor: Actor, now: datetime, token: str, data: Mapping[str, Any]) -> str:
+        redeemed = extension.extend(redeemed_reward_id=pk, days=data["days"], actor=actor, now=now)
+        return f"{words.title(load(pk))}: lives until {ends(redeemed)}."
+
+
+def ends(redeemed: RedeemedReward) -> str:
+    return show.instant_text(redeemed.expires_at)
 
 
 class ForceForm(forms.Form):

@@ -126,6 +126,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
         acts.ForceCancel(),
         acts.CheckAgain(),
         acts.Reissue(),
+        acts.Extend(),
     )
     list_empty = "No reward has been redeemed or granted yet."
 

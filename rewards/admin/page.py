@@ -1,5 +1,6 @@
 """The page of one redeemed reward: its true state, what it cost, where it is, and all that happened to it."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -14,9 +15,9 @@ from loyalty.common.adminkit import desk, show
 from loyalty.customers.models import Customer
 from loyalty.program.models import Order
 from platforms.models import StoreConnection
-from rewards import cancellation_plan, probing, queries, states, usage
+from rewards import cancellation_plan, extension, probing, queries, states, usage
 from rewards import parcels as rules
-from rewards.admin import parcels, timeline, words
+from rewards.admin import parcels, timeline, why, words
 from rewards.models import (
     CancellationState,
     Delivery,
@@ -36,7 +37,7 @@ OFFERED: dict[str, tuple[str, ...]] = {
     Status.ISSUED: ("mark-used", "cancel"),
     Status.USED: ("mark-unused", "cancel-used"),
     Status.CANCELLING: ("force-cancel",),
-    Status.EXPIRED: ("cancel",),
+    Status.EXPIRED: ("extend", "cancel"),
 }
 PARCEL: dict[str, tuple[str, ...]] = {
     "ordered": ("ship", "cancel-delivery"),
@@ -92,6 +93,7 @@ class RewardPage(desk.ReadOnlyAdmin):
         redeemed = self.read(object_id)
         now = timezone.now()
         status = queries.status_of(redeemed=redeemed, now=now)
+        buttons = offered(redeemed, status, now=now)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -102,7 +104,10 @@ class RewardPage(desk.ReadOnlyAdmin):
             "status_word": words.status_label(redeemed, status, now=now),
             "tone": words.TONES[status],
             "meaning": words.meaning(redeemed, status, now=now),
-            "acts": self.act_links(request, redeemed.pk, only=offered(redeemed, status)),
+            "acts": self.act_links(request, redeemed.pk, only=buttons),
+            "advice": why.advice(redeemed),
+            "coming": why.coming(redeemed, status, now=now),
+            "greyed": why.greyed(redeemed, status, acts=self.permitted_acts(request), offered=buttons, now=now),
             "facts": self.facts(redeemed),
             "people": self.people(redeemed),
             "points": timeline.points_of(redeemed),
@@ -210,19 +215,23 @@ class RewardPage(desk.ReadOnlyAdmin):
         }
 
 
-def offered(redeemed: RedeemedReward, status: str) -> list[str]:
+def offered(redeemed: RedeemedReward, status: str, *, now: datetime) -> list[str]:
     """The acts whose buttons stand on the page in this state."""
     if not redeemed.on_profile:
         return []
     slugs = [*OFFERED.get(status, ())]
     if status == Status.USED and not cancellation_plan.was_consumed(redeemed):
         slugs = ["cancel" if slug == "cancel-used" else slug for slug in slugs]
+    if "extend" in slugs and extension.refusal(redeemed=redeemed):
+        slugs.remove("extend")
     if status == Status.CANCELLED and probing.can_check(redeemed=redeemed):
         slugs.append("check-again")
     if usage.was_spent_for_nothing(redeemed=redeemed):
         slugs.append("reissue")
     travels = redeemed.delivery_status in (DeliveryStatus.SHIPPED, DeliveryStatus.DELIVERED)
-    if redeemed.usage_status == UsageStatus.UNTRACKED or travels:
+    ended = redeemed.expires_at is not None and redeemed.expires_at <= now
+    waiting = redeemed.starts_at is not None and now < redeemed.starts_at
+    if redeemed.usage_status == UsageStatus.UNTRACKED or travels or ended or waiting:
         slugs = [slug for slug in slugs if slug not in ("mark-used", "mark-unused")]
     return slugs + list(PARCEL.get(redeemed.delivery_status, ()) if redeemed.is_gift else ())
 

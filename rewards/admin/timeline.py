@@ -28,6 +28,7 @@ SENTENCES: dict[str, str] = {
     "reward.used_while_cancelling": "Used before the code died: the cancellation ended",
     "reward.code_alive_after_cancel": "The code worked again although it was canceled: somebody should look",
     "reward.cancel_proved": "The code was proved dead after all",
+    "reward.extended": "Given more time",
     "reward.cancelling": "Cancellation begun",
     "reward.cancelled": "Canceled",
     "delivery.ordered": "Parcel ordered anew",

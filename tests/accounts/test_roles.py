@@ -31,6 +31,7 @@ mark unused       no      yes      no          yes
 cancel            no      yes      no          yes
 cancel used       no      no       no          yes
 reissue           no      yes      no          yes
+extend            no      no       no          yes
 deliver           no      no       yes         yes
 adjust            no      yes      no          yes
 approve adjusting no      no       no          yes
@@ -123,6 +124,7 @@ def may(client, action: str, *, anna, gift, points) -> bool:
         "cancel": act(gift, "cancel"),
         "cancel used": act(gift, "cancel-used"),
         "reissue": act(gift, "reissue"),
+        "extend": act(gift, "extend"),
         "deliver": act(gift, "ship"),
         "adjust": reverse("admin:customers_customer_adjust", args=(anna.pk,)),
         "grant": reverse("admin:customers_customer_grant", args=(anna.pk,)),

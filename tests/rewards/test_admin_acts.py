@@ -29,6 +29,7 @@ ACTS = {
     "cancel-used": "rewards.cancel_used_redeemedreward",
     "check-again": "rewards.cancel_redeemedreward",
     "reissue": "rewards.reissue_redeemedreward",
+    "extend": "rewards.extend_redeemedreward",
 }
 LABELS = {
     "Mark used": "rewards.mark_used",

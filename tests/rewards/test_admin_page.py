@@ -32,8 +32,8 @@ def open_page(redeemed, *permissions):
         ({"fulfillment_status": "failed"}, "Failed", "then reissue it"),
         ({}, "Issued", "It becomes Used once an order with it is completed."),
         ({"usage_status": "used"}, "Used", "If that was a mistake, mark it unused"),
-        ({"fulfillment_status": "cancelled"}, "Canceled", "Nothing more happens."),
-        ({"expires_at": AT}, "Expired", "It can no longer be marked used or unused."),
+        ({"fulfillment_status": "cancelled"}, "Canceled", "Nothing more happens, unless"),
+        ({"expires_at": AT}, "Expired", "It can no longer be marked used or unused;"),
     ],
 )
 def test_says_the_status_what_it_means_and_what_happens_next(fields, word, sentence):
