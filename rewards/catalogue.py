@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
 
 from loyalty.common.errors import DomainError
 from loyalty.customers.models import Customer, CustomerState
 from loyalty.merchant import queries as merchant
 from loyalty.points import queries as points
 from loyalty.points.errors import UnknownCustomer
-from rewards import limits
+from rewards import limits, pricing
 from rewards.limits import RewardNotAvailable
 from rewards.models import PointsProduct, RedeemedReward, Reward, RewardStock, RewardText
+from rewards.pricing import Steps
 from rewards.types import registry
 
 
@@ -64,6 +66,8 @@ class Offer:
     type_label: str
     cost_in_points: int
     missing_points: int
+    steps: Steps | None  # of a variable cost; `cost_in_points` is then the least it takes
+    currency: str
     needs_address: bool
     featured: bool
     reason_code: str = ""
@@ -124,7 +128,9 @@ def offers(*, customer_id: int, now: datetime, language: str | None = None) -> l
     A constant number of queries. Raises UnknownCustomer, CustomerDisabled.
     """
     customer = require_customer(customer_id=customer_id)
-    products = list(on_offer(now=now).order_by("-reward__featured", "points_price", "id"))
+    products = list(
+        on_offer(now=now).order_by("-reward__featured", Coalesce("points_price", "variable_points_min"), "id")
+    )
     return _offers(customer=customer, products=products, now=now, language=language)
 
 
@@ -181,7 +187,8 @@ def _offers(*, customer: Customer, products: list[PointsProduct], now: datetime,
     result = []
     for product in products:
         reward, text = product.reward, texts[product.reward_id]
-        missing = max(product.points_price - figures.balance, 0)
+        cost = pricing.least_points(product)
+        missing = max(cost - figures.balance, 0)
         code, reason = _obstacle(
             reward, had=had.get(reward.pk, 0), left=left.get(reward.pk, 0), missing=missing, owed=blocked
         )
@@ -196,8 +203,10 @@ def _offers(*, customer: Customer, products: list[PointsProduct], now: datetime,
                 image_url=reward.image_url,
                 type=reward.type,
                 type_label=str(reward.get_type_display()),
-                cost_in_points=product.points_price,
+                cost_in_points=cost,
                 missing_points=missing,
+                steps=pricing.steps_of(product),
+                currency=reward.currency,
                 needs_address=registry.type_of(reward.type).is_delivered,
                 featured=reward.featured,
                 reason_code=code,

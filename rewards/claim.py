@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.db import IntegrityError, transaction
 
@@ -12,7 +13,7 @@ from loyalty.customers.models import Customer, ShippingAddress
 from loyalty.events import log
 from loyalty.merchant import queries as merchant
 from platforms.models import StoreConnection
-from rewards import catalogue
+from rewards import catalogue, wording
 from rewards.models import (
     FulfillmentStatus,
     IssueWork,
@@ -48,11 +49,21 @@ def save(
     balance_after: int,
     idempotency_key: str | None,
     internal_note: str = "",
+    value: Decimal | None = None,
 ) -> RedeemedReward:
-    """Write the pending redeemed reward with its copies and its code. The caller holds the customer's account lock."""
+    """Write the pending redeemed reward with its copies and its code. The caller holds the customer's account lock.
+
+    `value` is what a variable cost bought; without it the reward's own amount counts. Raises RewardIncomplete.
+    """
     programme = merchant.programme()
     kind = registry.type_of(reward.type)
-    text = catalogue.words(rewards=[reward], language=catalogue.language_of(customer))[reward.pk]
+    language = catalogue.language_of(customer)
+    text = catalogue.words(rewards=[reward], language=language)[reward.pk]
+    amount = reward.amount if value is None else value
+    if amount is None and "amount" in kind.needs:
+        raise RewardIncomplete(
+            f"“{reward.name}” is worth what its points buy. Fill in its amount to say what one is worth that is given away."
+        )
     redeemed = RedeemedReward.objects.create(
         customer=customer,
         reward=reward,
@@ -71,14 +82,18 @@ def save(
         expires_at=(
             clock.end_of_day(now, reward.days_valid, programme.zone) if reward.days_valid is not None else None
         ),
-        name=text.name,
+        name=(
+            text.name
+            if value is None
+            else wording.of_value(reward_type=reward.type, amount=value, currency=reward.currency, language=language)
+        ),
         type=reward.type,
         cost_in_points=cost,
         tax_value=reward.tax_value,
         currency=reward.currency,
         percent=reward.percent,
-        amount=reward.amount,
-        remaining=reward.amount if kind.part_redeemable else None,
+        amount=amount,
+        remaining=amount if kind.part_redeemable else None,
         product_reference=reward.product_reference,
         minimum_order=reward.minimum_order,
         usage_instructions=text.usage_instructions,

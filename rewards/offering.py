@@ -1,7 +1,11 @@
 """What a reward must be before it can be offered: each problem a sentence beside the field it is about."""
 
+from datetime import datetime
+
+from django.db import transaction
+
 from platforms import registry as platforms
-from rewards.models import Reward, RewardType
+from rewards.models import ExchangeType, PointsProduct, Reward, RewardType
 from rewards.types import registry
 from rewards.types.base import TypeOfReward
 
@@ -17,18 +21,66 @@ OWN_FIELDS = ("percent", "amount", "product_reference", "carries_code")
 COUPON = ("percent", "amount")
 
 
-def problems(*, reward: Reward) -> dict[str, str]:
-    """Field → what is wrong with it; empty when the reward can be offered. Reads only what the reward carries."""
+# Fields of a price, by how it is made.
+OF_FIXED = ("points_price",)
+OF_VARIABLE = ("variable_points_step", "variable_points_step_reward_value", "variable_points_min")
+
+
+def problems(*, reward: Reward, bought_by_steps: bool = False) -> dict[str, str]:
+    """Field → what is wrong with it; empty when the reward can be offered. Reads only what the reward carries.
+
+    One that is bought by steps of points needs no amount of its own.
+    """
     kind = registry.type_of(reward.type)
     found = _coupon_problems(reward) if kind.carries_code(reward) and not kind.has_code else {}
     label = RewardType(reward.type).label.lower()
     for name in kind.needs:
-        if not _filled(reward, name):
+        if not _filled(reward, name) and not (bought_by_steps and name == "amount"):
             found[name] = MISSING[name].format(a_label=f"{'An' if label[0] in 'aeiou' else 'A'} {label}")
     for name in OWN_FIELDS:
         if _filled(reward, name) and name not in kind.needs | kind.takes and not _of_coupon(reward, name):
             found[name] = f"Leave this empty: a reward of type “{label}” has none."
     return _shop_problems(reward, kind, label) | found
+
+
+def price_problems(*, reward: Reward, price: PointsProduct) -> dict[str, str]:
+    """Field of the price → what is wrong with it."""
+    variable = price.exchange_type == ExchangeType.VARIABLE
+    if variable and "amount" not in registry.type_of(reward.type).needs:
+        label = RewardType(reward.type).label.lower()
+        return {"cost": f"Points cannot buy more or less of a reward of type “{label}”. Choose a fixed cost."}
+    needed, others = (OF_VARIABLE, OF_FIXED) if variable else (OF_FIXED, (*OF_VARIABLE, "variable_points_max"))
+    found = {name: "Leave this empty: the cost is of the other sort." for name in others if getattr(price, name)}
+    for name in needed:
+        value = getattr(price, name)
+        if value is None:
+            found[name] = "Fill this in: without it nobody knows what to pay."
+        elif value < 1:
+            found[name] = "This is at least 1. To give the reward away only, choose that as its cost."
+    return found or (_bounds_problems(price) if variable else {})
+
+
+def _bounds_problems(price: PointsProduct) -> dict[str, str]:
+    step, least, most = price.variable_points_step or 1, price.variable_points_min or 0, price.variable_points_max
+    if least % step:
+        return {"variable_points_min": f"This is not a whole number of steps. Choose a multiple of {step}."}
+    if most is not None and most % step:
+        return {"variable_points_max": f"This is not a whole number of steps. Choose a multiple of {step}."}
+    if most is not None and most < least:
+        return {"variable_points_max": f"This is less than the minimum of {least}."}
+    return {}
+
+
+@transaction.atomic
+def set_price(*, reward_id: int, price: PointsProduct | None, now: datetime) -> None:
+    """Give a reward this price from now on, or none. What was redeemed keeps what it cost."""
+    if price is None:
+        PointsProduct.objects.filter(reward_id=reward_id).delete()
+        return
+    names = (*OF_FIXED, *OF_VARIABLE, "variable_points_max", "exchange_type")
+    PointsProduct.objects.update_or_create(
+        reward_id=reward_id, defaults={name: getattr(price, name) for name in names} | {"updated_at": now}
+    )
 
 
 def _filled(reward: Reward, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 import time
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -13,7 +14,7 @@ from loyalty.common.errors import DomainError
 from loyalty.points import ledger, locking
 from loyalty.points.errors import IdempotencyConflict
 from platforms import registry as platforms
-from rewards import catalogue, claim, issuing, limits
+from rewards import catalogue, claim, issuing, limits, pricing
 from rewards.catalogue import UnknownReward
 from rewards.models import FulfillmentStatus, Origin, PointsProduct, RedeemedReward
 
@@ -44,31 +45,22 @@ class RedemptionUnresolved(DomainError):
         self.redeemed_reward_id = redeemed_reward_id
 
 
-class PriceChanged(DomainError):
-    """The reward costs something else than the caller means to spend."""
-
-    code = "price_changed"
-
-    def __init__(self, *, expected: int, price: int) -> None:
-        super().__init__(
-            f"This reward costs {price} points, not {expected}. Nothing was spent: look again and confirm."
-        )
-
-
 def redeem(
     *,
     customer_id: int,
     points_product_id: int,
     actor: Actor,
     now: datetime,
-    expected_price: int | None = None,
+    points_to_spend: int | None = None,
+    expected_value: Decimal | None = None,
     idempotency_key: str | None = None,
     deadline: float | None = None,
 ) -> RedeemedReward:
     """Redeem a reward and wait, at most `deadline` seconds, until the shop has made it. Not inside a transaction.
 
-    The same idempotency key gives the same redeemed reward, whatever became of it. With `expected_price` nothing is
-    spent when the price is another by now. Raises PriceChanged, InsufficientPoints,
+    The same idempotency key gives the same redeemed reward, whatever became of it. A variable cost needs
+    `points_to_spend`; with it nothing is spent at another fixed price, and with `expected_value` nothing for another
+    value, than the caller saw. Raises PriceChanged, ValueChanged, PointsNotAccepted, InsufficientPoints,
     CustomerDisabled, PointsOwed, RewardNotAvailable, UnknownReward, UnknownCustomer, RewardIncomplete, IdempotencyConflict,
     RedemptionFailed, RedemptionUnresolved.
     """
@@ -80,12 +72,13 @@ def redeem(
             points_product_id=points_product_id,
             actor=actor,
             now=now,
-            expected_price=expected_price,
+            points_to_spend=points_to_spend,
+            expected_value=expected_value,
             idempotency_key=idempotency_key,
             patience=patience,
         )
     except IntegrityError:  # the same key at the same moment, from another customer's request
-        before = _before(idempotency_key, customer_id, points_product_id)
+        before = _before(idempotency_key, customer_id, points_product_id, points_to_spend)
         if before is None:
             raise
         redeemed, ours = before, None
@@ -106,20 +99,20 @@ def _start(
     points_product_id: int,
     actor: Actor,
     now: datetime,
-    expected_price: int | None,
+    points_to_spend: int | None,
+    expected_value: Decimal | None,
     idempotency_key: str | None,
     patience: float,
 ) -> tuple[RedeemedReward, claim.Claim | None]:
     """Hold the points and commit the code; gives back our claim on the call, or none when there is none to make."""
     account = locking.lock(customer_id=customer_id, now=now)
-    before = _before(idempotency_key, customer_id, points_product_id)
+    before = _before(idempotency_key, customer_id, points_product_id, points_to_spend)
     if before is not None:
         return before, None
     product = PointsProduct.objects.select_related("reward__connection").filter(pk=points_product_id).first()
     if product is None:
         raise UnknownReward(f"There is no reward with the price {points_product_id}. Check the id.")
-    if expected_price is not None and product.points_price != expected_price:
-        raise PriceChanged(expected=expected_price, price=product.points_price)
+    price = pricing.price(product=product, points_to_spend=points_to_spend, expected_value=expected_value)
     reward = product.reward
     customer = catalogue.require_customer(customer_id=customer_id)
     catalogue.require_nothing_owed(owed=account.owed)
@@ -133,13 +126,14 @@ def _start(
         origin=Origin.REDEMPTION,
         actor=actor,
         now=now,
-        cost=product.points_price,
-        balance_after=max(account.balance - product.points_price, 0),
+        cost=price.points,
+        value=price.value,
+        balance_after=max(account.balance - price.points, 0),
         idempotency_key=idempotency_key,
     )
     redeemed.hold = ledger.hold(
         customer_id=customer_id,
-        points=product.points_price,
+        points=price.points,
         cause=Cause(CauseType.REDEEMED_REWARD, redeemed.pk),
         actor=actor,
         now=now,
@@ -154,11 +148,16 @@ def _start(
     return redeemed, ours
 
 
-def _before(idempotency_key: str | None, customer_id: int, points_product_id: int) -> RedeemedReward | None:
+def _before(
+    idempotency_key: str | None, customer_id: int, points_product_id: int, points_to_spend: int | None
+) -> RedeemedReward | None:
     if idempotency_key is None:
         return None
     before = RedeemedReward.objects.filter(idempotency_key=idempotency_key).first()
-    if before is not None and (before.customer_id, before.points_product_id) != (customer_id, points_product_id):
+    if before is None:
+        return None
+    wanted = (customer_id, points_product_id, before.cost_in_points if points_to_spend is None else points_to_spend)
+    if (before.customer_id, before.points_product_id, before.cost_in_points) != wanted:
         raise IdempotencyConflict(idempotency_key)
     return before
 

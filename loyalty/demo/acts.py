@@ -15,7 +15,7 @@ from loyalty.points import ledger, locking
 from loyalty.program import orders
 from platforms.adapter import AppliedCode, OrderStatus, ShopOrder, ShopRefund
 from platforms.models import StoreConnection
-from rewards import claim, granting, issuing, limits, redemption
+from rewards import claim, granting, issuing, limits, pricing, redemption
 from rewards.models import CodeEvidence, EvidenceKind, Origin, PointsProduct, RedeemedReward, Reward
 from rewards.types import registry
 
@@ -123,6 +123,7 @@ def claim_in_old_shop(world: World, person: str, reward: str, now: datetime, *, 
     customer, product = world.customers[person], world.products[reward]
     account = locking.lock(customer_id=customer.pk, now=now)
     limits.require_place_for_customer(reward=product.reward, customer_id=customer.pk)
+    price = pricing.least_points(product)
     redeemed = claim.save(
         customer=customer,
         reward=_of_old_shop(world, product.reward),
@@ -130,13 +131,13 @@ def claim_in_old_shop(world: World, person: str, reward: str, now: datetime, *, 
         origin=Origin.REDEMPTION,
         actor=actors.customer(customer.pk),
         now=now,
-        cost=product.points_price,
-        balance_after=account.balance - product.points_price,
+        cost=price,
+        balance_after=account.balance - price,
         idempotency_key=idempotency_key,
     )
     redeemed.hold = ledger.hold(
         customer_id=customer.pk,
-        points=product.points_price,
+        points=price,
         cause=Cause(CauseType.REDEEMED_REWARD, redeemed.pk),
         actor=actors.customer(customer.pk),
         now=now,

@@ -8,7 +8,7 @@ from typing import Any
 from loyalty.demo import texts
 from platforms.models import StoreConnection
 from rewards import limits
-from rewards.models import PointsProduct, Reward, RewardText, RewardType
+from rewards.models import ExchangeType, PointsProduct, Reward, RewardText, RewardType
 from rewards.types import registry
 
 
@@ -18,7 +18,7 @@ class Spec:
 
     key: str
     type: RewardType
-    price: int
+    price: int | None  # none: by steps of 100 points
     fields: dict[str, Any] = field(default_factory=dict)
 
 
@@ -64,6 +64,7 @@ def _of_other_types() -> list[Spec]:
         Spec("coupon", RewardType.GIFT, 180, coupon),
         Spec("evening", RewardType.EVENT_INVITATION, 160, evening),
         Spec("nursery", RewardType.CUSTOM, 90, page),
+        Spec("any", RewardType.DISCOUNT_CODE, None, {"prefix": "ANY", "days_valid": 90, "featured": True}),
     ]
 
 
@@ -94,10 +95,22 @@ def load(*, shop: StoreConnection, now: datetime) -> dict[str, PointsProduct]:
             )
             for language, (name, description) in texts.NAMES[spec.key].items()
         )
-        made[spec.key] = PointsProduct.objects.create(reward=reward, points_price=spec.price)
+        made[spec.key] = PointsProduct.objects.create(reward=reward, **_price(spec.price))
         if spec.key in TOTALS:
             limits.set_total(reward_id=reward.pk, limit=TOTALS[spec.key], now=now)
     return made
+
+
+def _price(points: int | None) -> dict[str, Any]:
+    if points is not None:
+        return {"points_price": points}
+    return {
+        "exchange_type": ExchangeType.VARIABLE,
+        "variable_points_step": 100,
+        "variable_points_step_reward_value": 4,
+        "variable_points_min": 100,
+        "variable_points_max": 2000,
+    }
 
 
 def sell_out(*, products: dict[str, PointsProduct], now: datetime) -> None:

@@ -16,7 +16,7 @@ from loyalty.merchant import queries as merchant
 from loyalty.points import adjustments, expiry
 from loyalty.points.models import AdjustmentReason
 from platforms.adapter import OrderStatus
-from rewards import cancellation, delivery, usage, value_codes
+from rewards import cancellation, delivery, pricing, usage, value_codes
 from rewards.models import DeliveryStatus, Origin, RedeemedReward, UsageStatus
 
 DAY = timedelta(days=1)
@@ -113,7 +113,7 @@ def _earn(
     spent: dict[str, int] = defaultdict(int)
     for redemption in redemptions:
         if not redemption.granted:
-            spent[redemption.person] += world.products[redemption.reward].points_price
+            spent[redemption.person] += pricing.least_points(world.products[redemption.reward])
 
     def buy(person: str, dollars: int, days_ago: int) -> None:
         total = Decimal(dollars) + Decimal(rng.randint(0, 99)) / 100

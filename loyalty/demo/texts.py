@@ -148,6 +148,12 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
         "pl": ("Zaproszenie na wieczór w szklarni", "Zupa, muzyka i tysiąc storczyków w maju."),
         "ja": ("温室の夕べご招待", "5月、スープと音楽と千の蘭。"),
     },
+    "any": {
+        "en": ("As much off as you like", "You choose how many points; every hundred takes $4 off."),
+        "de": ("So viel Rabatt, wie du willst", "Du wählst die Punkte; je hundert sparen 4 $."),
+        "pl": ("Zniżka, jaką chcesz", "Ty wybierasz liczbę punktów; każde sto to 4 $ mniej."),
+        "ja": ("お好きなだけ割引", "100ポイントごとに4ドル割引。"),
+    },
     "nursery": {
         "en": ("The door to our nursery", "A page with plants that we sell to nobody else."),
         "de": ("Die Tür zu unserer Gärtnerei", "Eine Seite mit Pflanzen, die sonst niemand bekommt."),

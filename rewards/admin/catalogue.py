@@ -11,9 +11,10 @@ from django.utils.safestring import SafeString
 
 from loyalty.common.adminkit import desk, lists, show
 from loyalty.common.errors import DomainError
-from rewards import limits
-from rewards.admin.catalogue_form import PriceForm, RewardFilter, RewardForm, TextForm
-from rewards.models import PointsProduct, Reward, RewardStock, RewardText
+from rewards import limits, offering, pricing
+from rewards.admin.catalogue_form import RewardFilter, RewardForm, TextForm
+from rewards.admin.catalogue_price import PRICE_FIELDS
+from rewards.models import Reward, RewardStock, RewardText
 
 
 class TextInline(admin.StackedInline):
@@ -24,19 +25,12 @@ class TextInline(admin.StackedInline):
     verbose_name_plural = "What customers read"
 
 
-class PriceInline(admin.TabularInline):
-    model = PointsProduct
-    form = PriceForm
-    fields = ("points_price",)
-    verbose_name_plural = "Price"
-
-
 @admin.register(Reward)
 class RewardAdmin(desk.DeskAdmin):
     """Changes concern what is redeemed from now on: redeemed rewards keep copies of what was true then."""
 
     form = RewardForm
-    inlines = (TextInline, PriceInline)
+    inlines = (TextInline,)
     list_display = ("name", "on", "kind", "price", "worth", "left", "per_customer", "window", "shop")
     list_select_related = ("connection", "points_product")
     ordering = ("-enabled", "name", "pk")
@@ -65,6 +59,7 @@ class RewardAdmin(desk.DeskAdmin):
                 )
             },
         ),
+        ("Cost", {"fields": ("cost", *PRICE_FIELDS)}),
         ("Code", {"fields": ("prefix", "days_valid")}),
         ("Availability", {"fields": ("active_from", "active_until", "limit_total", "limit_per_customer")}),
         ("Image and link", {"fields": ("image_url", "action_url")}),
@@ -88,17 +83,24 @@ class RewardAdmin(desk.DeskAdmin):
         return field
 
     def get_fieldsets(self, request: HttpRequest, obj: Reward | None = None) -> Any:
-        """A new reward starts switched off, so there is nothing to switch yet."""
-        if obj is not None:
+        """A new reward starts switched off, so there is nothing to switch yet; who only looks sees the price as text."""
+        if obj is None:
+            return ((None, {"fields": ("name", "type", "connection", "featured")}), *self.fieldsets[1:])
+        if self.has_change_permission(request, obj):
             return self.fieldsets
-        first = (None, {"fields": ("name", "type", "connection", "featured")})
-        return (first, *self.fieldsets[1:])
+        return tuple(
+            ("Cost", {"fields": ("price",)}) if title == "Cost" else (title, rest) for title, rest in self.fieldsets
+        )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Reward | None = None) -> Any:
+        return () if obj is None or self.has_change_permission(request, obj) else ("price",)
 
     def save_model(self, request: HttpRequest, obj: Reward, form: Any, change: bool) -> None:  # noqa: FBT001
         """All but the total, which moves the stock with it and is therefore the domain's to change."""
         wanted = obj.limit_total
         obj.limit_total = form.initial.get("limit_total") if change else None
         super().save_model(request, obj, form, change)
+        offering.set_price(reward_id=obj.pk, price=form.price(), now=timezone.now())
         if wanted == obj.limit_total:
             return
         try:
@@ -119,7 +121,10 @@ class RewardAdmin(desk.DeskAdmin):
     @admin.display(description="Cost in points")
     def price(self, reward: Reward) -> SafeString:
         product = getattr(reward, "points_product", None)
-        return show.points(product.points_price) if product is not None else show.text("Only granted")
+        if product is None:
+            return show.text("Only granted")
+        least = show.points(pricing.least_points(product))
+        return format_html("from {}", least) if pricing.steps_of(product) is not None else least
 
     @admin.display(description="Worth")
     def worth(self, reward: Reward) -> SafeString:
@@ -127,6 +132,11 @@ class RewardAdmin(desk.DeskAdmin):
             return show.clipped(reward.product_reference)
         if reward.percent is not None:
             return format_html("{} %", f"{reward.percent.normalize():f}")
+        product = getattr(reward, "points_product", None)
+        steps = pricing.steps_of(product) if product is not None else None
+        if steps is not None:
+            value, points = show.money_text(steps.worth(steps.step), reward.currency), show.points_text(steps.step)
+            return format_html("{} per {} points", value, points)
         return show.money(reward.amount, reward.currency)
 
     @admin.display(description="Left")

@@ -15,8 +15,9 @@ from loyalty.common.adminkit import show
 from loyalty.common.errors import DomainError
 from platforms.models import StoreConnection
 from rewards import limits, offering
+from rewards.admin.catalogue_price import PriceFields
 from rewards.filters import AnyOf
-from rewards.models import PointsProduct, Reward, RewardKind, RewardText, RewardType
+from rewards.models import ExchangeType, Reward, RewardKind, RewardText, RewardType
 from rewards.types import registry as types
 
 
@@ -51,12 +52,12 @@ class RewardFilter(django_filters.FilterSet):
         )
 
 
-class RewardForm(forms.ModelForm):
+class RewardForm(PriceFields):
     """Which fields a type needs, what stands in the way of switching it on, and a total the stock can follow."""
 
     class Meta:
         model = Reward
-        exclude = ("created_at", "updated_at")  # noqa: DJ006 (the admin's fieldsets name what is shown)
+        exclude = ("created_at", "updated_at")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -96,9 +97,11 @@ class RewardForm(forms.ModelForm):
         data: dict[str, Any] = super().clean() or self.cleaned_data
         if data.get("type"):
             draft = construct_instance(self, copy(self.instance))
-            for name, sentence in offering.problems(reward=draft).items():
+            by_steps = data.get("cost") == ExchangeType.VARIABLE
+            for name, sentence in offering.problems(reward=draft, bought_by_steps=by_steps).items():
                 if name in self.fields and name not in self.errors:
                     self.add_error(name, sentence)
+            self.judge_price(draft)
         start, end = data.get("active_from"), data.get("active_until")
         if start and end and end <= start:
             self.add_error("active_until", "It ends before it begins. Choose a later moment.")
@@ -116,15 +119,3 @@ class TextForm(forms.ModelForm):
             "usage_instructions": forms.Textarea(attrs={"rows": 2}),
             "terms": forms.Textarea(attrs={"rows": 3}),
         }
-
-
-class PriceForm(forms.ModelForm):
-    class Meta:
-        model = PointsProduct
-        fields = ("points_price",)
-
-    def clean_points_price(self) -> int:
-        price: int = self.cleaned_data["points_price"]
-        if price < 1:
-            raise forms.ValidationError("A price is at least 1 point. Remove the price to only grant this reward.")
-        return price

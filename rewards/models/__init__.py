@@ -8,6 +8,7 @@ from rewards.models.cancellation import (
 from rewards.models.code import RewardCode
 from rewards.models.delivery import Delivery, DeliveryChange, DeliveryStep
 from rewards.models.issuing import IssueAttempt, IssueWork
+from rewards.models.price import ExchangeType, PointsProduct
 from rewards.models.redeemed_reward import (
     DeliveryStatus,
     FulfillmentStatus,
@@ -15,7 +16,7 @@ from rewards.models.redeemed_reward import (
     RedeemedReward,
     UsageStatus,
 )
-from rewards.models.reward import ExchangeType, PointsProduct, Reward, RewardStock, RewardText
+from rewards.models.reward import Reward, RewardStock, RewardText
 from rewards.models.reward_type import RewardKind, RewardType, reward_types
 from rewards.models.value_code import ValueCodeUse
 

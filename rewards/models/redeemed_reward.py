@@ -7,7 +7,8 @@ from loyalty.customers.models import Customer
 from loyalty.points.models import PointsHold, PointsTransaction
 from platforms.models import StoreConnection
 from rewards.models.code import RewardCode
-from rewards.models.reward import PointsProduct, Reward
+from rewards.models.price import PointsProduct
+from rewards.models.reward import Reward
 from rewards.models.reward_type import RewardType, reward_types
 
 
@@ -194,6 +195,10 @@ class RedeemedReward(models.Model):
                 condition=Q(type="value_code", remaining__isnull=False, remaining__gte=0, remaining__lte=F("amount"))
                 | (~Q(type="value_code") & Q(remaining__isnull=True)),
                 name="redeemed_remaining_fits_type",
+            ),
+            models.CheckConstraint(
+                condition=~Q(type__in=["gift_card", "value_code"]) | Q(amount__gt=0, amount__isnull=False),
+                name="redeemed_money_has_amount",
             ),
             models.CheckConstraint(
                 condition=Q(remaining__isnull=True) | Q(remaining__gt=0) | ~Q(usage_status="unused"),

@@ -44,7 +44,8 @@ class Reward(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(0.01)],
-        help_text="What the code is worth, in the shop's currency.",
+        help_text="What the code is worth, in the shop's currency. Bought for a variable cost it is worth what its points "
+        "buy; then this is what one is worth that staff give away.",
     )
     product_reference = models.CharField(
         "product",
@@ -96,9 +97,7 @@ class Reward(models.Model):
                 name="reward_percent_fits_type",
             ),
             models.CheckConstraint(
-                condition=Q(type__in=OF_AN_AMOUNT, amount__isnull=False)
-                | Q(type="gift", carries_code=True)
-                | (~Q(type__in=OF_AN_AMOUNT) & Q(amount__isnull=True)),
+                condition=Q(amount__isnull=True) | Q(type__in=OF_AN_AMOUNT) | Q(type="gift", carries_code=True),
                 name="reward_amount_fits_type",
             ),
             models.CheckConstraint(
@@ -156,29 +155,6 @@ class RewardText(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.language})"
-
-
-class ExchangeType(models.TextChoices):
-    FIXED = "fixed", "Fixed price"
-
-
-class PointsProduct(models.Model):
-    """A reward's price tag. A reward without one can only be granted."""
-
-    reward = models.OneToOneField(Reward, on_delete=models.CASCADE, related_name="points_product")
-    exchange_type = models.CharField(max_length=10, choices=ExchangeType, default=ExchangeType.FIXED)
-    points_price = models.PositiveIntegerField("cost in points")
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
-
-    class Meta:
-        verbose_name = "price in points"
-        constraints = [
-            models.CheckConstraint(condition=Q(points_price__gt=0), name="points_product_price_positive"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.points_price} points"
 
 
 class RewardStock(models.Model):

@@ -4,7 +4,13 @@ import pytest
 from django.utils import timezone
 
 from tests.api.conftest import refusal
-from tests.factories.catalogue import GiftFactory, PointsProductFactory, RewardTextFactory
+from tests.factories.catalogue import (
+    GiftFactory,
+    InvitationFactory,
+    PointsProductFactory,
+    RewardTextFactory,
+    VariablePriceFactory,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -81,3 +87,29 @@ def test_a_list_costs_the_same_few_queries_however_long(api, django_assert_num_q
         api.get("/points_products")
         with django_assert_num_queries(5):
             assert api.get("/points_products").status_code == 200
+
+
+def test_shows_the_steps_of_a_variable_cost_as_smile_does(api):
+    product = VariablePriceFactory()
+
+    shown = api.get(f"/points_products/{product.pk}").json()["points_product"]
+
+    assert {name: shown[name] for name in shown if name.startswith(("exchange", "points", "variable"))} == {
+        "exchange_type": "variable",
+        "exchange_description": "100 points = $2 off coupon",
+        "points_price": None,
+        "variable_points_step": 100,
+        "variable_points_step_reward_value": 2,
+        "variable_points_min": 200,
+        "variable_points_max": 800,
+    }
+    assert ids(api.get("/points_products", exchange_type="variable")) == [product.pk]
+
+
+def test_finds_by_type_and_by_kind(api, gift):
+    invitation = PointsProductFactory(reward=InvitationFactory())
+
+    assert ids(api.get("/points_products", type="event_invitation")) == [invitation.pk]
+    assert ids(api.get("/points_products", kind="physical")) == [gift.pk]
+    assert ids(api.get("/points_products", kind="virtual")) == [invitation.pk]
+    assert refusal(api.get("/points_products", kind="solid")) == (400, "invalid_parameter")

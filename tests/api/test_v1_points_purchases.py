@@ -12,6 +12,7 @@ from loyalty.points import queries as points
 from rewards import issuing
 from rewards.models import RedeemedReward
 from tests.api.conftest import Integrator, refusal
+from tests.factories.catalogue import VariablePriceFactory
 from tests.factories.people import CustomerFactory
 from tests.factories.points import give
 
@@ -247,3 +248,21 @@ def test_six_at_once_with_one_key_make_one_purchase(api, gift, customer):
     assert len({answer.json()["points_purchase"]["id"] for answer in answers if answer.status_code == 201}) == 1
     assert RedeemedReward.objects.count() == 1
     assert figures(customer) == (150, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_variable_cost_takes_the_points_to_spend(api, customer):
+    product = VariablePriceFactory()
+
+    bought = purchase(api, product, customer, body={"points_to_spend": 200}).json()["points_purchase"]
+
+    assert (bought["points_spent"], bought["reward_fulfillment"]["name"]) == (200, "$4 off coupon")
+    assert figures(customer) == (50, 0)
+
+
+@pytest.mark.parametrize("spend", [None, 0, 100, 250, 900])
+def test_points_off_the_steps_of_a_variable_cost_are_refused(api, customer, spend):
+    answer = purchase(api, VariablePriceFactory(), customer, body={"points_to_spend": spend})
+
+    assert refusal(answer) == (422, "points_not_accepted")
+    assert figures(customer) == (250, 0)

@@ -84,3 +84,15 @@ class CouponGiftFactory(GiftFactory):
     name = "A card with a coupon"
     carries_code = True
     percent = Decimal(10)
+
+
+class VariablePriceFactory(PointsProductFactory):
+    """100 points buy 2, from 200 to 800 points."""
+
+    reward = factory.SubFactory(RewardFactory, amount=None)
+    exchange_type = "variable"
+    points_price = None
+    variable_points_step = 100
+    variable_points_step_reward_value = 2
+    variable_points_min = 200
+    variable_points_max = 800

@@ -20,6 +20,14 @@ RIGHTS = tuple(
 )
 
 
+STEPS = {
+    "points_price": "",
+    "variable_points_step": "100",
+    "variable_points_step_reward_value": "1",
+    "variable_points_min": "100",
+}
+
+
 @pytest.fixture
 def manager():
     return staff(*RIGHTS)
@@ -37,9 +45,8 @@ def form(**changes):
         "texts-INITIAL_FORMS": "0",
         "texts-0-language": "en",
         "texts-0-name": "$5 off",
-        "points_product-TOTAL_FORMS": "1",
-        "points_product-INITIAL_FORMS": "0",
-        "points_product-0-points_price": "500",
+        "cost": "fixed",
+        "points_price": "500",
     }
     return {key: value for key, value in (data | changes).items() if value is not None}
 
@@ -56,8 +63,6 @@ def changed(reward, **changes):
         "texts-INITIAL_FORMS": "0",
         "texts-0-language": "en",
         "texts-0-name": "Text",
-        "points_product-TOTAL_FORMS": "0",
-        "points_product-INITIAL_FORMS": "0",
     }
     return data | changes
 
@@ -91,7 +96,23 @@ def test_a_new_reward_starts_switched_off_with_its_text_and_price(manager):
             },
             "It ends before it begins. Choose a later moment.",
         ),
-        ({"points_product-0-points_price": "0"}, "A price is at least 1 point."),
+        ({"points_price": "0"}, "This is at least 1."),
+        ({"points_price": ""}, "Fill this in: without it nobody knows what to pay."),
+        ({"cost": "", "points_price": "5"}, "Leave this empty, or say above that it has a cost."),
+        ({"variable_points_step": "5"}, "Leave this empty: the cost is of the other sort."),
+        ({"cost": "variable"} | STEPS | {"variable_points_min": "150"}, "Choose a multiple of 100."),
+        ({"cost": "variable"} | STEPS | {"variable_points_max": "50"}, "Choose a multiple of 100."),
+        (
+            {"cost": "variable"} | STEPS | {"variable_points_min": "300", "variable_points_max": "200"},
+            "less than the minimum",
+        ),
+        ({"cost": "variable"} | STEPS | {"variable_points_step": "0"}, "This is at least 1."),
+        (
+            {"type": "free_delivery", "amount": "", "cost": "variable"} | STEPS,
+            "Points cannot buy more or less of a reward of type “free delivery”.",
+        ),
+        ({"type": "value_code", "prefix": "SPRING"}, "shorten the prefix"),
+        ({"type": "custom", "amount": ""}, "A custom campaign needs a link"),
         ({"texts-0-name": ""}, "This field is required."),
     ],
 )
@@ -115,11 +136,38 @@ def test_refuses_another_currency_than_its_shop_sells_in(manager):
 
 
 def test_a_reward_may_have_no_price_and_is_then_only_granted(manager):
-    manager.post(f"{LIST}add/", form(**{"points_product-0-points_price": ""}))
+    manager.post(f"{LIST}add/", form(cost="", points_price=""))
 
     assert Reward.objects.count() == 1
     assert not PointsProduct.objects.exists()
     assert "Only granted" in words(manager.get(LIST))
+
+
+def test_a_variable_cost_needs_no_amount_and_says_what_a_step_buys(manager):
+    manager.post(f"{LIST}add/", form(amount="", cost="variable", **STEPS))
+
+    product = PointsProduct.objects.get()
+    assert (product.exchange_type, product.points_price, product.variable_points_max) == ("variable", None, None)
+    assert "Discount code from 100 1.00 USD per 100 points" in words(manager.get(LIST))
+
+
+def test_a_changed_cost_keeps_its_number_and_a_removed_one_is_gone(manager):
+    product = PointsProductFactory(reward=RewardFactory())
+    change = f"{LIST}{product.reward_id}/change/"
+
+    manager.post(change, changed(product.reward, enabled="on", cost="variable", **STEPS))
+    assert PointsProduct.objects.get().pk == product.pk
+    manager.post(change, changed(product.reward, enabled="on", **{"texts-0-language": "de"}))
+
+    assert not PointsProduct.objects.exists()
+
+
+def test_who_only_looks_sees_the_price(manager):
+    product = PointsProductFactory(reward=RewardFactory(), points_price=1200)
+
+    page = words(staff("rewards.view_reward").get(f"{LIST}{product.reward_id}/change/"))
+
+    assert "Cost in points: 1 200" in page
 
 
 def test_it_is_switched_on_with_a_shop_and_a_gift_without(manager):

@@ -14,7 +14,7 @@ from loyalty.points import adjustments, clawback
 from loyalty.points import queries as points
 from loyalty.points.errors import IdempotencyConflict, InsufficientPoints, UnknownCustomer
 from loyalty.points.models import HoldState, PointsHold, PointsTransaction, TransactionKind
-from rewards import catalogue, issuing, queries, redemption
+from rewards import catalogue, issuing, pricing, queries, redemption
 from rewards.catalogue import CustomerDisabled, UnknownReward
 from rewards.limits import RewardNotAvailable
 from rewards.models import EvidenceKind, IssueAttempt, IssueWork, RedeemedReward, RewardStock
@@ -361,8 +361,8 @@ def test_of_a_customer_who_owes_points_is_refused_where_the_programme_says_so(cu
 
 
 def test_at_another_price_than_the_customer_saw_spends_nothing(customer, product, rows):
-    with pytest.raises(redemption.PriceChanged, match="costs 100 points, not 90"):
-        redeem(customer, product, expected_price=90)
+    with pytest.raises(pricing.PriceChanged, match="costs 100 points, not 90"):
+        redeem(customer, product, points_to_spend=90)
 
     assert (rows(), figures(customer)) == (0, (250, 0))
-    assert redeem(customer, product, expected_price=100).cost_in_points == 100
+    assert redeem(customer, product, points_to_spend=100).cost_in_points == 100

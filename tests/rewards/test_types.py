@@ -206,8 +206,6 @@ def test_a_shop_that_cannot_make_it_is_refused_with_a_sentence(factory, what):
 @pytest.mark.parametrize(
     "broken",
     [
-        {"type": "gift_card", "amount": None},
-        {"type": "value_code", "amount": None},
         {"type": "free_product", "amount": None},
         {"type": "custom", "amount": None},
         {"type": "gift", "amount": Decimal(5)},

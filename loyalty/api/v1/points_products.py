@@ -10,10 +10,11 @@ from rest_framework.response import Response
 from loyalty.api import documentation, errors, fields, pagination, query, views
 from loyalty.api.keys import Scope
 from loyalty.merchant import queries as merchant
-from rewards import catalogue
-from rewards.models import PointsProduct, RewardType
+from rewards import catalogue, pricing, wording
+from rewards.models import ExchangeType, PointsProduct, RewardKind, RewardType
+from rewards.types import registry
 
-EXCHANGE_TYPES = ["fixed", "variable"]
+EXCHANGE_TYPES = ExchangeType.values
 
 
 class RewardSerializer(serializers.Serializer):
@@ -49,12 +50,20 @@ class PointsProducts(views.ApiView):
         "points_products",
         PointsProductSerializer,
         summary="List what points can buy now",
-        filters=[documentation.filter_by("exchange_type", EXCHANGE_TYPES)],
+        filters=[
+            documentation.filter_by("exchange_type", EXCHANGE_TYPES),
+            documentation.filter_by("type", RewardType.values, "Extension."),
+            documentation.filter_by("kind", RewardKind.values, "Extension: what reaches the customer."),
+        ],
     )
     def get(self, request: Request) -> Response:
         found = catalogue.on_offer(now=timezone.now()).order_by("id")
         if (exchange_type := query.choice(request, "exchange_type", EXCHANGE_TYPES)) is not None:
             found = found.filter(exchange_type=exchange_type)
+        if types := query.choices(request, "type", RewardType.values):
+            found = found.filter(reward__type__in=types)
+        if (kind := query.choice(request, "kind", RewardKind.values)) is not None:
+            found = found.filter(reward__type__in=registry.OF_KIND[kind])
         return Response({"points_products": shape(pagination.by_number(found, request=request))})
 
 
@@ -75,18 +84,20 @@ def shape(products: list[PointsProduct]) -> list[dict[str, Any]]:
     texts = catalogue.words(rewards=[product.reward for product in products], language=programme.language)
     rows = []
     for product in products:
-        words, price = texts[product.reward_id], product.points_price
+        words, steps = texts[product.reward_id], pricing.steps_of(product)
+        price = steps.step if steps is not None else pricing.least_points(product)
         label = programme.points_label_one if price == 1 else programme.points_label_other
+        buys = words.name if steps is None else _of_a_step(product, steps, language=programme.language)
         rows.append(
             {
                 "id": product.pk,
                 "exchange_type": product.exchange_type,
-                "exchange_description": f"{price:,} {label} = {words.name}",
-                "points_price": price,
-                "variable_points_step": None,
-                "variable_points_step_reward_value": None,
-                "variable_points_min": None,
-                "variable_points_max": None,
+                "exchange_description": f"{price:,} {label} = {buys}",
+                "points_price": product.points_price,
+                "variable_points_step": product.variable_points_step,
+                "variable_points_step_reward_value": product.variable_points_step_reward_value,
+                "variable_points_min": product.variable_points_min,
+                "variable_points_max": product.variable_points_max,
                 "reward": {
                     "id": product.reward_id,
                     "name": words.name,
@@ -103,3 +114,12 @@ def shape(products: list[PointsProduct]) -> list[dict[str, Any]]:
             }
         )
     return list(PointsProductSerializer(rows, many=True).data)
+
+
+def _of_a_step(product: PointsProduct, steps: pricing.Steps, *, language: str) -> str:
+    return wording.of_value(
+        reward_type=product.reward.type,
+        amount=steps.worth(steps.step),
+        currency=product.reward.currency,
+        language=language,
+    )

@@ -25,7 +25,9 @@ class PointsPurchaseSerializer(serializers.Serializer):
 class NewPointsPurchaseSerializer(serializers.Serializer):
     customer_id = fields.WholeNumberField()
     points_to_spend = fields.WholeNumberField(
-        required=False, allow_null=True, help_text="Leave out or null for a fixed price; else exactly that price."
+        required=False,
+        allow_null=True,
+        help_text="Of a variable cost: a step between its minimum and maximum. Of a fixed one: leave out, null, or its price.",
     )
 
 
@@ -44,7 +46,7 @@ class PointsPurchases(views.ApiView):
             "`redemption_unresolved` the shop did not answer in time: the points are held while it is being checked, and "
             "the same Idempotency-Key later answers with the result."
         ),
-        refusals="too few points, another price, customer excluded, reward not available, limit reached, the shop refused",
+        refusals="too few points, another price, points between two steps, customer excluded, reward not available, limit reached, the shop refused",
     )
     @views.once(atomic=False)
     def post(self, request: Request, pk: str) -> Response:
@@ -59,7 +61,7 @@ class PointsPurchases(views.ApiView):
             points_product_id=product.pk,
             actor=authentication.actor_of(request),
             now=now,
-            expected_price=given.validated_data.get("points_to_spend"),
+            points_to_spend=given.validated_data.get("points_to_spend"),
             idempotency_key=self.domain_key,
         )
         return Response({"points_purchase": _shape(redeemed)}, status=201)

@@ -1,14 +1,17 @@
 """How the customers' pages write points, days and addresses."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django import template
 from django.template.context import Context
 from django.utils import formats, timezone
+from django.utils.translation import get_language
 
 from loyalty.cockpit import countries
 from loyalty.merchant import queries
 from loyalty.merchant.models import Programme
+from rewards import wording
 from rewards.models import RewardType
 
 register = template.Library()
@@ -43,6 +46,12 @@ def points_word(context: Context, number: int) -> str:
     """The programme's own word for that many points."""
     programme: Programme = context.get("programme") or queries.programme()
     return programme.points_label_one if number == 1 else programme.points_label_other
+
+
+@register.simple_tag
+def money(amount: Decimal, currency: str) -> str:
+    """$5, 5,50 €: as the page's language writes it."""
+    return wording.money(amount, currency, (get_language() or "en").split("-")[0])
 
 
 @register.filter

@@ -1,6 +1,8 @@
 """From "Redeem" to the code: asked once more, done once."""
 
 import uuid
+from decimal import Decimal
+from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -11,15 +13,24 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from loyalty.cockpit.access import Visit, customers_only
 from loyalty.cockpit.forms import AddressForm
+from loyalty.cockpit.templatetags.cockpit import grouped
 from loyalty.common.errors import DomainError
 from loyalty.customers import profile
 from loyalty.customers.models import ShippingAddress
-from loyalty.points import queries as points
-from rewards import catalogue, limits, redemption
+from loyalty.points import queries as accounts
+from rewards import catalogue, limits, pricing, redemption
 from rewards.catalogue import Offer
 from rewards.models import FulfillmentStatus, Origin, RedeemedReward
+from rewards.pricing import Steps
 
 LOOK_AGAIN_SECONDS = 3
+SPOKEN = (  # refusals whose sentences speak to customers
+    limits.RewardNotAvailable,
+    pricing.PriceChanged,
+    pricing.ValueChanged,
+    pricing.PointsNotAccepted,
+    catalogue.PointsOwed,
+)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -33,7 +44,10 @@ def confirm(visit: Visit, points_product_id: int) -> HttpResponse:
         return _post(visit, points_product_id, offer)
     if offer is None:
         raise Http404
-    return _confirmation(visit, offer)
+    wanted = _whole(visit.request.GET.get("points", ""))
+    if offer.steps is not None and wanted is not None and not offer.steps.accepts(wanted):
+        return _confirmation(visit, offer, points=wanted, problem=_steps_sentence(offer.steps))
+    return _confirmation(visit, offer, points=wanted)
 
 
 def _post(visit: Visit, points_product_id: int, offer: Offer | None) -> HttpResponse:
@@ -62,7 +76,7 @@ def _redeem(visit: Visit, points_product_id: int, offer: Offer | None, *, key: s
             points_product_id=points_product_id,
             actor=visit.actor,
             now=visit.now,
-            expected_price=_seen_price(visit.request),
+            **_agreed(visit.request, offer),
             idempotency_key=f"cockpit:{visit.customer.pk}:{key}",
         )
     except (redemption.RedemptionUnresolved, redemption.RedemptionFailed) as outcome:
@@ -72,7 +86,8 @@ def _redeem(visit: Visit, points_product_id: int, offer: Offer | None, *, key: s
     except DomainError as refusal:
         offer = offer and _offer(visit, points_product_id)  # as it stands now
         if offer is not None:
-            return _confirmation(visit, offer, refusal=offer.reason or _sentence(refusal))
+            points = _whole(visit.request.POST.get("points", ""))
+            return _confirmation(visit, offer, refusal=offer.reason or _sentence(refusal), points=points)
         messages.error(visit.request, _sentence(refusal))
         return redirect("cockpit:home")
     return _yours(redeemed)
@@ -101,25 +116,51 @@ def state(visit: Visit, redeemed_reward_id: int) -> HttpResponse:
 
 
 def _confirmation(
-    visit: Visit, offer: Offer, *, refusal: str = "", key: str | None = None, address_form: AddressForm | None = None
+    visit: Visit,
+    offer: Offer,
+    *,
+    refusal: str = "",
+    key: str | None = None,
+    address_form: AddressForm | None = None,
+    points: int | None = None,
+    problem: str = "",
 ) -> HttpResponse:
-    """The confirmation page. A new key unless the old one was not spent on anything yet."""
+    """The confirmation page. A new key unless the old one was not spent on anything yet.
+
+    `points` are those the customer would spend on a variable cost; `problem` says why they cannot.
+    """
     address = _address(visit) if offer.needs_address else None
     if offer.needs_address and address is None and address_form is None:
         address_form = AddressForm.of(visit.customer, None)
-    status = 409 if refusal else 422 if address_form is not None and address_form.is_bound else 200
-    balance = points.balance(customer_id=visit.customer.pk, now=visit.now)
+    unfit = bool(problem) or (address_form is not None and address_form.is_bound)
+    balance = accounts.balance(customer_id=visit.customer.pk, now=visit.now)
+    cost = offer.cost_in_points
+    if offer.steps is not None and points is not None and offer.steps.accepts(points):
+        cost = points
     return visit.render(
         "cockpit/confirm.html",
         offer=offer,
         balance=balance,
-        left=balance.balance - offer.cost_in_points,
+        cost=cost,
+        affordable=cost <= balance.balance,
+        left=balance.balance - cost,
+        typed=cost if points is None else points,
+        most=offer.steps.most_with(balance.balance) if offer.steps is not None else None,
+        worth=offer.steps.worth(cost) if offer.steps is not None else None,
+        problem=problem,
         refusal=refusal,
         key=key or str(uuid.uuid4()),
         address=address,
         address_form=address_form,
-        status=status,
+        status=409 if refusal else 422 if unfit else 200,
     )
+
+
+def _steps_sentence(steps: Steps) -> str:
+    said = {"step": grouped(steps.step), "least": grouped(steps.least)}
+    if steps.most is None:
+        return _("Choose a multiple of %(step)s, from %(least)s on.") % said
+    return _("Choose a multiple of %(step)s, from %(least)s to %(most)s.") % (said | {"most": grouped(steps.most)})
 
 
 def _yours(redeemed: RedeemedReward) -> HttpResponse:
@@ -128,7 +169,7 @@ def _yours(redeemed: RedeemedReward) -> HttpResponse:
 
 def _sentence(refusal: DomainError) -> str:
     """What speaks to customers as it is; other refusals speak to staff, and customers hear the outcome alone."""
-    if isinstance(refusal, limits.RewardNotAvailable | redemption.PriceChanged | catalogue.PointsOwed):
+    if isinstance(refusal, SPOKEN):
         return refusal.sentence
     return _("This reward cannot be redeemed just now.")
 
@@ -150,10 +191,19 @@ def _key(request: HttpRequest) -> str | None:
         return None
 
 
-def _seen_price(request: HttpRequest) -> int | None:
-    """The price the page showed; None when it says none, as a page of an older release."""
-    price = request.POST.get("price", "")
-    return int(price) if price.isascii() and price.isdigit() and len(price) < 12 else None
+def _agreed(request: HttpRequest, offer: Offer | None) -> dict[str, Any]:
+    """What the page showed: the price, or the points and what they buy; nothing, as a page of an older release."""
+    points = _whole(request.POST.get("points", ""))
+    if offer is None or offer.steps is None or points is None:
+        return {"points_to_spend": points or _whole(request.POST.get("price", ""))}
+    step, value = _whole(request.POST.get("step", "")), _whole(request.POST.get("step_value", ""))
+    expected = Decimal(points // step * value) if step and value is not None else None
+    return {"points_to_spend": points, "expected_value": expected}
+
+
+def _whole(text: str) -> int | None:
+    """A whole number as a page sends it; None for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _own(visit: Visit, redeemed_reward_id: int) -> RedeemedReward:

@@ -68,3 +68,29 @@ for (const waiting of document.querySelectorAll("[data-wait]")) {
   };
   setTimeout(look, pause);
 }
+
+// How many points: the page as it would be for what is typed, and no redeeming until it is there.
+for (const form of document.querySelectorAll("[data-how-many]")) {
+  const field = form.elements.points;
+  const redeem = document.querySelector("form[data-once] button[type=submit]");
+  let asked = 0;
+  form.querySelector("button").hidden = true;
+  form.addEventListener("submit", (event) => event.preventDefault());
+  field.addEventListener("input", () => {
+    const mine = (asked += 1);
+    redeem.disabled = true;
+    setTimeout(async () => {
+      if (mine !== asked || !field.value) return;
+      const answer = await fetch(`${form.action}?points=${encodeURIComponent(field.value)}`).catch(() => null);
+      if (mine !== asked || answer === null) return;
+      const told = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (mine !== asked) return;
+      for (const part of document.querySelectorAll("[data-part]")) {
+        const news = told.querySelector(`[data-part="${part.dataset.part}"]`);
+        if (news !== null) part.replaceChildren(...news.childNodes);
+      }
+      const button = told.querySelector("form[data-once] button[type=submit]");
+      redeem.disabled = button === null || button.disabled;
+    }, 200);
+  });
+}
