@@ -1,5 +1,6 @@
 """Which rewards a customer can have, and what stands in the way of the others."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,9 +13,9 @@ from loyalty.customers.models import Customer, CustomerState
 from loyalty.merchant import queries as merchant
 from loyalty.points import queries as points
 from loyalty.points.errors import UnknownCustomer
-from rewards import limits, pricing
+from rewards import limits, pricing, wording
 from rewards.limits import RewardNotAvailable
-from rewards.models import PointsProduct, RedeemedReward, Reward, RewardStock, RewardText
+from rewards.models import PointsProduct, RedeemedReward, Reward, RewardAudience, RewardStock, RewardText
 from rewards.pricing import Steps
 from rewards.types import registry
 
@@ -101,12 +102,25 @@ def owed_sentence(owed: int) -> str:
 
 def require_open(*, reward: Reward, now: datetime) -> None:
     """Refuse a reward that is off or outside its window. Raises RewardNotAvailable."""
+    code, sentence = _closed(reward, now=now)
+    if code:
+        raise RewardNotAvailable(sentence, code=code)
+
+
+def _closed(reward: Reward, *, now: datetime) -> tuple[str, str]:
     if not reward.enabled:
-        raise RewardNotAvailable("This reward is switched off.", code="reward_disabled")
+        return "reward_disabled", "This reward is switched off."
     if reward.active_from is not None and now < reward.active_from:
-        raise RewardNotAvailable("This reward is not available yet.", code="reward_not_started")
+        return "reward_not_started", "This reward is not available yet."
     if reward.active_until is not None and now >= reward.active_until:
-        raise RewardNotAvailable("This reward is no longer available.", code="reward_ended")
+        return "reward_ended", "This reward is no longer available."
+    return "", ""
+
+
+def require_in_audience(*, reward: Reward, customer_id: int) -> None:
+    """Refuse a customer a restricted reward is not for. Raises RewardNotAvailable."""
+    if reward.restricted and not RewardAudience.objects.filter(reward=reward, customer_id=customer_id).exists():
+        raise RewardNotAvailable("This reward is not offered to this customer.", code="not_in_audience")
 
 
 def too_few_points_sentence(missing: int) -> str:
@@ -114,12 +128,22 @@ def too_few_points_sentence(missing: int) -> str:
 
 
 def on_offer(*, now: datetime) -> QuerySet[PointsProduct]:
-    """Prices of the rewards that are on and in their window."""
-    return PointsProduct.objects.select_related("reward").filter(
-        Q(reward__active_from__isnull=True) | Q(reward__active_from__lte=now),
-        Q(reward__active_until__isnull=True) | Q(reward__active_until__gt=now),
-        reward__enabled=True,
-    )
+    """Prices of the rewards that are on and to be seen now: in their time of visibility, else in their window."""
+    always = Q(reward__visible_from__isnull=True, reward__visible_until__isnull=True)
+    visible, active = _within("visible", now), _within("active", now)
+    shown = (~always & visible) | (always & active)
+    return PointsProduct.objects.select_related("reward").filter(shown, reward__enabled=True)
+
+
+def _within(window: str, now: datetime) -> Q:
+    begin, end = f"reward__{window}_from", f"reward__{window}_until"
+    begun = Q(**{f"{begin}__isnull": True}) | Q(**{f"{begin}__lte": now})
+    return begun & (Q(**{f"{end}__isnull": True}) | Q(**{f"{end}__gt": now}))
+
+
+def _offered_to(customer_id: int, *, now: datetime) -> QuerySet[PointsProduct]:
+    mine = RewardAudience.objects.filter(customer_id=customer_id).values("reward_id")
+    return on_offer(now=now).filter(Q(reward__restricted=False) | Q(reward__in=mine))
 
 
 def offers(*, customer_id: int, now: datetime, language: str | None = None) -> list[Offer]:
@@ -129,7 +153,9 @@ def offers(*, customer_id: int, now: datetime, language: str | None = None) -> l
     """
     customer = require_customer(customer_id=customer_id)
     products = list(
-        on_offer(now=now).order_by("-reward__featured", Coalesce("points_price", "variable_points_min"), "id")
+        _offered_to(customer_id, now=now).order_by(
+            "-reward__featured", Coalesce("points_price", "variable_points_min"), "id"
+        )
     )
     return _offers(customer=customer, products=products, now=now, language=language)
 
@@ -137,7 +163,7 @@ def offers(*, customer_id: int, now: datetime, language: str | None = None) -> l
 def offer(*, customer_id: int, points_product_id: int, now: datetime, language: str | None = None) -> Offer:
     """One of them. Raises UnknownReward when this customer cannot see it, UnknownCustomer, CustomerDisabled."""
     customer = require_customer(customer_id=customer_id)
-    products = list(on_offer(now=now).filter(pk=points_product_id))
+    products = list(_offered_to(customer_id, now=now).filter(pk=points_product_id))
     if not products:
         raise UnknownReward(f"There is no reward with the price {points_product_id} for you now.")
     return _offers(customer=customer, products=products, now=now, language=language)[0]
@@ -172,7 +198,8 @@ def _words(text: RewardText) -> Words:
 
 def _offers(*, customer: Customer, products: list[PointsProduct], now: datetime, language: str | None) -> list[Offer]:
     rewards = [product.reward for product in products]
-    texts = words(rewards=rewards, language=language or language_of(customer))
+    language = language or language_of(customer)
+    texts = words(rewards=rewards, language=language)
     figures = points.balance(customer_id=customer.pk, now=now)
     blocked = figures.owed if figures.owed and merchant.programme().shortfall_blocks else 0
     had = dict(
@@ -184,14 +211,22 @@ def _offers(*, customer: Customer, products: list[PointsProduct], now: datetime,
     left = dict(
         RewardStock.objects.filter(reward__in=rewards).values_list("reward_id").annotate(Sum("left")).order_by()
     )
+    in_period = _taken_in_period(customer=customer, rewards=rewards, now=now)
     result = []
     for product in products:
         reward, text = product.reward, texts[product.reward_id]
         cost = pricing.least_points(product)
         missing = max(cost - figures.balance, 0)
-        code, reason = _obstacle(
-            reward, had=had.get(reward.pk, 0), left=left.get(reward.pk, 0), missing=missing, owed=blocked
-        )
+        code, reason = _closed(reward, now=now)
+        if not code:
+            code, reason = _obstacle(
+                reward,
+                had=had.get(reward.pk, 0),
+                in_period=in_period.get(reward.pk, 0),
+                left=left.get(reward.pk, 0),
+                missing=missing,
+                owed=blocked,
+            )
         result.append(
             Offer(
                 reward_id=reward.pk,
@@ -199,7 +234,7 @@ def _offers(*, customer: Customer, products: list[PointsProduct], now: datetime,
                 name=text.name,
                 short_description=text.short_description,
                 usage_instructions=text.usage_instructions,
-                terms=text.terms,
+                terms=terms(reward=reward, text=text, language=language),
                 image_url=reward.image_url,
                 type=reward.type,
                 type_label=str(reward.get_type_display()),
@@ -216,11 +251,41 @@ def _offers(*, customer: Customer, products: list[PointsProduct], now: datetime,
     return result
 
 
-def _obstacle(reward: Reward, *, had: int, left: int, missing: int, owed: int) -> tuple[str, str]:
+def terms(*, reward: Reward, text: Words, language: str) -> str:
+    """The merchant's text, and what follows from the reward's own settings."""
+    return wording.terms(
+        own=text.terms,
+        language=language,
+        sentences=wording.of_offer(
+            language=language,
+            minimum=reward.minimum_order,
+            currency=reward.currency,
+            days_inactive=reward.days_inactive,
+            days_valid=reward.days_valid,
+        ),
+    )
+
+
+def _taken_in_period(*, customer: Customer, rewards: list[Reward], now: datetime) -> dict[int, int]:
+    """How many of each reward with a limit per period the customer took in the present one."""
+    limited = [reward for reward in rewards if reward.limit_per_period is not None]
+    if not limited:
+        return {}
+    zone = merchant.programme().zone
+    since = {reward.pk: limits.period_start(reward.period, now=now, zone=zone) for reward in limited}
+    rows = RedeemedReward.objects.filter(
+        customer=customer, reward__in=since, takes_place=True, redeemed_at__gte=min(since.values())
+    )
+    return Counter(reward for reward, at in rows.values_list("reward_id", "redeemed_at") if at >= since[reward])
+
+
+def _obstacle(reward: Reward, *, had: int, in_period: int, left: int, missing: int, owed: int) -> tuple[str, str]:
     if reward.limit_total is not None and left <= 0:
         return "reward_sold_out", limits.SOLD_OUT
     if reward.limit_per_customer is not None and had >= reward.limit_per_customer:
         return "limit_reached", limits.per_customer_sentence(reward.limit_per_customer)
+    if reward.limit_per_period is not None and in_period >= reward.limit_per_period:
+        return "period_limit_reached", limits.per_period_sentence(reward.limit_per_period, reward.period)
     if owed:
         return "points_owed", owed_sentence(owed)
     if missing:

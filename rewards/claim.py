@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
 
@@ -64,6 +65,7 @@ def save(
         raise RewardIncomplete(
             f"“{reward.name}” is worth what its points buy. Fill in its amount to say what one is worth that is given away."
         )
+    starts_at, expires_at = _validity(reward, now=now, zone=programme.zone)
     redeemed = RedeemedReward.objects.create(
         customer=customer,
         reward=reward,
@@ -79,9 +81,8 @@ def save(
         usage_status=kind.usage,
         redeemed_at=now,
         updated_at=now,
-        expires_at=(
-            clock.end_of_day(now, reward.days_valid, programme.zone) if reward.days_valid is not None else None
-        ),
+        starts_at=starts_at,
+        expires_at=expires_at,
         name=(
             text.name
             if value is None
@@ -97,7 +98,18 @@ def save(
         product_reference=reward.product_reference,
         minimum_order=reward.minimum_order,
         usage_instructions=text.usage_instructions,
-        terms=text.terms,
+        terms=wording.terms(
+            own=text.terms,
+            language=language,
+            sentences=wording.of_redeemed(
+                language=language,
+                minimum=reward.minimum_order,
+                currency=reward.currency,
+                valid_from=starts_at,
+                expires_at=expires_at,
+                zone=programme.zone,
+            ),
+        ),
         image_url=reward.image_url,
         action_text=text.action_text,
         action_url=reward.action_url,
@@ -156,6 +168,13 @@ def connection_of(redeemed: RedeemedReward) -> StoreConnection | None:
     if redeemed.connection_id is None:
         return None
     return StoreConnection.objects.get(pk=redeemed.connection_id)
+
+
+def _validity(reward: Reward, *, now: datetime, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
+    """From the start of the first day to the end of the last one; the days it lives count from when it begins."""
+    idle = reward.days_inactive
+    begins = clock.start_of_day(now, idle, zone) if idle else None
+    return begins, clock.end_of_day(now, idle + reward.days_valid, zone) if reward.days_valid is not None else None
 
 
 def _address(customer: Customer) -> dict[str, str] | None:

@@ -51,6 +51,7 @@ def grant(
     customer = catalogue.require_customer(customer_id=customer_id)
     catalogue.require_open(reward=reward, now=now)
     limits.require_place_for_customer(reward=reward, customer_id=customer_id)
+    limits.require_place_in_period(reward=reward, customer_id=customer_id, now=now)
     redeemed = claim.save(
         customer=customer,
         reward=reward,
@@ -64,6 +65,7 @@ def grant(
         internal_note=internal_note.strip(),
     )
     generate(redeemed=redeemed, reward=reward, now=now)
+    limits.require_liability(redeemed=redeemed, now=now)
     limits.take_piece(reward=reward)
     return redeemed
 

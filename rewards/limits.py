@@ -6,14 +6,19 @@ customers of a flash sale do not queue for one row.
 
 import random
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q, Sum
+from django.db.models.functions import Coalesce
 
+from loyalty.common import clock
 from loyalty.common.errors import DomainError
 from loyalty.common.prepared import Statement
-from rewards.models import RedeemedReward, Reward, RewardStock
+from loyalty.merchant import queries as merchant
+from rewards.models import Period, RedeemedReward, Reward, RewardStock, UsageStatus
 
 
 class RewardNotAvailable(DomainError):
@@ -38,12 +43,81 @@ def require_place_for_customer(*, reward: Reward, customer_id: int) -> None:
         raise RewardNotAvailable(per_customer_sentence(limit), code="limit_reached")
 
 
+def require_place_in_period(*, reward: Reward, customer_id: int, now: datetime) -> None:
+    """Refuse over the limit per customer and period. Exact while the customer's account is locked.
+
+    Raises RewardNotAvailable.
+    """
+    limit = reward.limit_per_period
+    if limit is None:
+        return
+    since = period_start(reward.period, now=now, zone=merchant.programme().zone)
+    taken = RedeemedReward.objects.filter(
+        reward_id=reward.pk, customer_id=customer_id, takes_place=True, redeemed_at__gte=since
+    )
+    if taken.count() >= limit:
+        raise RewardNotAvailable(per_period_sentence(limit, reward.period), code="period_limit_reached")
+
+
+def period_start(period: str, *, now: datetime, zone: ZoneInfo) -> datetime:
+    """When the present day, week (it begins on Monday) or month began in that zone."""
+    day = now.astimezone(zone).date()
+    if period == Period.WEEK:
+        day -= timedelta(days=day.weekday())
+    if period == Period.MONTH:
+        day = day.replace(day=1)
+    return clock.midnight(day, zone)
+
+
+def per_period_sentence(limit: int, period: str) -> str:
+    times = "once" if limit == 1 else f"{limit} times"
+    return f"This reward can be had {times} a {period} per customer, and that has been reached."
+
+
+def outstanding(*, reward_id: int, now: datetime) -> Decimal:
+    """What rewards of this kind are worth together that customers have, or are about to get, and have not used.
+
+    Of a value code what remains counts; of a gift card all of it until it expires, as nobody knows; of what has no
+    amount its tax value.
+    """
+    unused = RedeemedReward.objects.filter(
+        Q(amount__isnull=False) | Q(tax_value__isnull=False),
+        Q(expires_at__isnull=True) | Q(expires_at__gt=now),
+        reward_id=reward_id,
+        takes_place=True,
+        usage_status__in=[UsageStatus.UNUSED, UsageStatus.UNTRACKED],
+    )
+    worth = unused.aggregate(sum=Sum(Coalesce("remaining", "amount", "tax_value")))["sum"]
+    return worth if worth is not None else Decimal(0)
+
+
+def require_liability(*, redeemed: RedeemedReward, now: datetime) -> None:
+    """Refuse over the limit of value outstanding, in the caller's transaction. Raises RewardNotAvailable.
+
+    Call it after the redeemed reward's row is inserted, which counts, and before `take_piece`.
+    """
+    limit = _liability_limit(reward_id=redeemed.reward_id)
+    if limit is not None and outstanding(reward_id=redeemed.reward_id, now=now) > limit:
+        raise RewardNotAvailable(SO_MUCH_OUT, code="liability_limit_reached")
+
+
+def _liability_limit(*, reward_id: int) -> Decimal | None:
+    """The limit; where there is one the reward's row stays locked, so that those who come next count us too.
+
+    The lock lets the foreign keys of other redemptions through: they wait only here.
+    """
+    if Reward.objects.values_list("liability_limit", flat=True).get(pk=reward_id) is None:
+        return None
+    return Reward.objects.select_for_update(no_key=True).get(pk=reward_id).liability_limit
+
+
 def per_customer_sentence(limit: int) -> str:
     times = "once" if limit == 1 else f"{limit} times"
     return f"This reward can be had {times} per customer, and that has been reached."
 
 
 SOLD_OUT = "This reward is sold out."
+SO_MUCH_OUT = "So much of this reward is waiting to be used that no more can be had now. Try again later."
 LONGEST_WAIT = 10  # seconds
 MOST_BUCKETS = 16
 PIECES_A_BUCKET = 100  # a small stock needs no second row

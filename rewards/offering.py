@@ -1,11 +1,12 @@
 """What a reward must be before it can be offered: each problem a sentence beside the field it is about."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
 
 from platforms import registry as platforms
-from rewards.models import ExchangeType, PointsProduct, Reward, RewardType
+from rewards.models import ExchangeType, PointsProduct, Reward, RewardAudience, RewardCategory, RewardType
 from rewards.types import registry
 from rewards.types.base import TypeOfReward
 
@@ -37,6 +38,7 @@ def problems(*, reward: Reward, bought_by_steps: bool = False) -> dict[str, str]
     for name in kind.needs:
         if not _filled(reward, name) and not (bought_by_steps and name == "amount"):
             found[name] = MISSING[name].format(a_label=f"{'An' if label[0] in 'aeiou' else 'A'} {label}")
+    found |= _limit_problems(reward) | _window_problems(reward)
     for name in OWN_FIELDS:
         if _filled(reward, name) and name not in kind.needs | kind.takes and not _of_coupon(reward, name):
             found[name] = f"Leave this empty: a reward of type “{label}” has none."
@@ -83,6 +85,46 @@ def set_price(*, reward_id: int, price: PointsProduct | None, now: datetime) -> 
     )
 
 
+@transaction.atomic
+def set_audience(*, reward_id: int, customer_ids: Collection[int]) -> None:
+    """The customers a restricted reward is for, from now on."""
+    rows = RewardAudience.objects.filter(reward_id=reward_id)
+    rows.exclude(customer_id__in=customer_ids).delete()
+    RewardAudience.objects.bulk_create(
+        (RewardAudience(reward_id=reward_id, customer_id=pk) for pk in customer_ids), ignore_conflicts=True
+    )
+
+
+@transaction.atomic
+def set_categories(*, reward_id: int, names: Collection[str]) -> None:
+    """The categories a reward stands in. A name nobody has used is a new category."""
+    RewardCategory.objects.bulk_create((RewardCategory(name=name) for name in names), ignore_conflicts=True)
+    Reward.objects.get(pk=reward_id).categories.set(RewardCategory.objects.filter(name__in=names))
+
+
+def _limit_problems(reward: Reward) -> dict[str, str]:
+    found = {}
+    if (reward.limit_per_period is None) == bool(reward.period):
+        found["limit_per_period" if reward.limit_per_period is None else "period"] = (
+            "A limit per period needs both: how many, and in which period."
+        )
+    worth = reward.amount is not None or reward.tax_value is not None or "amount" in registry.type_of(reward.type).needs
+    if reward.liability_limit is not None and not worth:
+        found["liability_limit"] = (
+            "Nobody knows what one of these is worth: fill in its tax value, or leave this empty."
+        )
+    return found
+
+
+def _window_problems(reward: Reward) -> dict[str, str]:
+    found = {}
+    for window in ("active", "visible"):
+        start, end = getattr(reward, f"{window}_from"), getattr(reward, f"{window}_until")
+        if start and end and end <= start:
+            found[f"{window}_until"] = "It ends before it begins. Choose a later moment."
+    return found
+
+
 def _filled(reward: Reward, name: str) -> bool:
     return getattr(reward, name) not in (None, "", False)
 
@@ -116,3 +158,14 @@ def _shop_problems(reward: Reward, kind: TypeOfReward, label: str) -> dict[str, 
             "currency": f"{shop.name} sells in {shop.currency}: a code in {reward.currency} would be refused there."
         }
     return {}
+
+
+def fields_of(reward_type: str) -> list[str]:
+    """Which of the fields that not every reward has a reward of this type may fill in: for forms that hide the others."""
+    kind = registry.type_of(reward_type)
+    shown = {*kind.needs, *kind.takes} & {*OWN_FIELDS}
+    if kind.needs_shop or kind.takes:
+        shown |= {"connection", "minimum_order", "percent", "amount"} if kind.takes else {"connection", "minimum_order"}
+    if kind.has_code or kind.takes:
+        shown |= {"prefix"}
+    return sorted(shown)

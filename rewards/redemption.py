@@ -117,7 +117,9 @@ def _start(
     customer = catalogue.require_customer(customer_id=customer_id)
     catalogue.require_nothing_owed(owed=account.owed)
     catalogue.require_open(reward=reward, now=now)
+    catalogue.require_in_audience(reward=reward, customer_id=customer_id)
     limits.require_place_for_customer(reward=reward, customer_id=customer_id)
+    limits.require_place_in_period(reward=reward, customer_id=customer_id, now=now)
     limits.require_stock(reward=reward)
     redeemed = claim.save(
         customer=customer,
@@ -144,6 +146,7 @@ def _start(
         ours = claim.queue(redeemed=redeemed, now=now, lease=timedelta(seconds=patience + 10))
     else:
         issuing.record_issued(redeemed=redeemed, now=now)
+    limits.require_liability(redeemed=redeemed, now=now)
     limits.take_piece(reward=reward)
     return redeemed, ours
 

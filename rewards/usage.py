@@ -64,7 +64,8 @@ def mark_unused(*, redeemed_reward_id: int, actor: Actor, now: datetime) -> Rede
     redeemed = issuing.locked(redeemed_reward_id=redeemed_reward_id, now=now)
     if redeemed.usage_status == UsageStatus.UNUSED and redeemed.fulfillment_status == FulfillmentStatus.ISSUED:
         return redeemed
-    require_usable(redeemed, now=now, act="marked unused")
+    _require_tracked(redeemed, act="marked unused")
+    _require_active(redeemed, now=now, act="marked unused")
     if redeemed.remaining is not None and redeemed.remaining <= 0:
         raise UsageRefused(f"“{redeemed.name}” was spent to the end: it cannot be marked unused.")
     _unuse(redeemed, kind="reward.unused", actor=actor, now=now)

@@ -7,7 +7,7 @@ from typing import Any
 
 from loyalty.demo import texts
 from platforms.models import StoreConnection
-from rewards import limits
+from rewards import limits, offering
 from rewards.models import ExchangeType, PointsProduct, Reward, RewardText, RewardType
 from rewards.types import registry
 
@@ -55,12 +55,17 @@ def specs(now: datetime) -> list[Spec]:
 
 def _of_other_types() -> list[Spec]:
     coupon = {"carries_code": True, "percent": 20, "prefix": "CARD", "tax_value": "1.50", "days_valid": 120}
-    evening = {"prefix": "EVENING", "days_valid": 90, "limit_per_customer": 2}
-    page = {"prefix": "NURSERY", "action_url": "https://shop.fernandfield.example/nursery"}
+    evening = {"prefix": "EVENING", "days_valid": 90, "limit_per_customer": 2, "labels": ["event", "spring"]}
+    page = {
+        "prefix": "NURSERY",
+        "limit_per_period": 1,
+        "period": "month",
+        "action_url": "https://shop.fernandfield.example/nursery",
+    }
     return [
         Spec("fern", RewardType.FREE_PRODUCT, 340, {"product_reference": "fern", "prefix": "FERN", "days_valid": 60}),
         Spec("till", RewardType.VALUE_CODE, 400, {"amount": 20, "days_valid": 365}),
-        Spec("card", RewardType.GIFT_CARD, 500, {"amount": 25}),
+        Spec("card", RewardType.GIFT_CARD, 500, {"amount": 25, "days_inactive": 1, "liability_limit": 5000}),
         Spec("coupon", RewardType.GIFT, 180, coupon),
         Spec("evening", RewardType.EVENT_INVITATION, 160, evening),
         Spec("nursery", RewardType.CUSTOM, 90, page),
@@ -68,9 +73,10 @@ def _of_other_types() -> list[Spec]:
     ]
 
 
+CATEGORIES = {"Garden": ("seeds", "can", "trowels", "bench", "fern"), "Together": ("evening", "card", "coupon")}
 TOTALS = {"can": 40, "bench": 3}
 SOLD_OUT = "tote"
-MONEY = ("percent", "amount", "minimum_order", "tax_value")
+MONEY = ("percent", "amount", "minimum_order", "tax_value", "liability_limit")
 
 
 def load(*, shop: StoreConnection, now: datetime) -> dict[str, PointsProduct]:
@@ -96,6 +102,8 @@ def load(*, shop: StoreConnection, now: datetime) -> dict[str, PointsProduct]:
             for language, (name, description) in texts.NAMES[spec.key].items()
         )
         made[spec.key] = PointsProduct.objects.create(reward=reward, **_price(spec.price))
+        shelves = [name for name, keys in CATEGORIES.items() if spec.key in keys]
+        offering.set_categories(reward_id=reward.pk, names=shelves)
         if spec.key in TOTALS:
             limits.set_total(reward_id=reward.pk, limit=TOTALS[spec.key], now=now)
     return made

@@ -16,6 +16,8 @@ from rewards.admin.catalogue_form import RewardFilter, RewardForm, TextForm
 from rewards.admin.catalogue_price import PRICE_FIELDS
 from rewards.models import Reward, RewardStock, RewardText
 
+WINDOWS = ("active_from", "active_until", "visible_from", "visible_until", "restricted")
+
 
 class TextInline(admin.StackedInline):
     model = RewardText
@@ -29,6 +31,9 @@ class TextInline(admin.StackedInline):
 class RewardAdmin(desk.DeskAdmin):
     """Changes concern what is redeemed from now on: redeemed rewards keep copies of what was true then."""
 
+    class Media:
+        js = ("desk/catalogue.js",)
+
     form = RewardForm
     inlines = (TextInline,)
     list_display = ("name", "on", "kind", "price", "worth", "left", "per_customer", "window", "shop")
@@ -40,6 +45,7 @@ class RewardAdmin(desk.DeskAdmin):
         lists.Chip("State", "enabled"),
         lists.Chip("Type", "type"),
         lists.Chip("Kind", "kind"),
+        lists.Chip("Category", "category"),
         lists.Chip("Shop", "connection"),
     )
     list_empty = "There is no reward yet. Add the first one; it starts switched off."
@@ -60,8 +66,16 @@ class RewardAdmin(desk.DeskAdmin):
             },
         ),
         ("Cost", {"fields": ("cost", *PRICE_FIELDS)}),
-        ("Code", {"fields": ("prefix", "days_valid")}),
-        ("Availability", {"fields": ("active_from", "active_until", "limit_total", "limit_per_customer")}),
+        ("Code", {"fields": ("prefix", "days_inactive", "days_valid")}),
+        (
+            "Availability",
+            {"fields": ("active_from", "active_until", "visible_from", "visible_until", "restricted", "audience")},
+        ),
+        (
+            "Limits",
+            {"fields": ("limit_total", "limit_per_customer", "limit_per_period", "period", "liability_limit")},
+        ),
+        ("Order in the catalogue", {"fields": ("shelves", "labels")}),
         ("Image and link", {"fields": ("image_url", "action_url")}),
     )
 
@@ -88,8 +102,9 @@ class RewardAdmin(desk.DeskAdmin):
             return ((None, {"fields": ("name", "type", "connection", "featured")}), *self.fieldsets[1:])
         if self.has_change_permission(request, obj):
             return self.fieldsets
+        shown = {"Cost": ("price",), "Order in the catalogue": ("labels",), "Availability": WINDOWS}
         return tuple(
-            ("Cost", {"fields": ("price",)}) if title == "Cost" else (title, rest) for title, rest in self.fieldsets
+            (title, {"fields": shown[str(title)]} if title in shown else rest) for title, rest in self.fieldsets
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Reward | None = None) -> Any:
@@ -101,6 +116,8 @@ class RewardAdmin(desk.DeskAdmin):
         obj.limit_total = form.initial.get("limit_total") if change else None
         super().save_model(request, obj, form, change)
         offering.set_price(reward_id=obj.pk, price=form.price(), now=timezone.now())
+        offering.set_audience(reward_id=obj.pk, customer_ids=form.customer_ids)
+        offering.set_categories(reward_id=obj.pk, names=form.category_names())
         if wanted == obj.limit_total:
             return
         try:

@@ -1,5 +1,6 @@
 """The form of a reward: it says in sentences what the database would refuse."""
 
+import json
 from copy import copy
 from typing import Any, ClassVar
 
@@ -15,9 +16,10 @@ from loyalty.common.adminkit import show
 from loyalty.common.errors import DomainError
 from platforms.models import StoreConnection
 from rewards import limits, offering
+from rewards.admin.catalogue_lists import ListFields
 from rewards.admin.catalogue_price import PriceFields
 from rewards.filters import AnyOf
-from rewards.models import ExchangeType, Reward, RewardKind, RewardText, RewardType
+from rewards.models import ExchangeType, Reward, RewardCategory, RewardKind, RewardText, RewardType
 from rewards.types import registry as types
 
 
@@ -33,6 +35,12 @@ class RewardFilter(django_filters.FilterSet):
     )
     type = AnyOf(choices=RewardType.choices, label="Type")
     kind = AnyOf(choices=RewardKind.choices, label="Kind", method="by_kind")
+    category = django_filters.ModelMultipleChoiceFilter(
+        field_name="categories",
+        queryset=RewardCategory.objects.order_by("position", "name"),
+        label="Category",
+        widget=forms.CheckboxSelectMultiple,
+    )
     connection = django_filters.ModelMultipleChoiceFilter(
         queryset=StoreConnection.objects.order_by("name", "pk"), label="Shop", widget=forms.CheckboxSelectMultiple
     )
@@ -52,23 +60,33 @@ class RewardFilter(django_filters.FilterSet):
         )
 
 
-class RewardForm(PriceFields):
+class RewardForm(PriceFields, ListFields):
     """Which fields a type needs, what stands in the way of switching it on, and a total the stock can follow."""
 
     class Meta:
         model = Reward
-        exclude = ("created_at", "updated_at")
+        exclude = ("created_at", "updated_at", "categories")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in {"active_from", "active_until"} & self.fields.keys():  # none of them for those who only look
+        for name in {
+            "active_from",
+            "active_until",
+            "visible_until",
+        } & self.fields.keys():  # none for those who only look
             self.fields[name].help_text = f"In {show.zone_name()}."
+        if "type" in self.fields:
+            own = {name: offering.fields_of(name) for name in types.TYPES}
+            self.fields["type"].widget.attrs["data-fields"] = json.dumps(own)
 
     def clean_currency(self) -> str:
         currency: str = self.cleaned_data["currency"].strip().upper()
         if not (len(currency) == 3 and currency.isascii() and currency.isalpha()):
             raise forms.ValidationError("Write the three letters of a currency, such as EUR.")
         return currency
+
+    def clean_days_inactive(self) -> int:
+        return self.cleaned_data["days_inactive"] or 0
 
     def clean_prefix(self) -> str:
         """Short enough for the codes of its type: money has more random characters."""
@@ -102,9 +120,8 @@ class RewardForm(PriceFields):
                 if name in self.fields and name not in self.errors:
                     self.add_error(name, sentence)
             self.judge_price(draft)
-        start, end = data.get("active_from"), data.get("active_until")
-        if start and end and end <= start:
-            self.add_error("active_until", "It ends before it begins. Choose a later moment.")
+        if data.get("restricted") and not self.customer_ids and "audience" not in self.errors:
+            self.add_error("audience", "Name at least one customer, or offer the reward to everybody.")
         return data
 
 

@@ -150,6 +150,7 @@ class RewardPage(desk.ReadOnlyAdmin):
             ("Came by", redeemed.get_origin_display()),
             ("Redeemed", show.instant(redeemed.redeemed_at)),
             ("Issued", show.instant(redeemed.issued_at)),
+            ("First day", show.day_text(redeemed.starts_at) if redeemed.starts_at else "At once"),
             ("Last day", show.last_day(redeemed.expires_at) if redeemed.expires_at else "Never expires"),
             ("Used", used(redeemed)),
             ("Used on order", self.order_link(redeemed)),

@@ -16,7 +16,7 @@ from rewards.models.redeemed_reward import (
     RedeemedReward,
     UsageStatus,
 )
-from rewards.models.reward import Reward, RewardStock, RewardText
+from rewards.models.reward import Period, Reward, RewardAudience, RewardCategory, RewardStock, RewardText
 from rewards.models.reward_type import RewardKind, RewardType, reward_types
 from rewards.models.value_code import ValueCodeUse
 
@@ -35,9 +35,12 @@ __all__ = [
     "IssueAttempt",
     "IssueWork",
     "Origin",
+    "Period",
     "PointsProduct",
     "RedeemedReward",
     "Reward",
+    "RewardAudience",
+    "RewardCategory",
     "RewardCode",
     "RewardKind",
     "RewardStock",

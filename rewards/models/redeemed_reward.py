@@ -189,6 +189,10 @@ class RedeemedReward(models.Model):
                 condition=Q(reissue_of__isnull=True) | Q(cost_in_points=0), name="redeemed_reissue_costs_nothing"
             ),
             models.CheckConstraint(
+                condition=Q(starts_at__isnull=True) | Q(expires_at__isnull=True) | Q(expires_at__gt=F("starts_at")),
+                name="redeemed_validity_in_order",
+            ),
+            models.CheckConstraint(
                 condition=~Q(type="gift_card") | Q(usage_status="untracked"), name="redeemed_gift_cards_untracked"
             ),
             models.CheckConstraint(
@@ -266,6 +270,12 @@ class RedeemedReward(models.Model):
             models.Index(fields=["balance_after", "id"], name="redeemed_by_balance", condition=Q(on_profile=True)),
             models.Index(fields=["customer", "redeemed_at", "id"], name="redeemed_customer"),
             models.Index(fields=["reward", "customer"], name="redeemed_reward", condition=Q(takes_place=True)),
+            models.Index(
+                fields=["reward", "expires_at"],
+                name="redeemed_outstanding",
+                condition=Q(takes_place=True, usage_status__in=["unused", "untracked"])
+                & (Q(amount__isnull=False) | Q(tax_value__isnull=False)),
+            ),
             models.Index(fields=["updated_at", "id"], name="redeemed_updated"),
             models.Index(fields=["connection", "used_order_id"], name="redeemed_order", condition=~Q(used_order_id="")),
         ]

@@ -1,12 +1,15 @@
 """What the merchant offers: the reward, its words, its price, and how many there are."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
 
+from loyalty.customers.models import Customer
 from platforms.models import StoreConnection
 from rewards.models.reward_type import RewardType, reward_types
 
+MOST_DAYS = 36_500  # a century: more is a slip of the keyboard, and dates end
 OF_AN_AMOUNT = [RewardType.DISCOUNT_CODE, RewardType.VALUE_CODE, RewardType.GIFT_CARD]
 MADE_IN_SHOPS = [
     RewardType.PERCENTAGE_DISCOUNT,
@@ -15,6 +18,26 @@ MADE_IN_SHOPS = [
     RewardType.FREE_PRODUCT,
     RewardType.GIFT_CARD,
 ]
+
+
+class Period(models.TextChoices):
+    DAY = "day", "Day"
+    WEEK = "week", "Week"
+    MONTH = "month", "Month"
+
+
+class RewardCategory(models.Model):
+    """A shelf of the catalogue."""
+
+    name = models.CharField(max_length=60, unique=True)
+    position = models.PositiveSmallIntegerField(default=0, help_text="Lower ones come first.")
+
+    class Meta:
+        verbose_name = "category"
+        verbose_name_plural = "categories"
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Reward(models.Model):
@@ -74,13 +97,57 @@ class Reward(models.Model):
         validators=[RegexValidator("^[A-Z0-9]*$", "Only capital letters and digits.")],
         help_text="Codes start with it, as in SUMMER-7KQ2M9XWPB. For codes made from now on.",
     )
+    days_inactive = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        blank=True,
+        validators=[MaxValueValidator(MOST_DAYS)],
+        help_text="Days before a code can be used; it begins with the day. Empty: at once.",
+    )
     days_valid = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Days a code lives; it dies at the end of the day. Empty: for ever."
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(MOST_DAYS)],
+        help_text="Days a code lives once it can be used; it dies at the end of the day. Empty: for ever.",
     )
     active_from = models.DateTimeField(null=True, blank=True)
     active_until = models.DateTimeField(null=True, blank=True)
+    visible_from = models.DateTimeField(
+        null=True, blank=True, help_text="Customers see it in this time. Both empty: while it can be redeemed."
+    )
+    visible_until = models.DateTimeField(null=True, blank=True)
     limit_total = models.PositiveIntegerField(null=True, blank=True, help_text="How many there are. Empty: no limit.")
     limit_per_customer = models.PositiveIntegerField(null=True, blank=True)
+    limit_per_period = models.PositiveIntegerField(
+        "limit per customer and period", null=True, blank=True, help_text="How many a customer gets in one period."
+    )
+    period = models.CharField(
+        max_length=5, choices=Period, blank=True, default="", db_default="", help_text="In the programme's time zone."
+    )
+    liability_limit = models.DecimalField(
+        "limit of value outstanding",
+        max_digits=14,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text="The most that rewards may be worth together that customers have and have not used.",
+    )
+    restricted = models.BooleanField(
+        "only for a list of customers",
+        default=False,
+        db_default=False,
+        help_text="Nobody else sees or redeems it. Staff may give it to anybody.",
+    )
+    categories = models.ManyToManyField(RewardCategory, blank=True, related_name="rewards")
+    labels = ArrayField(
+        models.CharField(max_length=40),
+        default=list,
+        db_default=[],
+        blank=True,
+        size=20,
+        help_text="Words of your own, separated by commas.",
+    )
     image_url = models.CharField(max_length=300, blank=True)
     action_url = models.URLField(max_length=300, blank=True)
     enabled = models.BooleanField(default=False, help_text="A new reward starts switched off.")
@@ -129,11 +196,41 @@ class Reward(models.Model):
                 | Q(active_until__gt=F("active_from")),
                 name="reward_window_in_order",
             ),
+            models.CheckConstraint(
+                condition=Q(visible_from__isnull=True)
+                | Q(visible_until__isnull=True)
+                | Q(visible_until__gt=F("visible_from")),
+                name="reward_visibility_in_order",
+            ),
+            models.CheckConstraint(
+                condition=Q(limit_per_period__isnull=True, period="")
+                | Q(limit_per_period__isnull=False, period__in=["day", "week", "month"]),
+                name="reward_limit_has_its_period",
+            ),
+            models.CheckConstraint(
+                condition=Q(liability_limit__isnull=True) | Q(liability_limit__gte=0),
+                name="reward_liability_not_negative",
+            ),
             models.CheckConstraint(condition=Q(currency__regex="^[A-Z]{3}$"), name="reward_currency_code"),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class RewardAudience(models.Model):
+    """One customer of the list a restricted reward is for."""
+
+    reward = models.ForeignKey(Reward, on_delete=models.CASCADE, related_name="audience")
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        verbose_name = "customer of the list"
+        verbose_name_plural = "customers of the list"
+        constraints = [models.UniqueConstraint(fields=["reward", "customer"], name="reward_audience_once")]
+
+    def __str__(self) -> str:
+        return f"Customer {self.customer_id}"
 
 
 class RewardText(models.Model):

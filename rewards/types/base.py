@@ -62,6 +62,7 @@ class TypeOfReward:
             amount=redeemed.amount,
             product_reference=redeemed.product_reference,
             minimum_order=redeemed.minimum_order,
+            starts_at=redeemed.starts_at,
             expires_at=redeemed.expires_at,
             customer_email=(redeemed.customer_email or None) if self.is_personal else None,
         )

@@ -27,7 +27,7 @@ SMILE = {
 }
 OURS = {
     *("status", "type", "origin", "delivery_status", "cost_in_points", "reward_id", "points_product_id", "issued_at"),
-    *("cancelled_at", "used_order_id", "customer", "starts_at", "reissue_of_id"),
+    *("cancelled_at", "used_order_id", "customer", "starts_at", "reissue_of_id", "remaining"),
 }
 
 

@@ -333,3 +333,39 @@ def test_the_account_lock_keeps_a_customer_within_their_limit_of_a_reward(monkey
 
     assert not any(isinstance(failure, DomainError) for failure in failures(results))
     assert RedeemedReward.objects.filter(reward=product.reward, takes_place=True).count() == 2
+
+
+def test_the_account_lock_keeps_a_customer_within_their_limit_per_period(monkeypatch, customer):
+    give(customer, 1000)
+    product, other = (PointsProductFactory(reward=GiftFactory(limit_per_period=1, period="week")) for _ in range(2))
+    results = race(*[redeem(customer, product)] * 2)
+    assert [failure.code for failure in failures(results)] == ["period_limit_reached"]
+
+    with without_account_lock(monkeypatch, meet_at=(claim, "save")):
+        results = race(*[redeem(customer, other)] * 2)
+
+    assert not any(isinstance(failure, DomainError) for failure in failures(results))
+    assert RedeemedReward.objects.filter(reward=other.reward, takes_place=True).count() == 2
+
+
+def test_the_lock_on_the_reward_keeps_its_value_outstanding_within_the_limit(monkeypatch):
+    def two_customers_and_one_place():
+        product = PointsProductFactory(reward=GiftFactory(tax_value=Decimal(5), liability_limit=Decimal(5)))
+        customers = CustomerFactory.create_batch(2)
+        for each in customers:
+            give(each, 200)
+        return product, [redeem(each, product) for each in customers]
+
+    product, both = two_customers_and_one_place()
+    results = race(*both)
+    assert [failure.code for failure in failures(results)] == ["liability_limit_reached"]
+    assert limits.outstanding(reward_id=product.reward_id, now=NOW) == Decimal(5)
+
+    product, both = two_customers_and_one_place()
+    with monkeypatch.context() as patched:
+        patched.setattr(limits, "_liability_limit", lambda *, reward_id: Decimal(5))
+        patched.setattr(limits, "take_piece", meeting(limits.take_piece))
+        results = race(*both)
+
+    assert failures(results) == []
+    assert limits.outstanding(reward_id=product.reward_id, now=NOW) == Decimal(10)

@@ -1,5 +1,7 @@
 """Races on one customer, one reward, one code: exactly one effect, whoever comes when."""
 
+from decimal import Decimal
+
 import pytest
 
 from loyalty.common import actors
@@ -78,6 +80,45 @@ def test_the_limit_per_customer_holds():
 
     assert len(succeeded(results)) == 1
     assert kinds_of_failure(results) == {"RewardNotAvailable"}
+
+
+def test_the_limit_per_customer_and_period_holds():
+    customer, product = CustomerFactory(), PointsProductFactory(reward=GiftFactory(limit_per_period=2, period="day"))
+    give(customer, 1000)
+
+    results = race(*[redeem(customer, product)] * THREADS)
+
+    assert len(succeeded(results)) == 2
+    assert {failure.code for failure in results if failure not in succeeded(results)} == {"period_limit_reached"}
+
+
+def test_no_more_value_is_out_than_the_limit_whoever_comes_when():
+    product = PointsProductFactory(reward=GiftFactory(tax_value=Decimal("2.50"), liability_limit=Decimal("7.50")))
+    customers = CustomerFactory.create_batch(THREADS)
+    for customer in customers:
+        give(customer, 100)
+
+    results = race(*(redeem(customer, product) for customer in customers))
+
+    assert len(succeeded(results)) == 3
+    assert {failure.code for failure in results if failure not in succeeded(results)} == {"liability_limit_reached"}
+    assert limits.outstanding(reward_id=product.reward_id, now=NOW) == Decimal("7.50")
+    assert sorted(balance(customer) for customer in customers) == [0] * 3 + [100] * 5
+
+
+def test_a_limit_of_value_and_a_changed_total_do_not_wait_for_each_other_for_ever():
+    reward = GiftFactory(limit_total=None, liability_limit=Decimal(1000))
+    product = PointsProductFactory(reward=reward)
+    customers = CustomerFactory.create_batch(6)
+    for customer in customers:
+        give(customer, 100)
+
+    results = race(
+        *(redeem(customer, product) for customer in customers),
+        *(lambda limit=limit: limits.set_total(reward_id=reward.pk, limit=limit, now=NOW) for limit in (20, 30)),
+    )
+
+    assert kinds_of_failure(results) == set()
 
 
 def test_one_key_makes_one_reward():

@@ -1,5 +1,9 @@
 """The catalogue in the admin: a form that says in sentences what is wrong, and a stock that follows its total."""
 
+import json
+import re
+from html import unescape
+
 import pytest
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
@@ -7,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from rewards import limits
 from rewards.models import PointsProduct, Reward, RewardStock, RewardText
 from tests.factories.catalogue import GiftFactory, PointsProductFactory, RewardFactory
-from tests.factories.people import ConnectionFactory
+from tests.factories.people import ConnectionFactory, CustomerFactory
 from tests.rewards.admin_rows import AT, listed, row, staff, words
 
 pytestmark = pytest.mark.django_db
@@ -96,6 +100,24 @@ def test_a_new_reward_starts_switched_off_with_its_text_and_price(manager):
             },
             "It ends before it begins. Choose a later moment.",
         ),
+        (
+            {
+                "visible_from_0": "2026-03-02",
+                "visible_from_1": "00:00",
+                "visible_until_0": "2026-03-01",
+                "visible_until_1": "00:00",
+            },
+            "It ends before it begins. Choose a later moment.",
+        ),
+        ({"limit_per_period": "2"}, "A limit per period needs both: how many, and in which period."),
+        ({"period": "week"}, "A limit per period needs both: how many, and in which period."),
+        (
+            {"type": "free_delivery", "amount": "", "liability_limit": "50"},
+            "Nobody knows what one of these is worth: fill in its tax value, or leave this empty.",
+        ),
+        ({"restricted": "on"}, "Name at least one customer, or offer the reward to everybody."),
+        ({"restricted": "on", "audience": "nobody@example.com"}, "Nobody has this address: nobody@example.com."),
+        ({"shelves": "x" * 61}, "A category's name has at most 60 characters."),
         ({"points_price": "0"}, "This is at least 1."),
         ({"points_price": ""}, "Fill this in: without it nobody knows what to pay."),
         ({"cost": "", "points_price": "5"}, "Leave this empty, or say above that it has a cost."),
@@ -162,6 +184,42 @@ def test_a_changed_cost_keeps_its_number_and_a_removed_one_is_gone(manager):
     assert not PointsProduct.objects.exists()
 
 
+def test_keeps_the_list_of_customers_the_categories_and_the_labels_as_they_were_typed(manager):
+    anna, ben = CustomerFactory(email="Anna@Example.com"), CustomerFactory(email="ben@example.com")
+
+    manager.post(
+        f"{LIST}add/",
+        form(
+            restricted="on",
+            audience="anna@example.com\n\n BEN@example.com \nanna@example.com",
+            shelves="Garden,  Spring,",
+            labels="new,spring",
+            limit_per_period="2",
+            period="week",
+            liability_limit="500",
+            days_inactive="3",
+        ),
+    )
+
+    reward = Reward.objects.get()
+    assert set(reward.audience.values_list("customer_id", flat=True)) == {anna.pk, ben.pk}
+    assert sorted(reward.categories.values_list("name", flat=True)) == ["Garden", "Spring"]
+    assert (reward.labels, reward.limit_per_period, reward.period) == (["new", "spring"], 2, "week")
+    page = manager.get(f"{LIST}{reward.pk}/change/").content.decode()
+    assert "Anna@Example.com\nben@example.com" in page
+    assert 'value="Garden, Spring"' in page
+
+
+def test_the_form_knows_which_fields_each_type_has(manager):
+    page = unescape(manager.get(f"{LIST}add/").content.decode())
+    own = json.loads(re.search(r'data-fields="(\{.*?\})"', page)[1])
+
+    assert own["custom"] == ["prefix"]
+    assert own["gift_card"] == ["amount", "connection", "minimum_order", "prefix"]
+    assert "product_reference" in own["free_product"]
+    assert "carries_code" in own["gift"]
+
+
 def test_who_only_looks_sees_the_price(manager):
     product = PointsProductFactory(reward=RewardFactory(), points_price=1200)
 
@@ -226,6 +284,8 @@ def test_lists_rewards_with_price_stock_and_state(manager):
         ({"enabled": "false"}, "off"),
         ({"type": "gift"}, "gift"),
         ({"search": "MUG"}, "gift"),
+        ({"kind": "physical"}, "gift"),
+        ({"kind": "virtual"}, "off"),
         ({"enabled": "true"}, "gift"),
     ],
 )

@@ -107,7 +107,10 @@ def shape(products: list[PointsProduct]) -> list[dict[str, Any]]:
                     "updated_at": product.reward.updated_at,
                     "type": product.reward.type,
                     "usage_instructions": words.usage_instructions or None,
-                    "terms_and_conditions": words.terms or None,
+                    "terms_and_conditions": catalogue.terms(
+                        reward=product.reward, text=words, language=programme.language
+                    )
+                    or None,
                 },
                 "created_at": product.created_at,
                 "updated_at": product.updated_at,

@@ -57,6 +57,9 @@ class RewardFulfillmentSerializer(serializers.Serializer):
     terms_and_conditions = fields.OptionalTextField(source="terms")
     expires_at = fields.EndField(allow_null=True)
     usage_status = serializers.ChoiceField(choices=UsageStatus.choices)
+    remaining = serializers.DecimalField(
+        max_digits=12, decimal_places=2, allow_null=True, help_text="Extension: what is left of a value code."
+    )
     used_at = fields.InstantField(allow_null=True)
     created_at = fields.InstantField(source="redeemed_at")
     updated_at = fields.InstantField()

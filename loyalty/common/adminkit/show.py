@@ -72,6 +72,11 @@ def instant_text(value: datetime | None) -> str:
     return f"{here.day} {MONTHS_3[here.month].title()} {here.year}, {here.hour:02}:{here.minute:02}"
 
 
+def day_text(value: datetime) -> str:
+    """The day of an instant in the current zone, as in 1 Mar 2026."""
+    return dateformat.format(timezone.localtime(value), "j M Y")
+
+
 def instant(value: datetime | None) -> SafeString:
     """The same as an element that carries the exact instant in UTC, to the second."""
     if value is None:
