@@ -14,7 +14,8 @@ from loyalty.customers.models import Customer, ShippingAddress
 from loyalty.events import log
 from loyalty.merchant import queries as merchant
 from platforms.models import StoreConnection
-from rewards import catalogue, wording
+from rewards import catalogue, pools, wording
+from rewards.limits import RewardNotAvailable
 from rewards.models import (
     FulfillmentStatus,
     IssueWork,
@@ -65,13 +66,17 @@ def save(
         raise RewardIncomplete(
             f"“{reward.name}” is worth what its points buy. Fill in its amount to say what one is worth that is given away."
         )
-    starts_at, expires_at = _validity(reward, now=now, zone=programme.zone)
+    code = new_code(reward=reward, now=now)
+    starts_at, last_day = _validity(reward, now=now, zone=programme.zone)
+    expires_at = _end(
+        reward, starts_at=starts_at, expires_at=pools.earlier(last_day, code.ends_at if code is not None else None)
+    )
     redeemed = RedeemedReward.objects.create(
         customer=customer,
         reward=reward,
         points_product=product,
         connection_id=reward.connection_id,
-        code=new_code(reward=reward, now=now),
+        code=code,
         origin=origin,
         on_profile=origin != Origin.REDEMPTION,
         idempotency_key=idempotency_key,
@@ -147,10 +152,15 @@ def queue(*, redeemed: RedeemedReward, now: datetime, lease: timedelta | None = 
 
 
 def new_code(*, reward: Reward, now: datetime) -> RewardCode | None:
-    """A fresh code of this reward, unique in its shop; none for types without one."""
+    """A code of this reward, out of its pool or fresh, unique in its shop; none for types without one.
+
+    Raises RewardNotAvailable when the pool is empty, RewardIncomplete.
+    """
     kind = registry.type_of(reward.type)
     if not kind.carries_code(reward):
         return None
+    if (drawn := pools.draw(reward=reward, now=now)) is not None:
+        return drawn
     for _ in range(MOST_COLLISIONS):
         code = kind.new_code(reward.prefix)
         try:
@@ -175,6 +185,16 @@ def _validity(reward: Reward, *, now: datetime, zone: ZoneInfo) -> tuple[datetim
     idle = reward.days_inactive
     begins = clock.start_of_day(now, idle, zone) if idle else None
     return begins, clock.end_of_day(now, idle + reward.days_valid, zone) if reward.days_valid is not None else None
+
+
+def _end(reward: Reward, *, starts_at: datetime | None, expires_at: datetime | None) -> datetime | None:
+    if starts_at is not None and expires_at is not None and expires_at <= starts_at:
+        raise RewardNotAvailable(
+            f"The code of “{reward.name}” out of its pool would end before its days of rest are over. "
+            "Import codes that last longer, or shorten the days inactive.",
+            code="pool_code_too_short",
+        )
+    return expires_at
 
 
 def _address(customer: Customer) -> dict[str, str] | None:

@@ -25,8 +25,9 @@ from loyalty.points import ledger, locking
 from loyalty.points.models import TransactionKind
 from platforms import registry as platforms
 from platforms.adapter import Adapter, Answer, Outcome, PlatformCode, Refusal
-from rewards import lifecycle, limits, parcels
+from rewards import lifecycle, limits, parcels, pools
 from rewards.claim import Claim, connection_of, new_code
+from rewards.limits import RewardNotAvailable
 from rewards.models import (
     CodeEvidence,
     DeliveryStatus,
@@ -39,6 +40,7 @@ from rewards.models import (
     RedeemedReward,
 )
 from rewards.types import registry as types
+from rewards.types.base import RewardIncomplete
 
 AT_ONCE = 0.0
 MOST_ATTEMPTS = 12  # of a granted reward while the shop cannot be reached: about a day with the back-off below
@@ -191,9 +193,13 @@ def absence_counts(in_doubt_since: datetime, *, now: datetime) -> bool:
 
 
 def is_ours(redeemed: RedeemedReward, found: PlatformCode) -> bool:
-    """Whether a code in the shop is the one we asked for: our reference, and the very same value."""
+    """Whether a code in the shop is the one we asked for: our reference, and the very same value.
+
+    A code out of a pool is ours without the reference, as long as it works: the merchant had it in the shop before.
+    """
+    from_pool = redeemed.code is not None and redeemed.code.pool_id is not None
     return (
-        found.reference == redeemed.reference
+        (found.reference == redeemed.reference or (from_pool and found.alive and not found.uses))
         and (found.percent is None or found.percent == redeemed.percent)
         and (found.amount is None or found.amount == redeemed.amount)
         and found.product_reference in ("", redeemed.product_reference)
@@ -201,14 +207,30 @@ def is_ours(redeemed: RedeemedReward, found: PlatformCode) -> bool:
 
 
 def _replace_code(claim: Claim, redeemed: RedeemedReward, watch: Stopwatch) -> Verdict | float:
-    """The shop has somebody else's code of that name: commit another one and go on with it."""
-    with transaction.atomic():
-        row = RedeemedReward.objects.select_for_update(of=("self",)).select_related("reward").get(pk=redeemed.pk)
-        if not IssueWork.objects.filter(pk=row.pk, claim=claim.token).update(in_doubt_since=None):
-            return Verdict.WAITING
-        row.code = new_code(reward=row.reward, now=watch.now)
-        row.save(update_fields=["code"])
+    """The shop has somebody else's code of that name: commit another one and go on with it.
+
+    Not for codes out of a pool: one that does not fit is followed by others of its kind, and a person must look.
+    """
+    if redeemed.code is not None and redeemed.code.pool_id is not None:
+        return _fail(claim, Failure("pool_code_unfit", _unfit(redeemed.code.code)), watch)
+    try:
+        with transaction.atomic():
+            row = RedeemedReward.objects.select_for_update(of=("self",)).select_related("reward").get(pk=redeemed.pk)
+            if not IssueWork.objects.filter(pk=row.pk, claim=claim.token).update(in_doubt_since=None):
+                return Verdict.WAITING
+            row.code = new_code(reward=row.reward, now=watch.now)
+            row.expires_at = pools.earlier(row.expires_at, row.code.ends_at if row.code is not None else None)
+            row.save(update_fields=["code", "expires_at"])
+    except (RewardNotAvailable, RewardIncomplete) as refusal:
+        return _fail(claim, Failure(refusal.code, refusal.sentence), watch)
     return AT_ONCE
+
+
+def _unfit(code: str) -> str:
+    return (
+        f"The shop has the code {code} of the pool already, but it is used, switched off or of another value. "
+        "Compare the pool of this reward with the codes in the shop."
+    )
 
 
 def _issue(
@@ -274,6 +296,7 @@ def _fail(claim: Claim, failure: Failure, watch: Stopwatch) -> Verdict:
             failure_code=failure.code[:40],
             failure_reason=failure.reason[:500],
             takes_place=False,
+            **pools.give_back(redeemed=redeemed),
         )
         if redeemed.hold_id is not None:
             ledger.release(hold_id=redeemed.hold_id, now=watch.now)

@@ -8,6 +8,7 @@ from rewards.models.cancellation import (
 from rewards.models.code import RewardCode
 from rewards.models.delivery import Delivery, DeliveryChange, DeliveryStep
 from rewards.models.issuing import IssueAttempt, IssueWork
+from rewards.models.pool import CodePool, PoolCandidate
 from rewards.models.price import ExchangeType, PointsProduct
 from rewards.models.redeemed_reward import (
     DeliveryStatus,
@@ -25,6 +26,7 @@ __all__ = [
     "CancellationReason",
     "CancellationState",
     "CodeEvidence",
+    "CodePool",
     "Delivery",
     "DeliveryChange",
     "DeliveryStatus",
@@ -37,6 +39,7 @@ __all__ = [
     "Origin",
     "Period",
     "PointsProduct",
+    "PoolCandidate",
     "RedeemedReward",
     "Reward",
     "RewardAudience",

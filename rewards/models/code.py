@@ -1,9 +1,12 @@
 """Codes: what a customer types at the shop's checkout."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.expressions import RawSQL
 
 from platforms.models import StoreConnection
+
+ENDS = "COALESCE(ends_at, 'infinity'::timestamptz)"
 
 
 class RewardCode(models.Model):
@@ -16,6 +19,13 @@ class RewardCode(models.Model):
     created_at = models.DateTimeField()
     disabled_at = models.DateTimeField(null=True)  # when the shop proved, or we decided, that it is dead
 
+    # Of codes in a pool alone.
+    pool = models.ForeignKey("rewards.CodePool", null=True, on_delete=models.PROTECT, db_index=False)
+    job_id = models.BigIntegerField(null=True)  # the import, or the order to make codes, that brought it
+    starts_at = models.DateTimeField(null=True)
+    ends_at = models.DateTimeField(null=True)  # exclusive
+    taken_at = models.DateTimeField(null=True)  # when it left the pool for a redeemed reward
+
     class Meta:
         verbose_name = "code"
         constraints = [
@@ -23,9 +33,26 @@ class RewardCode(models.Model):
                 fields=["connection", "canonical"], nulls_distinct=False, name="code_unique_in_connection"
             ),
             models.CheckConstraint(condition=~Q(canonical=""), name="code_not_empty"),
+            models.CheckConstraint(
+                condition=Q(pool__isnull=False)
+                | Q(job_id__isnull=True, starts_at__isnull=True, ends_at__isnull=True, taken_at__isnull=True),
+                name="code_times_only_in_pools",
+            ),
+            models.CheckConstraint(
+                condition=Q(starts_at__isnull=True) | Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at")),
+                name="code_times_in_order",
+            ),
         ]
         indexes = [
             models.Index(fields=["canonical"], opclasses=["varchar_pattern_ops"], name="code_prefix"),
+            # The codes still in a pool, in the order in which they are handed out: those that end soonest first.
+            models.Index(
+                F("pool"),
+                RawSQL(ENDS, ()),  # noqa: S611 (our own text, without parameters)
+                F("id"),
+                name="code_in_pool",
+                condition=Q(pool__isnull=False, taken_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:
