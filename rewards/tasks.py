@@ -3,10 +3,10 @@
 from celery import shared_task
 from django.utils import timezone
 
-from rewards import bulk, cancellation, issuing, probing
+from rewards import bulk, cancellation, issuing, pool_imports, pool_making, pools, probing
 
 PATIENCE = 20.0  # seconds one task asks a shop before it leaves the rest to the sweep
-BULK_PATIENCE = 45.0  # seconds one task works on a job before it hands the rest on
+JOB_PATIENCE = 45.0  # seconds one task works on a job before it hands the rest on
 
 
 @shared_task(name="rewards.issue")
@@ -33,7 +33,7 @@ def sweep_cancellations() -> None:
 
 @shared_task(name="rewards.work_on_bulk")
 def work_on_bulk(*, job_id: int) -> None:
-    bulk.work_on(job_id=job_id, now=timezone.now(), patience=BULK_PATIENCE)
+    bulk.work_on(job_id=job_id, now=timezone.now(), patience=JOB_PATIENCE)
 
 
 @shared_task(name="rewards.probe")
@@ -44,3 +44,18 @@ def probe(*, cancellation_id: int) -> None:
 @shared_task(name="rewards.sweep_probes")
 def sweep_probes() -> None:
     probing.sweep(now=timezone.now())
+
+
+@shared_task(name="rewards.work_on_pool_import")
+def work_on_pool_import(*, job_id: int) -> None:
+    pool_imports.work_on(job_id=job_id, now=timezone.now(), patience=JOB_PATIENCE)
+
+
+@shared_task(name="rewards.work_on_pool_making")
+def work_on_pool_making(*, job_id: int) -> None:
+    pool_making.work_on(job_id=job_id, now=timezone.now(), patience=JOB_PATIENCE)
+
+
+@shared_task(name="rewards.watch_pools")
+def watch_pools() -> None:
+    pools.watch(now=timezone.now())

@@ -137,6 +137,12 @@ def sweep(*, now: datetime, limit: int = 100) -> int:
     return len(due)
 
 
+def count(*, job: Job, verdict: Verdict, rows: int = 1) -> None:
+    """Count rows of the present step; for handlers whose rows have no outcome worth a word. The batch saves the job."""
+    counts = job.tally.setdefault(job.step, {})
+    counts[verdict.value] = counts.get(verdict.value, 0) + rows
+
+
 def _record(job: Job, outcomes: Sequence[Outcome]) -> None:
     copying.stream(
         "jobs_joboutcome",
@@ -156,9 +162,8 @@ def _record(job: Job, outcomes: Sequence[Outcome]) -> None:
             for outcome in outcomes
         ),
     )
-    counts = job.tally.setdefault(job.step, {})
     for outcome in outcomes:
-        counts[outcome.verdict.value] = counts.get(outcome.verdict.value, 0) + 1
+        count(job=job, verdict=outcome.verdict)
 
 
 def _stalled(job: Job) -> str:
