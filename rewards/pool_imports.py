@@ -5,6 +5,7 @@ pool; undoing removes those of them that nobody has got. All three work on thous
 rows that go well have no outcome of their own, only a number.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, BinaryIO
@@ -29,10 +30,12 @@ MOST_ROWS = 1_000_000
 BATCH = 5_000
 
 KEEP = """
+    WITH kept AS (
     INSERT INTO rewards_poolcandidate (job_id, number, code, canonical, starts_at, ends_at)
-    SELECT %(job)s, * FROM unnest(%(numbers)s::int[], %(codes)s::text[], %(canonicals)s::text[],
-                                  %(starts)s::timestamptz[], %(ends)s::timestamptz[])
-    ON CONFLICT DO NOTHING RETURNING number
+    SELECT %(job)s, given.* FROM json_to_recordset(%(rows)s) AS given
+        (number int, code text, canonical text, starts_at timestamptz, ends_at timestamptz)
+    ON CONFLICT DO NOTHING RETURNING number)
+    SELECT COALESCE(json_agg(number), '[]') FROM kept
 """
 EARLIER = """
     SELECT canonical, number FROM rewards_poolcandidate WHERE job_id = %(job)s AND canonical = ANY(%(canonicals)s)
@@ -51,8 +54,8 @@ MOVE = """
         SELECT %(connection)s, code, canonical, '', %(now)s, %(reward)s, %(job)s, starts_at, ends_at
         FROM candidate ORDER BY canonical
         ON CONFLICT (connection_id, canonical) DO NOTHING RETURNING canonical)
-    SELECT candidate.number, candidate.code, made.canonical IS NOT NULL
-    FROM candidate LEFT JOIN made USING (canonical)
+    SELECT (SELECT count(*) FROM made), number, code
+    FROM (SELECT NULL) one LEFT JOIN candidate ON canonical NOT IN (SELECT canonical FROM made)
 """
 REMOVE = """
     DELETE FROM rewards_rewardcode WHERE pool_id = %(reward)s AND job_id = %(job)s AND taken_at IS NULL
@@ -117,9 +120,9 @@ class Apply:
         except pools.NoPool as refusal:
             return [_refused(row.number, refusal) for row in rows]
         values = {"job": job.pk, "first": first, "last": last, "now": now, "reward": reward.pk}
-        moved = _rows(MOVE, values | {"connection": job.plan["connection_id"]})
-        outcomes = [_refused(number, _meanwhile(code)) for number, code, is_made in moved if not is_made]
-        work.count(job=job, verdict=Verdict.OK, rows=len(moved) - len(outcomes))
+        left = _rows(MOVE, values | {"connection": job.plan["connection_id"]})
+        outcomes = [_refused(number, _meanwhile(code)) for _, number, code in left if number is not None]
+        work.count(job=job, verdict=Verdict.OK, rows=left[0][0])
         checked = jobs.outcomes(job=job, step=Step.CHECK, numbers=[first, last])
         outcomes += [
             work.Outcome(number=number, verdict=Verdict(each.verdict), code=each.code, text=each.text)
@@ -214,18 +217,18 @@ def _known(job: Job, given: dict[int, Given]) -> list[work.Outcome]:
 
 def _keep(job: Job, given: dict[int, Given]) -> list[work.Outcome]:
     """Keep the rows as candidates; an outcome for each whose code an earlier row of the table has."""
-    kept = _rows(
-        KEEP,
+    rows = [
         {
-            "job": job.pk,
-            "numbers": list(given),
-            "codes": [each.code for each in given.values()],
-            "canonicals": [each.canonical for each in given.values()],
-            "starts": [each.starts_at for each in given.values()],
-            "ends": [each.ends_at for each in given.values()],
-        },
-    )
-    twice = given.keys() - {number for (number,) in kept}
+            "number": number,
+            "code": each.code,
+            "canonical": each.canonical,
+            "starts_at": each.starts_at and each.starts_at.isoformat(),
+            "ends_at": each.ends_at and each.ends_at.isoformat(),
+        }
+        for number, each in given.items()
+    ]
+    ((kept,),) = _rows(KEEP, {"job": job.pk, "rows": json.dumps(rows)})
+    twice = given.keys() - set(kept)
     if not twice:
         return []
     earlier = dict(_rows(EARLIER, {"job": job.pk, "canonicals": [given[number].canonical for number in twice]}))

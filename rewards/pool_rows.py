@@ -1,7 +1,6 @@
 """One row of a table of codes, read and judged by itself: the code, and from when to when it is good."""
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -139,7 +138,7 @@ def read_code(text: str) -> str:
         )
     if len(text) > LONGEST_CODE or len(codes.canonical(text)) > LONGEST_CODE:
         raise BadRow(f"Code: {shown(text)} is longer than {LONGEST_CODE} characters.", code="code_too_long")
-    if not codes.canonical(text) or any(unicodedata.category(each)[0] == "C" for each in text):
+    if not text.isprintable():
         raise BadRow(f"Code: {shown(text)} holds characters that cannot be typed.", code="bad_code")
     return text
 

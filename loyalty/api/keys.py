@@ -30,6 +30,7 @@ class Scope(models.TextChoices):
     POINTS_PURCHASE_WRITE = "points_purchase:write", "Redeem rewards for customers"
     REWARD_FULFILLMENT_READ = "reward_fulfillment:read", "See redeemed rewards"
     REWARD_FULFILLMENT_WRITE = "reward_fulfillment:write", "Cancel redeemed rewards, mark them used or unused"
+    CODE_READ = "code:read", "Check a code: what it is, whose, whether it was used"
 
 
 class InvalidApiKey(DomainError):

@@ -19,7 +19,7 @@ _LEFT_OUT = bytes(range(_EVEN, 256))
 
 def canonical(code: str) -> str:
     """The one form in which a code is stored, compared and unique: trimmed, compatibility-folded, upper case."""
-    return unicodedata.normalize("NFKC", code).strip().upper()
+    return (code if code.isascii() else unicodedata.normalize("NFKC", code)).strip().upper()
 
 
 def generate(*, prefix: str = "", money: bool = False) -> str:

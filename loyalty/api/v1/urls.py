@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 from django.views import View
 
 from loyalty.api.v1 import (
+    code_checks,
     customers,
     points_holds,
     points_products,
@@ -31,6 +32,7 @@ ADDRESSES: list[tuple[str, type[View], str]] = [
     ("reward_fulfillments/<str:pk>/reissue", reward_fulfillments.ReissueRewardFulfillment, "reissue"),
     ("reward_fulfillments/<str:pk>/mark_used", reward_fulfillments.MarkRewardFulfillmentUsed, "mark_used"),
     ("reward_fulfillments/<str:pk>/mark_unused", reward_fulfillments.MarkRewardFulfillmentUnused, "mark_unused"),
+    ("code_checks", code_checks.CodeChecks, "code_checks"),
     ("schema", schema.Schema, "schema"),
 ]
 
