@@ -4,6 +4,7 @@ Activity is earning, redeeming, an adjustment, and points moved between customer
 """
 
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from loyalty.common import clock
 from loyalty.merchant import queries as merchant
@@ -34,14 +35,20 @@ def note(*, account: PointsAccount, kind: TransactionKind) -> None:
         lots.filter(idle_days=days, expires_at__lt=end).update(expires_at=end)
 
 
-def idle_end(*, account: PointsAccount, idle_days: int, available_at: datetime) -> datetime:
-    """The end of such a lot that is opened now: it lives its days at least once, from when it can be spent."""
+def idle_end(
+    *, account: PointsAccount, idle_days: int, available_at: datetime, zone: ZoneInfo | None = None
+) -> datetime:
+    """The end of such a lot that is opened now: it lives its days at least once, from when it can be spent.
+
+    `zone` is the programme's, for callers who have many lots.
+    """
     since = max(account.last_activity_at or account.settled_at, available_at)
-    return clock.end_of_day(since, idle_days, merchant.programme().zone)
+    return clock.end_of_day(since, idle_days, zone or merchant.programme().zone)
 
 
-def end_of(*, lot: PointsLot, account: PointsAccount) -> datetime | None:
+def end_of(*, lot: PointsLot, account: PointsAccount, zone: ZoneInfo | None = None) -> datetime | None:
     """When a lot ends, spent ones too: those are not moved along, so theirs is worked out when points come back."""
     if lot.idle_days is None or lot.expires_at is None:
         return lot.expires_at
-    return max(lot.expires_at, idle_end(account=account, idle_days=lot.idle_days, available_at=lot.available_at))
+    end = idle_end(account=account, idle_days=lot.idle_days, available_at=lot.available_at, zone=zone)
+    return max(lot.expires_at, end)

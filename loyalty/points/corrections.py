@@ -47,7 +47,7 @@ class CorrectionPlan:
 def plan_cancellation(*, transaction_id: int, now: datetime) -> CorrectionPlan:
     """What canceling a credit would take from which lots, and what is gone already. Reads only."""
     try:
-        found = credit_cancellation.plan(transaction_id=transaction_id)
+        found = credit_cancellation.plan(transaction_id=transaction_id, now=now)
     except credit_cancellation.CreditNotCancellable as error:
         return _refused(error, transaction_id)
     entry = PointsTransaction.objects.get(pk=transaction_id)

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db.models import Sum
 from django.db.models.functions import Lower
 
+from loyalty.common.among import Among
 from loyalty.common.errors import DomainError
 from loyalty.customers.models import Customer, CustomerIdentity, CustomerState
 from loyalty.jobs import work
@@ -68,17 +69,17 @@ def customers_named(job: Job, names: set[str]) -> dict[str, list[Customer]]:
     wanted = sorted(names)
     if by is By.SHOP_ID:
         identities = CustomerIdentity.objects.filter(
-            connection_id=job.plan["connection_id"], external_id__in=wanted
+            Among("external_id", wanted), connection_id=job.plan["connection_id"]
         ).select_related("customer")
         return {identity.external_id: [identity.customer] for identity in identities}
     everybody = Customer.objects.order_by("pk")
     if by is By.EMAIL:
-        lowered = everybody.alias(lower_email=Lower("email")).filter(lower_email__in=wanted)
+        lowered = everybody.filter(Among(Lower("email"), wanted))
         pairs: list[tuple[str, Customer]] = [((customer.email or "").lower(), customer) for customer in lowered]
     elif by is By.PHONE:
-        pairs = [(customer.phone or "", customer) for customer in everybody.filter(phone__in=wanted)]
+        pairs = [(customer.phone or "", customer) for customer in everybody.filter(Among("phone", wanted))]
     else:
-        pairs = [(str(customer.pk), customer) for customer in everybody.filter(pk__in=map(int, wanted))]
+        pairs = [(str(customer.pk), customer) for customer in everybody.filter(Among("pk", map(int, wanted)))]
     for name, customer in pairs:
         found.setdefault(name, []).append(customer)
     return found
@@ -105,7 +106,7 @@ def _one(customers: Sequence[Customer], name: str) -> Customer:
 
 def _seen(job: Job, customer_ids: set[int]) -> dict[int, int]:
     """Customers whom earlier rows change, and by how much."""
-    earlier = JobOutcome.objects.filter(job=job, step=Step.CHECK, subject_id__in=customer_ids).exclude(
+    earlier = JobOutcome.objects.filter(Among("subject_id", customer_ids), job=job, step=Step.CHECK).exclude(
         verdict=Verdict.REFUSED
     )
     return dict(earlier.values_list("subject_id").annotate(sum=Sum("amount")).order_by("subject_id"))

@@ -13,7 +13,7 @@ from loyalty.common.errors import DomainError
 from loyalty.jobs import lifecycle, sheets, work
 from loyalty.jobs import queries as jobs
 from loyalty.jobs.models import Job, Step
-from loyalty.points import import_changes, import_checks, import_rows
+from loyalty.points import import_changes, import_checks, import_rows, import_undo
 from loyalty.points.import_rows import By, Mode
 from platforms.models import StoreConnection
 
@@ -83,7 +83,7 @@ def _shop(by: By, connection_id: int | None) -> str:
 HANDLERS: dict[Step, work.Handler] = {
     Step.CHECK: import_checks.Check(),
     Step.APPLY: import_changes.Apply(),
-    Step.UNDO: import_changes.Undo(),
+    Step.UNDO: import_undo.Undo(),
 }
 
 

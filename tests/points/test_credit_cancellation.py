@@ -44,7 +44,7 @@ def test_takes_what_is_left_and_says_what_was_spent(customer):
     wrong = give(customer, 100, expires_at=NOW + DAY)
     spend(customer, 30)
 
-    plan = credit_cancellation.plan(transaction_id=wrong.pk)
+    plan = credit_cancellation.plan(transaction_id=wrong.pk, now=NOW)
     cancel(wrong)
 
     assert (plan.credited, plan.left, plan.gone, plan.held) == (100, 70, 30, 0)
@@ -72,7 +72,7 @@ def test_leaves_what_is_held_and_says_so(customer):
     wrong = give(customer, 100)
     ledger.hold(customer_id=customer.pk, points=40, cause=Cause(CauseType.API, 1), actor=SYSTEM, now=NOW)
 
-    plan = credit_cancellation.plan(transaction_id=wrong.pk)
+    plan = credit_cancellation.plan(transaction_id=wrong.pk, now=NOW)
     cancel(wrong)
 
     assert (plan.left, plan.held, plan.gone) == (60, 40, 0)
@@ -113,3 +113,13 @@ def test_refuses_what_is_no_credit(customer):
         credit_cancellation.cancel(transaction_id=10**9, actor=staff(1), now=NOW)
 
     assert figures(customer) == (100, 0, 0)
+
+
+def test_the_plan_counts_no_points_past_their_end_before_that_is_written_down_either(customer):
+    ended = give(customer, 100, expires_at=NOW + DAY)
+
+    plan = credit_cancellation.plan(transaction_id=ended.pk, now=NOW + DAY)
+
+    assert (plan.left, plan.gone, plan.charges) == (0, 100, ())
+    with pytest.raises(CreditNotCancellable, match="100 are spent or expired"):
+        cancel(ended, now=NOW + DAY)

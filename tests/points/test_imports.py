@@ -25,7 +25,8 @@ from loyalty.customers.models import Customer, CustomerIdentity, CustomerState
 from loyalty.events.models import Event
 from loyalty.jobs import lifecycle, work
 from loyalty.jobs.models import Job, JobOutcome, JobRow, Step
-from loyalty.points import bulk, bulk_debits, credit_cancellation, import_checks, imports, ledger
+from loyalty.merchant.models import Programme
+from loyalty.points import bulk_debits, bulk_rows, credit_cancellation, import_checks, imports, ledger
 from loyalty.points.errors import IdempotencyConflict, InsufficientPoints
 from loyalty.points.import_rows import BadHeader, By, Mode
 from loyalty.points.models import (
@@ -338,7 +339,7 @@ class TestApplying:
         assert PointsTransaction.objects.count() == 1
 
     @pytest.mark.parametrize("mode", ["add", "remove", "set"])
-    @pytest.mark.parametrize("name", ["check", "apply"])
+    @pytest.mark.parametrize("name", ["check", "apply", "undo"])
     def test_asks_the_database_as_often_for_a_thousand_rows_as_for_ten(self, mode, name):
         def asked(rows):
             customers = CustomerFactory.create_batch(rows)
@@ -349,14 +350,15 @@ class TestApplying:
                 for number, customer in enumerate(customers)
             )
             job = begin(csv_file("email,points,internal note,customer note", *lines), mode=mode)
-            if name == "apply":
+            for following in list(Step)[1 : list(Step).index(Step(name)) + 1]:
                 run(job)
-                lifecycle.begin(job_id=job.pk, step=Step.APPLY, actor=STAFF, now=NOW)
+                lifecycle.begin(job_id=job.pk, step=following, actor=STAFF, now=NOW)
             with CaptureQueriesContext(connection) as queries:
                 run(job)
             assert job.tally[name]["ok"] >= rows * 0.8
             return len(queries)
 
+        Programme.objects.get_or_create(pk=1)
         assert asked(200) == asked(10)
 
 
@@ -396,6 +398,45 @@ class TestUndoing:
         assert told(job, "undo") == {2: ("ok", ""), 3: ("part", "returned_before"), 4: ("refused", "not_reversible")}
         assert text(job, "undo", 3) == "20 of 30 points returned; the others were returned before."
         assert [balance(each) for each in (anna, ben, cleo)] == [50, 50, 50]
+
+    def test_undoes_each_of_several_rows_of_one_customer(self):
+        anna = CustomerFactory(email="a@example.com")
+        give(anna, 10, expires_at=NOW + DAY)
+        give(anna, 100)
+        added = applied(csv_file("email,points", *["a@example.com,5", "a@example.com,7"] * 2))
+        removed = applied(csv_file("email,points", *["a@example.com,8", "a@example.com,9"] * 2), mode="remove")
+
+        step(removed, "undo")
+        step(added, "undo")
+
+        assert balance(anna) == 110
+        assert told(added, "undo") == told(removed, "undo") == dict.fromkeys((2, 3, 4, 5), ("ok", ""))
+        ids = JobOutcome.objects.filter(job=added, step="undo").order_by("number").values_list("result_id", flat=True)
+        assert [-each.points_change for each in map(PointsTransaction.objects.in_bulk(list(ids)).get, ids)] == [
+            5,
+            7,
+            5,
+            7,
+        ]
+
+    def test_goes_on_exactly_where_a_killed_worker_left_it(self, monkeypatch):
+        monkeypatch.setattr(imports.import_undo.Undo, "batch_size", 2)
+        customers = [CustomerFactory(email=f"{name}@example.com") for name in "abcde"]
+        job = applied(csv_file("email,points", *(f"{customer.email},50" for customer in customers)))
+        lifecycle.begin(job_id=job.pk, step=Step.UNDO, actor=STAFF, now=NOW)
+        claim = work.take(job_id=job.pk, now=NOW)
+        work.batch(claim=claim, handlers=imports.HANDLERS, now=NOW)
+        with monkeypatch.context() as killed:
+            killed.setattr(Job, "save", None)  # the second batch has done its rows, but does not come to its end
+            with pytest.raises(TypeError):
+                work.batch(claim=claim, handlers=imports.HANDLERS, now=NOW)
+        assert [balance(customer) for customer in customers] == [0, 0, 50, 50, 50]
+
+        run(job, now=NOW + DAY)
+
+        assert [balance(customer) for customer in customers] == [0] * 5
+        assert told(job, "undo") == dict.fromkeys(range(2, 7), ("ok", ""))
+        assert PointsTransaction.objects.filter(kind="cancellation").count() == 5
 
     def test_undoes_a_set_in_both_directions(self):
         anna, ben = CustomerFactory(email="a@example.com"), CustomerFactory(email="b@example.com")
@@ -502,7 +543,7 @@ class TestBulkDebits:
             for customer, way, batch in ((left, "single", single), (right, "many", many)):
                 rng = random.Random(f"{seed} {number}")
                 self.some_past(rng, customer)
-                total = bulk.lock({customer.pk}, now=NOW)[customer.pk].balance
+                total = bulk_rows.lock({customer.pk}, now=NOW)[customer.pk].balance
                 place = 0
                 while total and place < 5:
                     points = rng.randrange(1, total + 1)
@@ -511,8 +552,9 @@ class TestBulkDebits:
 
         for one in single:
             ledger.debit(**{name: getattr(one, name) for name in bulk_debits.Debit.__slots__}, now=NOW)
-        assert bulk_debits.debit_many(batch=[*many, many[0]], now=NOW) == len(many)
+        made = bulk_debits.debit_many(batch=[*many, many[0]], now=NOW)
 
+        assert made.keys() == {one.idempotency_key for one in many}
         for left, right in pairs:
             assert self.everything_of(left) == self.everything_of(right)
 
@@ -529,9 +571,9 @@ class TestBulkDebits:
     def test_refuse_a_key_that_stood_for_something_else(self):
         customer = CustomerFactory()
         give(customer, 10)
-        bulk_debits.debit_many(batch=[self.debit(customer, 3, key="a")], now=NOW)
+        made = bulk_debits.debit_many(batch=[self.debit(customer, 3, key="a")], now=NOW)
 
-        assert bulk_debits.debit_many(batch=[self.debit(customer, 3, key="a")], now=NOW) == 0
+        assert bulk_debits.debit_many(batch=[self.debit(customer, 3, key="a")], now=NOW) == made
         with pytest.raises(IdempotencyConflict):
             bulk_debits.debit_many(batch=[self.debit(customer, 4, key="a")], now=NOW)
 

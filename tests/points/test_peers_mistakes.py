@@ -184,7 +184,7 @@ def test_b26_reading_writes_nothing_and_reads_nobody_elses_points(customer):
     assert {row.customer_id for row in queries.history(customer_id=other.pk)} == {other.pk}
     ledger.plan_reversal(transaction_id=debit.pk, now=late)
     clawback.plan(earning_id=entry.pk, refunded=Decimal(1), total=Decimal(2), now=late)
-    credit_cancellation.plan(transaction_id=entry.pk)
+    credit_cancellation.plan(transaction_id=entry.pk, now=NOW)
     list(audit.differences())
 
     assert every_row() == before

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from loyalty.common.actors import SYSTEM
 from loyalty.common.causes import Cause, CauseType
+from loyalty.events.models import Event
 from loyalty.points import audit, bulk, ledger
 from loyalty.points.errors import IdempotencyConflict, InvalidPoints, UnknownCustomer
 from loyalty.points.models import PointsAccount, PointsAllocation, PointsLot, PointsTransaction, TransactionKind
@@ -86,6 +87,18 @@ def everything_of(customer):
             (place_of[part.transaction_id], lot_place[part.lot_id], part.points)
             for part in PointsAllocation.objects.filter(lot__customer=customer).order_by("id")
         ],
+        "events": [
+            (
+                event.kind,
+                event.occurred_at,
+                event.actor_kind,
+                event.actor_id,
+                event.subject_type,
+                event.subject_id == customer.pk,
+                {name: place_of[value] if name.endswith("_id") else value for name, value in event.data.items()},
+            )
+            for event in Event.objects.filter(customer_id=customer.pk).order_by("id")
+        ],
     }
 
 
@@ -141,7 +154,7 @@ def test_leaves_exactly_the_rows_of_single_credits(seed):
     one_by_one([single[place] for place in order])
     made = bulk.credit_many(batch=[many[place] for place in order], now=NOW)
 
-    assert made == len({one.idempotency_key for one in many})
+    assert made.keys() == {one.idempotency_key for one in many}
     for left, right in pairs:
         assert everything_of(left) == everything_of(right)
 
@@ -149,9 +162,12 @@ def test_leaves_exactly_the_rows_of_single_credits(seed):
 def test_makes_each_key_once_within_a_batch_and_after_it():
     customer = CustomerFactory()
 
-    assert bulk.credit_many(batch=[credit(customer, key="a"), credit(customer, key="a")], now=NOW) == 1
-    assert bulk.credit_many(batch=[credit(customer, key="a"), credit(customer, key="b")], now=NOW) == 1
+    first = bulk.credit_many(batch=[credit(customer, key="a"), credit(customer, key="a")], now=NOW)
+    second = bulk.credit_many(batch=[credit(customer, key="a"), credit(customer, key="b")], now=NOW)
 
+    keys = PointsTransaction.objects.order_by("id").values_list("idempotency_key", "pk")
+    assert [key for key, _ in keys] == ["a", "b"]
+    assert (first, second) == ({"a": keys[0][1]}, dict(keys))
     assert PointsAccount.objects.get(pk=customer.pk).balance == 20
 
 
@@ -164,6 +180,11 @@ def test_a_lot_whose_end_has_passed_comes_and_goes_at_once():
         "kind", "points_change", "balance_after", "effective_at"
     )
     assert list(entries) == [("earning", 30, 30, NOW), ("expiry", -30, 0, NOW - DAY)]
+    expiry = PointsTransaction.objects.get(kind="expiry")
+    assert Event.objects.filter(kind="points.expired").values_list("customer_id", "data").get() == (
+        customer.pk,
+        {"points": 30, "lots": 1, "first_transaction_id": expiry.pk, "last_transaction_id": expiry.pk},
+    )
     assert PointsLot.objects.values_list("remaining", "open").get() == (0, False)
 
 
@@ -206,7 +227,7 @@ def test_refuses_more_points_than_a_customer_can_hold():
 
 
 def test_an_empty_batch_does_nothing():
-    assert bulk.credit_many(batch=[], now=NOW) == 0
+    assert bulk.credit_many(batch=[], now=NOW) == {}
 
 
 def test_asks_the_database_no_more_for_a_thousand_credits_than_for_ten(django_assert_max_num_queries):
