@@ -1,6 +1,6 @@
 """Reading points. The one way to a balance: it is right even when the sweep is late."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -47,7 +47,6 @@ def balance(*, customer_id: int, now: datetime) -> Balance:
 def balances(*, customer_ids: Iterable[int], now: datetime) -> dict[int, Balance]:
     """The same for many customers in two queries."""
     wanted = set(customer_ids)
-    accounts = {account.customer_id: account for account in PointsAccount.objects.filter(Among("pk", wanted))}
     figures = {
         row["customer_id"]: row
         for row in PointsLot.objects.filter(Among("customer_id", wanted), open=True)
@@ -57,16 +56,14 @@ def balances(*, customer_ids: Iterable[int], now: datetime) -> dict[int, Balance
             waiting=Sum("remaining", filter=Q(available_at__gt=now), default=0),
         )
     }
-    expiries = _next_expiries(wanted, now=now)
-    result = {}
-    for customer_id in wanted:
-        account, row = accounts.get(customer_id), figures.get(customer_id)
-        expiry = expiries.get(customer_id, ExpiringPoints(None, 0))
+    result = dict.fromkeys(wanted, Balance())
+    for customer_id, held, owed, expiry in _accounts(wanted, now=now):
+        row = figures.get(customer_id)
         result[customer_id] = Balance(
             balance=row["active"] if row else 0,
             pending=row["waiting"] if row else 0,
-            held=account.held if account else 0,
-            owed=account.owed if account else 0,
+            held=held,
+            owed=owed,
             next_expiry_at=expiry.expires_at,
             next_expiry_points=expiry.points,
         )
@@ -163,14 +160,19 @@ def _usable(now: datetime) -> Q:
     return Q(available_at__lte=now) & (Q(expires_at__isnull=True) | Q(expires_at__gt=now))
 
 
-def _next_expiries(customer_ids: set[int], *, now: datetime) -> dict[int, ExpiringPoints]:
-    groups = (
-        PointsLot.objects.filter(customer_id__in=customer_ids, open=True, available_at__lte=now, expires_at__gt=now)
-        .values("customer_id", "expires_at")
-        .annotate(points=Sum("remaining"))
-        .order_by("customer_id", "expires_at")
+def _accounts(customer_ids: set[int], *, now: datetime) -> Iterator[tuple[int, int, int, ExpiringPoints]]:
+    """Customer, held, owed, and what ends next: of all the lots only those that end then are read."""
+    lots = PointsLot.objects.filter(customer_id=OuterRef("pk"), open=True, available_at__lte=now)
+    first = lots.filter(expires_at__gt=now).order_by("expires_at").values("expires_at")[:1]
+    ending = lots.filter(expires_at=OuterRef("ends_next_at")).order_by().values("customer_id")
+    found = (
+        PointsAccount.objects.filter(Among("pk", customer_ids))
+        .annotate(ends_next_at=Subquery(first, output_field=DateTimeField()))
+        .annotate(
+            end_next=Subquery(ending.annotate(points=Sum("remaining")).values("points"), output_field=IntegerField())
+        )
     )
-    soonest: dict[int, ExpiringPoints] = {}
-    for group in groups:
-        soonest.setdefault(group["customer_id"], ExpiringPoints(group["expires_at"], group["points"]))
-    return soonest
+    for customer_id, held, owed, ends_next_at, points in found.values_list(
+        "pk", "held", "owed", "ends_next_at", "end_next"
+    ):
+        yield customer_id, held, owed, ExpiringPoints(ends_next_at, points or 0)
