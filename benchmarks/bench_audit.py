@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import psycopg
-from bench_import import Run, machine, managed, scratch
+from scratch import Run, machine, managed, scratch
 
 REPORT = Path(__file__).resolve().parent / "reports" / "audit.txt"
 EACH = 20

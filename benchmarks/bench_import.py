@@ -8,19 +8,15 @@ the memory at 10 %. Exits with 1 when one is broken. The last report is kept in 
 
 import gzip
 import os
-import platform
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psycopg
+from scratch import ROOT, Run, alone, django_here, environment, machine, managed, scratch, table_rows
 
-ROOT = Path(__file__).resolve().parent.parent
+__all__ = ["Run", "environment", "machine", "managed", "scratch"]  # other benches take them from here
+
 USUAL = ROOT.parent / "shared" / "data" / "cdnow" / "CDNOW_master.txt.gz"
 REPORT = ROOT / "benchmarks" / "reports" / "import.txt"
 WHERE_TO_GET_IT = (
@@ -30,39 +26,20 @@ WHERE_TO_GET_IT = (
 MOST_SECONDS = 120.0
 MOST_GROWTH = 1.2
 SINGLE_CREDITS = 1_500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One run of a command: how long, how much memory at most, what it printed."""
-
-    seconds: float
-    peak_mib: float
-    code: int
-    said: str
+TABLES = ("customers_customer", "program_order", "points_pointstransaction", "points_pointslot", "events_event")
 
 
 def main() -> int:
     path = purchase_history()
     total = count_purchases(path)
-    with scratch("part") as url:
+    with scratch("import_part") as url:
         part = imported(url, path, "--limit", str(total // 10))
-        single = subprocess.run(
-            [sys.executable, __file__, "--single-credits"],
-            env=environment(url),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if single.returncode:
-        raise SystemExit(f"The baseline failed: {single.stderr[-2000:]}")
-    single_rate = float(single.stdout)
-    with scratch("whole") as url:
+        single_rate = float(alone(url, __file__, "--single-credits"))
+    with scratch("import_whole") as url:
         whole = imported(url, path)
         again = imported(url, path)
         audit = managed(url, "audit_ledger")
-        rows = table_rows(url)
+        rows = table_rows(url, TABLES)
     report, kept = verdict(
         total=total, part=part, whole=whole, again=again, audit=audit, rows=rows, single_rate=single_rate
     )
@@ -105,13 +82,6 @@ def verdict(
     return "\n".join(lines) + "\n", all(promises.values())
 
 
-def machine() -> str:
-    return (
-        f"machine: {platform.system()} {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, "
-        f"Python {platform.python_version()}"
-    )
-
-
 def purchase_history() -> Path:
     named = next(filter(None, [*sys.argv[1:2], os.environ.get("CDNOW", "")]), "")
     path = Path(named) if named else USUAL
@@ -127,48 +97,9 @@ def count_purchases(path: Path) -> int:
         return sum(1 for line in file if line.strip()) - 1
 
 
-@contextmanager
-def scratch(name: str) -> Iterator[str]:
-    """A fresh, migrated database beside the one the environment names; dropped afterwards."""
-    server = urlsplit(os.environ["DATABASE_URL"])
-    database = f"bench_import_{name}_{os.getpid()}"
-    url = server._replace(path=f"/{database}").geturl()
-    with psycopg.connect(server._replace(path="/postgres").geturl(), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{database}"')
-        try:
-            migrated = managed(url, "migrate", "--no-input", "-v", "0")
-            if migrated.code:
-                raise SystemExit(f"The migrations failed: {migrated.said}")
-            yield url
-        finally:
-            connection.execute(f'DROP DATABASE "{database}" WITH (FORCE)')
-
-
-def environment(url: str) -> dict[str, str]:
-    return os.environ | {"DATABASE_URL": url, "LOYALTY_ENV": "test", "PYTHONPATH": str(ROOT)}
-
-
 def imported(url: str, path: Path, *arguments: str) -> Run:
     report = f"/tmp/{Path(urlsplit(url).path).name}.errors.txt"
     return managed(url, "import_orders", str(path), "--errors", report, *arguments)
-
-
-def managed(url: str, *words: str) -> Run:
-    """Run manage.py as a process of its own, so that its memory is its own."""
-    began = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", *words], cwd=ROOT, env=environment(url), stdout=subprocess.PIPE, text=True
-    )
-    said = process.stdout.read() if process.stdout else ""
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return Run(seconds=time.monotonic() - began, peak_mib=used.ru_maxrss / 1024, code=process.returncode, said=said)
-
-
-def table_rows(url: str) -> dict[str, int]:
-    tables = ("customers_customer", "program_order", "points_pointstransaction", "points_pointslot", "events_event")
-    with psycopg.connect(url) as connection:
-        return {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}  # type: ignore[index]
 
 
 def single_credits() -> None:
@@ -176,10 +107,7 @@ def single_credits() -> None:
 
     A process of its own, which sets Django up before it imports a model.
     """
-    import django
-
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "loyalty.settings")
-    django.setup()
+    django_here()
     from django.utils import timezone
 
     from loyalty.common.actors import SYSTEM
