@@ -235,6 +235,8 @@ class Adapter(Protocol):
     label: ClassVar[str]
     capabilities: ClassVar[Capabilities]
     credential_fields: ClassVar[tuple[CredentialField, ...]]
+    # Where staff see a code in the shop, below its address; {remote_id} is filled in. Empty: no such page is known.
+    code_page: ClassVar[str]
 
     def __init__(self, access: Access) -> None: ...
 

@@ -35,6 +35,7 @@ class OwnCodesAdapter:
         binds_customer=True,
         webhooks=False,
     )
+    code_page: ClassVar[str] = ""
     credential_fields: ClassVar[tuple[CredentialField, ...]] = ()
 
     def __init__(self, access: Access) -> None:

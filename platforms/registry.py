@@ -1,5 +1,7 @@
 """Platform key → adapter. The only file that names an adapter."""
 
+from urllib.parse import quote
+
 from django.conf import settings
 
 from platforms import credentials
@@ -37,6 +39,14 @@ def adapter_for(connection: StoreConnection | None, *, timeout: float = 20.0) ->
             timeout=timeout,
         )
     )
+
+
+def code_url(connection: StoreConnection | None, *, remote_id: str) -> str:
+    """Where staff see the code in that shop; empty where no such page is known."""
+    if connection is None or not remote_id:
+        return ""
+    path = ADAPTERS[connection.platform].code_page
+    return connection.base_url.rstrip("/") + path.replace("{remote_id}", quote(remote_id, safe="")) if path else ""
 
 
 def calls_out(connection: StoreConnection | None) -> bool:

@@ -45,6 +45,7 @@ class SandboxAdapter:
             "Press Disable beside it.",
         ),
     )
+    code_page: ClassVar[str] = "/admin/codes"
     credential_fields: ClassVar[tuple[CredentialField, ...]] = (
         CredentialField(name="token", label="Shop token", help_text="The value of the shop's SANDBOX_ADMIN_TOKEN."),
     )

@@ -44,6 +44,7 @@ class VendureAdapter:
             "Switch Enabled off and save.",
         ),
     )
+    code_page: ClassVar[str] = ""
     credential_fields: ClassVar[tuple[CredentialField, ...]] = (
         CredentialField(
             name="api_key",

@@ -45,7 +45,8 @@ class RedeemedRewardColumns(desk.ReadOnlyAdmin):
 
     @admin.display(description="Reward")
     def reward_with_code(self, row: RedeemedReward) -> SafeString:
-        return words.named(row, url=getattr(row, "page_url", "") or page.url_of(row.pk))
+        url = getattr(row, "page_url", "") or page.url_of(row.pk)
+        return words.named(row, url=url, shop_url=getattr(row, "shop_url", ""))
 
     @admin.display(description="Status")
     def status_word(self, row: RedeemedReward) -> SafeString:
@@ -136,7 +137,11 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
 
     def shown(self, rows: QuerySet) -> QuerySet:
         """What a row of the grid shows, for the few rows of one page."""
-        return queries.with_status(rows, now=timezone.now()).select_related("code").defer(*UNSHOWN)
+        return (
+            queries.with_status(rows, now=timezone.now())
+            .select_related("code", "connection")
+            .defer(*UNSHOWN, "connection__credentials")
+        )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[GridChangeList]:
         return GridChangeList

@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from loyalty.common.adminkit import lists, show
+from platforms import registry
 from rewards.admin import inline, paging
 from rewards.admin.paging import Page, Sort
 
@@ -208,6 +209,7 @@ class GridChangeList(lists.DeskChangeList):
         page_of, customer_of = self._addresses()
         for row in self.result_list:
             row.page_url, row.customer_url = page_of(row.pk), customer_of(row.customer_id)
+            row.shop_url = registry.code_url(row.connection, remote_id=row.code.remote_id) if row.code else ""
             values: list[Any] = [row.pk, row.pk, row] if self.has_boxes else [row.pk]
             for cell, link in zip(cells, linked, strict=True):
                 values += (row.page_url, cell(row)) if link else (cell(row),)

@@ -76,7 +76,7 @@ def with_code(redeemed: RedeemedReward) -> str:
     return f"{redeemed.name} ({redeemed.code.code})" if redeemed.code is not None else redeemed.name
 
 
-def named(redeemed: RedeemedReward, *, url: str) -> SafeString:
+def named(redeemed: RedeemedReward, *, url: str, shop_url: str = "") -> SafeString:
     """The same for a list: a long name is cut, the code never. The name leads to the page, the code can be copied."""
     if redeemed.code is None:
         return format_html('<a href="{}">{}</a>', url, show.clipped(redeemed.name))
@@ -84,12 +84,19 @@ def named(redeemed: RedeemedReward, *, url: str) -> SafeString:
     return format_html(
         '<span class="desk-named"><a href="{}">{} <code>({})</code></a>'
         '<button type="button" class="desk-copy__icon" data-copy="{}" aria-label="Copy the code {}" title="Copy" hidden>'
-        "</button></span>",
+        "</button>{}</span>",
         url,
         show.clipped(redeemed.name),
         code,
         code,
         code,
+        format_html(
+            '<a class="desk-out" href="{}" target="_blank" rel="noopener" aria-label="{}" title="Open in the shop"></a>',
+            shop_url,
+            f"Open the code {code} in the shop",
+        )
+        if shop_url
+        else "",
     )
 
 

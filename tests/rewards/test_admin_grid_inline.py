@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from rewards.models import RedeemedReward
+from rewards.models import RedeemedReward, RewardCode
+from tests.factories.people import ConnectionFactory
 from tests.rewards.admin_rows import AT, GRID, VIEW, gift_row, row, staff, words
 
 pytestmark = pytest.mark.django_db
@@ -111,6 +112,19 @@ def test_codes_can_be_copied():
     row(code="MUG-2345")
 
     assert 'data-copy="MUG-2345"' in staff(VIEW).get(GRID).content.decode()
+
+
+def test_a_code_that_a_shop_made_leads_to_the_shop_where_the_adapter_knows_its_page():
+    shop = ConnectionFactory(platform="sandbox", base_url="https://shop.example/")
+    other = ConnectionFactory(platform="vendure", base_url="https://vendure.example")
+    for place in (shop, other, None):
+        redeemed = row(connection=place, code=f"OFF-{place.pk if place else 0}")
+        RewardCode.objects.filter(pk=redeemed.code_id).update(remote_id="7" if place else "")
+
+    page = staff(VIEW).get(GRID).content.decode()
+
+    assert page.count("desk-out") == 1
+    assert 'href="https://shop.example/admin/codes" target="_blank" rel="noopener"' in page
 
 
 def test_the_filters_come_along_to_the_page_of_a_reward_through_an_act_and_back():

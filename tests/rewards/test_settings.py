@@ -85,7 +85,9 @@ def test_a_code_begins_with_its_day_and_lives_from_then_on_in_the_programmes_zon
 def test_a_code_is_not_marked_used_before_it_begins_and_says_when_it_does(customer):
     redeemed = redeem(customer, PointsProductFactory(reward=RewardFactory(days_inactive=3)))
 
-    with pytest.raises(UsageRefused, match="is not valid before 24 Nov 2026, 00:00: until then it cannot be marked used"):
+    with pytest.raises(
+        UsageRefused, match="is not valid before 24 Nov 2026, 00:00: until then it cannot be marked used"
+    ):
         usage.mark_used(redeemed_reward_id=redeemed.pk, actor=STAFF, now=redeemed.starts_at - timedelta(seconds=1))
     usage.mark_used(redeemed_reward_id=redeemed.pk, actor=STAFF, now=redeemed.starts_at)
 

@@ -11,8 +11,9 @@ from django.db.models import F, QuerySet
 from django.db.models.expressions import OrderBy
 from django.forms import BoundField, Form
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 
-from loyalty.common.adminkit import moments, show
+from loyalty.common.adminkit import moments, panels, show
 
 COUNT_CAP = 10_000
 SEARCH = "search"
@@ -35,6 +36,10 @@ class DrawnChip:
     value: str  # what is chosen, in words; empty when nothing is
     zone: str
     errors: list[str]
+
+    @property
+    def drawn_fields(self) -> list[SafeString]:
+        return [panels.drawn(field) for field in self.fields]
 
 
 class CappedPaginator(Paginator):

@@ -1,0 +1,60 @@
+"""The fields of a filter chip as HTML. Drawn here, not by a template for each option: a list has dozens of them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.forms import BoundField
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+
+def drawn(bound: BoundField) -> SafeString:
+    """A field with its label and what is wrong with it."""
+    errors = format_html_join("", '<p class="desk-error">{}</p>', ((error,) for error in bound.errors))
+    return format_html("{}{}", _field(bound), errors)
+
+
+def _field(bound: BoundField) -> SafeString:
+    kind = getattr(bound.field.widget, "input_type", "")
+    if kind in {"checkbox", "radio"} and hasattr(bound.field, "choices"):
+        options = format_html_join(
+            "",
+            '<label class="desk-option"><input type="{}" name="{}" value="{}" id="{}_{}"{}> <span>{}</span></label>',
+            (
+                (kind, bound.html_name, value, bound.auto_id, place, _mark("checked", on=on), label)
+                for place, (value, label, on) in enumerate(_options(bound))
+            ),
+        )
+        return format_html(
+            '<fieldset class="desk-options"><legend class="visually-hidden">{}</legend>{}</fieldset>',
+            bound.label,
+            options,
+        )
+    if kind == "select" and hasattr(bound.field, "choices"):
+        options = format_html_join(
+            "",
+            '<option value="{}"{}>{}</option>',
+            ((value, _mark("selected", on=on), label) for value, label, on in _options(bound)),
+        )
+        select = format_html('<select name="{}" id="{}">{}</select>', bound.html_name, bound.auto_id, options)
+        return format_html(
+            '<div class="desk-field"><label for="{}">{}</label>{}</div>', bound.auto_id, bound.label, select
+        )
+    if bound.use_fieldset:
+        return format_html('<fieldset class="desk-field"><legend>{}</legend>{}</fieldset>', bound.label, bound)
+    return format_html(
+        '<div class="desk-field"><label for="{}">{}</label>{}</div>', bound.id_for_label, bound.label, bound
+    )
+
+
+def _options(bound: BoundField) -> Iterator[tuple[str, Any, bool]]:
+    """Each choice with its label and whether it is chosen. The empty one of a field that has one is chosen by default."""
+    given = bound.data if isinstance(bound.data, list | tuple) else [bound.data or ""]
+    chosen = {str(value) for value in given}
+    for value, label in getattr(bound.field, "choices", ()):
+        text = "" if value is None else str(value)
+        yield text, label, text in chosen
+
+
+def _mark(word: str, *, on: bool) -> str:
+    return f" {word}" if on else ""
