@@ -99,6 +99,8 @@ def begin(*, redeemed_reward_id: int, actor: Actor, now: datetime, return_points
         now=now,
         fingerprint=None,
         return_points=return_points,
+        after_use=False,
+        reason=None,
         internal_note="",
     )
     if row.state == CancellationState.CANCELLING:

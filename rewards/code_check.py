@@ -6,9 +6,8 @@ from datetime import datetime
 from django.db import models
 
 from loyalty.common import codes
-from rewards import queries
+from rewards import queries, states
 from rewards.models import RedeemedReward, RewardCode
-from rewards.queries import Status
 
 
 class CodeState(models.TextChoices):
@@ -26,6 +25,7 @@ class CodeState(models.TextChoices):
     CANCELLING = "cancelling", "Canceling"
     CANCELLED = "cancelled", "Canceled"
     EXPIRED = "expired", "Expired"
+    WAITING = "waiting", "Issued, not good yet"
 
 
 SENTENCES: dict[CodeState, str] = {
@@ -34,7 +34,7 @@ SENTENCES: dict[CodeState, str] = {
     CodeState.OVER_IN_POOL: "Nobody has got it, and nobody will: its end is over.",
     CodeState.NOBODYS: "It was taken for a customer and then replaced, or a job set it aside. Nobody has it.",
     CodeState.SHARED: "Several customers have it.",
-    **{CodeState(status): meaning for status, meaning in queries.MEANINGS.items()},
+    **{CodeState(state.key): state.meaning for state in states.TABLE if state.key in CodeState},
 }
 USABLE = {CodeState.ISSUED, CodeState.SHARED}
 
@@ -77,7 +77,7 @@ def _told(code: RewardCode, *, now: datetime) -> Found:
         return _unowned(code, now=now)
     holder = newest[0]
     is_shared = len(newest) > 1
-    state = CodeState.SHARED if is_shared else CodeState(queries.status_of(redeemed=holder, now=now))
+    state = CodeState.SHARED if is_shared else _state_of(holder, now=now)
     return Found(
         code=code,
         state=state,
@@ -86,6 +86,12 @@ def _told(code: RewardCode, *, now: datetime) -> Found:
         reward_name=holder.name,
         holder=None if is_shared else holder,
     )
+
+
+def _state_of(holder: RedeemedReward, *, now: datetime) -> CodeState:
+    status = queries.status_of(redeemed=holder, now=now)
+    key = states.state_of(redeemed=holder, status=status, now=now).key
+    return CodeState(key) if key in CodeState else CodeState(status)
 
 
 def _unowned(code: RewardCode, *, now: datetime) -> Found:
@@ -111,10 +117,11 @@ def _unowned(code: RewardCode, *, now: datetime) -> Found:
 def _since(holder: RedeemedReward, state: CodeState) -> datetime:
     """When the state began, as near as the redeemed reward knows."""
     began = {
-        Status.ISSUED: holder.issued_at,
-        Status.USED: holder.used_at,
-        Status.EXPIRED: holder.expires_at,
-        Status.CANCELLED: holder.cancelled_at,
-        Status.PENDING: holder.redeemed_at,
+        CodeState.ISSUED: holder.starts_at or holder.issued_at,
+        CodeState.WAITING: holder.issued_at,
+        CodeState.USED: holder.used_at,
+        CodeState.EXPIRED: holder.expires_at,
+        CodeState.CANCELLED: holder.cancelled_at,
+        CodeState.PENDING: holder.redeemed_at,
     }
-    return began.get(Status(state)) or holder.updated_at
+    return began.get(state) or holder.updated_at
