@@ -75,7 +75,7 @@ class RewardAdmin(desk.DeskAdmin):
             "Limits",
             {"fields": ("limit_total", "limit_per_customer", "limit_per_period", "period", "liability_limit")},
         ),
-        ("Order in the catalogue", {"fields": ("shelves", "labels")}),
+        ("Categories and labels", {"fields": ("shelves", "labels")}),
         ("Image and link", {"fields": ("image_url", "action_url")}),
     )
 
@@ -102,7 +102,7 @@ class RewardAdmin(desk.DeskAdmin):
             return ((None, {"fields": ("name", "type", "connection", "featured")}), *self.fieldsets[1:])
         if self.has_change_permission(request, obj):
             return self.fieldsets
-        shown = {"Cost": ("price",), "Order in the catalogue": ("labels",), "Availability": WINDOWS}
+        shown = {"Cost": ("price",), "Categories and labels": ("labels",), "Availability": WINDOWS}
         return tuple(
             (title, {"fields": shown[str(title)]} if title in shown else rest) for title, rest in self.fieldsets
         )

@@ -29,7 +29,7 @@ class PointsProduct(models.Model):
 
     reward = models.OneToOneField(Reward, on_delete=models.CASCADE, related_name="points_product")
     exchange_type = models.CharField(max_length=10, choices=ExchangeType, default=ExchangeType.FIXED)
-    points_price = models.PositiveIntegerField("cost in points", null=True, blank=True)
+    points_price = models.PositiveIntegerField("points", null=True, blank=True)
     variable_points_step = models.PositiveIntegerField(
         "points per step", null=True, blank=True, help_text="Customers spend whole steps: 100, 200, 300 …"
     )

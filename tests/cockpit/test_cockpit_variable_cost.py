@@ -58,8 +58,9 @@ def test_asks_how_many_points_and_shows_what_they_buy(visitor, product):
 def test_says_which_numbers_are_accepted_and_keeps_what_was_typed(visitor, product, wanted):
     answer = visitor.get(url(product), {"points": wanted})
 
-    assert answer.status_code == 422
+    assert answer.status_code == 200
     assert "Choose a multiple of 100, from 200 to 800." in words(answer)
+    assert 'type="submit" disabled' in answer.content.decode()
     assert f'value="{wanted}" aria-describedby' in answer.content.decode()
 
 

@@ -132,7 +132,7 @@ def _confirmation(
     address = _address(visit) if offer.needs_address else None
     if offer.needs_address and address is None and address_form is None:
         address_form = AddressForm.of(visit.customer, None)
-    unfit = bool(problem) or (address_form is not None and address_form.is_bound)
+    unfit = address_form is not None and address_form.is_bound
     balance = accounts.balance(customer_id=visit.customer.pk, now=visit.now)
     cost = offer.cost_in_points
     if offer.steps is not None and points is not None and offer.steps.accepts(points):

@@ -1,7 +1,7 @@
 // The form of a reward shows the fields its type and its cost have. Without this file it shows them all.
 "use strict";
 
-(() => {
+document.addEventListener("DOMContentLoaded", () => {
   const type = document.querySelector("select[data-fields]");
   if (!type) return;
   const own = JSON.parse(type.dataset.fields);
@@ -35,4 +35,4 @@
     if (["id_type", "id_cost", "id_carries_code", "id_restricted"].includes(event.target.id)) refresh();
   });
   refresh();
-})();
+});
