@@ -14,6 +14,7 @@ from loyalty.customers.models import Customer, CustomerState
 from loyalty.points.errors import MOST_POINTS
 from loyalty.points.models import AdjustmentReason, AdjustmentRequest
 from loyalty.points.requests import Wish
+from rewards import granting
 from rewards.models import Reward
 
 STATE_HELP = (
@@ -199,6 +200,9 @@ class GrantForm(OnceForm):
 
     reward = forms.ModelChoiceField(
         Reward.objects.none(), empty_label="Choose a reward", help_text="Only rewards that are switched on."
+    )
+    quantity = forms.IntegerField(
+        label="How many", min_value=1, max_value=granting.MOST_AT_ONCE, initial=1, required=False
     )
     internal_note = forms.CharField(
         max_length=1000,

@@ -44,9 +44,10 @@ def grant(request: HttpRequest, *, customer: Customer, form: GrantForm) -> bool:
     """Grant the reward, or say at the form why not."""
     user_id = int(str(request.user.pk))
     try:
-        redeemed = granting.grant(
+        redeemed, *more = granting.grant_several(
             customer_id=customer.pk,
             reward_id=form.cleaned_data["reward"].pk,
+            quantity=form.cleaned_data["quantity"] or 1,
             actor=actors.staff(user_id),
             now=timezone.now(),
             origin=Origin.STAFF,
@@ -57,7 +58,8 @@ def grant(request: HttpRequest, *, customer: Customer, form: GrantForm) -> bool:
         form.add_error(None, refusal.sentence)
         return False
     issued = redeemed.fulfillment_status == FulfillmentStatus.ISSUED
+    times = f" {len(more) + 1} times" if more else ""
     messages.success(
-        request, f"{redeemed.name} was granted to {customer}{'' if issued else ' and is being generated'}."
+        request, f"{redeemed.name} was granted{times} to {customer}{'' if issued else ' and is being generated'}."
     )
     return True

@@ -1,0 +1,60 @@
+"""Granting several at once: all of them or none, once however often it is asked."""
+
+import pytest
+from django.urls import reverse
+
+from loyalty.common import actors
+from rewards import granting
+from rewards.granting import QuantityRefused
+from rewards.limits import RewardNotAvailable
+from rewards.models import RedeemedReward
+from tests.factories.catalogue import GiftFactory
+from tests.factories.points import NOW
+from tests.rewards.admin_rows import staff, words
+
+pytestmark = pytest.mark.django_db
+
+STAFF = actors.staff(1)
+
+
+def grant(customer, reward, quantity, **more):
+    return granting.grant_several(
+        customer_id=customer.pk, reward_id=reward.pk, quantity=quantity, actor=STAFF, now=NOW, **more
+    )
+
+
+def test_gives_so_many(customer):
+    assert len({redeemed.pk for redeemed in grant(customer, GiftFactory(), 3)}) == 3
+
+
+def test_with_one_key_gives_them_once(customer):
+    reward = GiftFactory()
+
+    first, second = grant(customer, reward, 3, idempotency_key="one"), grant(customer, reward, 3, idempotency_key="one")
+
+    assert first == second
+    assert RedeemedReward.objects.count() == 3
+
+
+def test_gives_none_when_the_limit_allows_fewer(customer):
+    with pytest.raises(RewardNotAvailable):
+        grant(customer, GiftFactory(limit_per_customer=2), 3)
+
+    assert not RedeemedReward.objects.exists()
+
+
+@pytest.mark.parametrize("quantity", [0, -1, 21])
+def test_is_refused_beyond_reason(customer, quantity):
+    with pytest.raises(QuantityRefused):
+        grant(customer, GiftFactory(), quantity)
+
+
+def test_page_takes_a_quantity(customer):
+    client = staff("customers.view_customer", "rewards.grant_reward", "rewards.view_redeemedreward")
+    page = reverse("admin:customers_customer_grant", args=(customer.pk,))
+    hidden = {name: value for name, value in client.get(page).context["form"].initial.items() if value is not None}
+
+    done = client.post(page, {**hidden, "reward": GiftFactory().pk, "quantity": "2"}, follow=True)
+
+    assert "A mug was granted 2 times to" in words(done)
+    assert RedeemedReward.objects.count() == 2
