@@ -130,6 +130,8 @@ def _round(claim: Claim, watch: Stopwatch, *, patience: float) -> Verdict | floa
         timeout = min(CALL_TIMEOUT, max(patience - watch.elapsed, 1.0))
         adapter = platforms.adapter_for(connection_of(redeemed), timeout=timeout)
     except DomainError as refusal:
+        if waiting.in_doubt_since is not None:  # its code may live: only the shop can say, once it can be asked again
+            return _put_off(claim, now=watch.now)
         return _fail(claim, Failure(refusal.code, refusal.sentence), watch)
     if waiting.in_doubt_since is not None:
         return _look_up(claim, redeemed, adapter, watch, in_doubt_since=waiting.in_doubt_since)
