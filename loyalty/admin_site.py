@@ -25,7 +25,7 @@ FAILED = "admin:rewards_redeemedreward_failed"
 
 class LoyaltyDeskSite(StaffEntrance, DeskSite):
     sections: ClassVar[Sequence[Section]] = (
-        Section("Rewards", ("rewards.redeemedreward", "rewards.reward")),
+        Section("Rewards", ("rewards.redeemedreward", "rewards.reward", "rewards.codepool")),
         Section("Customers", ("customers.customer", "points.pointstransaction", "program.order", "jobs.job")),
         Section("Shops", ("platforms.storeconnection", "hooks.inboundwebhook")),
         Section("Settings", ("merchant.programme", "accounts.user", "auth.group", "api.apikey", "events.event")),

@@ -13,7 +13,7 @@ from loyalty.customers.models import Customer, CustomerState
 from loyalty.merchant import queries as merchant
 from loyalty.points import queries as points
 from loyalty.points.errors import UnknownCustomer
-from rewards import limits, pricing, wording
+from rewards import limits, pools, pricing, wording
 from rewards.limits import RewardNotAvailable
 from rewards.models import PointsProduct, RedeemedReward, Reward, RewardAudience, RewardStock, RewardText
 from rewards.pricing import Steps
@@ -132,7 +132,7 @@ def on_offer(*, now: datetime) -> QuerySet[PointsProduct]:
     always = Q(reward__visible_from__isnull=True, reward__visible_until__isnull=True)
     visible, active = _within("visible", now), _within("active", now)
     shown = (~always & visible) | (always & active)
-    return PointsProduct.objects.select_related("reward").filter(shown, reward__enabled=True)
+    return PointsProduct.objects.select_related("reward__pool").filter(shown, reward__enabled=True)
 
 
 def _within(window: str, now: datetime) -> Q:
@@ -211,6 +211,8 @@ def _offers(*, customer: Customer, products: list[PointsProduct], now: datetime,
     left = dict(
         RewardStock.objects.filter(reward__in=rewards).values_list("reward_id").annotate(Sum("left")).order_by()
     )
+    with_pool = [reward.pk for reward in rewards if hasattr(reward, "pool")]
+    codes = pools.free(reward_ids=with_pool, now=now, cap=1) if with_pool else {}
     in_period = _taken_in_period(customer=customer, rewards=rewards, now=now)
     result = []
     for product in products:
@@ -223,7 +225,7 @@ def _offers(*, customer: Customer, products: list[PointsProduct], now: datetime,
                 reward,
                 had=had.get(reward.pk, 0),
                 in_period=in_period.get(reward.pk, 0),
-                left=left.get(reward.pk, 0),
+                left=left.get(reward.pk, 0) if codes.get(reward.pk) != 0 else None,
                 missing=missing,
                 owed=blocked,
             )
@@ -279,7 +281,12 @@ def _taken_in_period(*, customer: Customer, rewards: list[Reward], now: datetime
     return Counter(reward for reward, at in rows.values_list("reward_id", "redeemed_at") if at >= since[reward])
 
 
-def _obstacle(reward: Reward, *, had: int, in_period: int, left: int, missing: int, owed: int) -> tuple[str, str]:
+def _obstacle(
+    reward: Reward, *, had: int, in_period: int, left: int | None, missing: int, owed: int
+) -> tuple[str, str]:
+    """What stands in the way. `left` is None when the reward's pool has no code left."""
+    if left is None:
+        return "pool_empty", limits.SOLD_OUT
     if reward.limit_total is not None and left <= 0:
         return "reward_sold_out", limits.SOLD_OUT
     if reward.limit_per_customer is not None and had >= reward.limit_per_customer:

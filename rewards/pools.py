@@ -7,7 +7,7 @@ anything reached the shop.
 
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -212,6 +212,12 @@ def figures(*, reward_id: int, now: datetime) -> Figures:
         cursor.execute(SUM_UP, {"reward": reward_id, "now": now})
         numbers = cursor.fetchone()
     return Figures(**dict(zip(("free", "later", "expired", "taken"), numbers, strict=True)))
+
+
+def waiting(*, reward_id: int) -> Iterator[tuple[str, datetime | None, datetime | None]]:
+    """The codes of a pool that nobody has got, with start and end, in constant memory."""
+    codes = RewardCode.objects.filter(pool_id=reward_id, taken_at=None).order_by("pk")
+    yield from codes.values_list("code", "starts_at", "ends_at").iterator(chunk_size=2_000)
 
 
 def watch(*, now: datetime) -> int:

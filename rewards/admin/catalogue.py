@@ -12,9 +12,10 @@ from django.utils.safestring import SafeString
 from loyalty.common.adminkit import desk, lists, show
 from loyalty.common.errors import DomainError
 from rewards import limits, offering, pricing
+from rewards.admin import pools
 from rewards.admin.catalogue_form import RewardFilter, RewardForm, TextForm
 from rewards.admin.catalogue_price import PRICE_FIELDS
-from rewards.models import Reward, RewardStock, RewardText
+from rewards.models import CodePool, Reward, RewardStock, RewardText
 
 WINDOWS = ("active_from", "active_until", "visible_from", "visible_until", "restricted")
 
@@ -37,7 +38,7 @@ class RewardAdmin(desk.DeskAdmin):
     form = RewardForm
     inlines = (TextInline,)
     list_display = ("name", "on", "kind", "price", "worth", "left", "per_customer", "window", "shop")
-    list_select_related = ("connection", "points_product")
+    list_select_related = ("connection", "points_product", "pool")
     ordering = ("-enabled", "name", "pk")
     sortable_by = ()
     filterset_class = RewardFilter
@@ -86,6 +87,7 @@ class RewardAdmin(desk.DeskAdmin):
     def get_list_queryset(self, request: HttpRequest) -> QuerySet:
         stock = RewardStock.objects.filter(reward=OuterRef("pk")).order_by().values("reward")
         rows: QuerySet[Reward] = super().get_list_queryset(request)
+        rows = pools.with_free(rows, CodePool.objects.values_list("pk", flat=True))
         return rows.annotate(pieces=Subquery(stock.annotate(sum=Sum("left")).values("sum")))
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -158,8 +160,12 @@ class RewardAdmin(desk.DeskAdmin):
 
     @admin.display(description="Left")
     def left(self, reward: Any) -> SafeString:
+        codes = pools.catalogue_cell(reward)
         if reward.limit_total is None:
-            return show.dash()
+            return codes or show.dash()
+        return format_html("{} {}", self.pieces(reward), codes) if codes else self.pieces(reward)
+
+    def pieces(self, reward: Any) -> SafeString:
         left = reward.pieces or 0
         if not left:
             return show.badge("Sold out", tone="warn")

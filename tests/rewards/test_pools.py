@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from loyalty.common import actors
 from loyalty.events.models import Event
 from loyalty.points import queries as points
-from rewards import cancellation, granting, issuing, pools, redemption
+from rewards import cancellation, catalogue, granting, issuing, pools, redemption
 from rewards.limits import RewardNotAvailable
 from rewards.models import (
     CodePool,
@@ -102,6 +102,13 @@ class TestHandingOut:
             "No code of this reward is left just now. Nothing was spent; please try again later."
         )
         assert (rows(), balance(customer), IssueWork.objects.count()) == (1, 150, 0)
+
+    def test_is_sold_out_in_the_catalogue_while_it_is_empty(self, product, customer):
+        fill(product.reward, "LATER", starts_at=NOW + DAY)
+
+        before, after = (catalogue.offers(customer_id=customer.pk, now=at)[0] for at in (NOW, NOW + DAY))
+
+        assert (before.reason_code, before.reason, after.available) == ("pool_empty", "This reward is sold out.", True)
 
     def test_refuses_a_grant_from_an_empty_pool_too(self, product, customer, rows):
         CodePool.objects.create(reward=product.reward, created_at=NOW)
