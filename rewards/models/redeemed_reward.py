@@ -238,6 +238,7 @@ class RedeemedReward(models.Model):
             ),
             models.Index(
                 fields=["origin", "redeemed_at", "id"],
+                include=["connection"],
                 name="redeemed_granted",
                 condition=Q(on_profile=True) & ~Q(origin="redemption"),
             ),
@@ -268,7 +269,7 @@ class RedeemedReward(models.Model):
             ),
             models.Index(fields=["customer_last_name", "id"], name="redeemed_by_surname", condition=Q(on_profile=True)),
             models.Index(fields=["balance_after", "id"], name="redeemed_by_balance", condition=Q(on_profile=True)),
-            models.Index(fields=["customer", "redeemed_at", "id"], name="redeemed_customer"),
+            models.Index(fields=["customer", "redeemed_at", "id"], include=["on_profile"], name="redeemed_customer"),
             models.Index(fields=["reward", "customer"], name="redeemed_reward", condition=Q(takes_place=True)),
             models.Index(
                 fields=["reward", "expires_at"],
