@@ -5,7 +5,8 @@ Each batch of rows is hashed together with the seal before it, so a row that is 
 Three streams run in one chain: transactions (with the allocations, lots, returns and adjustments written in the same
 database transaction), charges of holds, and releases of holds (with the lots opened to stand in). What is hashed are
 ids, numbers, kinds and instants: never a word about a person, so that erasing one breaks no seal. Of a lot, what
-remains and its end may change and are proved by the audit instead.
+remains, its end and its days without activity may change and are proved by the audit instead: hashed are the days it
+was opened with.
 
 The hash of a row is the SHA-256 of the JSON list of its table's name and its columns, in the order of the queries
 below, without spaces, instants in microseconds since 1970. Anybody can recompute it with other tools.
@@ -52,6 +53,15 @@ class _Table:
     sql: str
 
 
+# Of the days without activity, those the lot was opened with: a policy that is applied later changes them, by a row
+# that says so.
+LOT = (
+    "l.id, l.customer_id, l.transaction_id, l.origin_id, l.points, l.available_at, "
+    "CASE WHEN EXISTS (SELECT 1 FROM points_pointslotchange c WHERE c.lot_id = l.id) "
+    "THEN (SELECT c.idle_days_before FROM points_pointslotchange c WHERE c.lot_id = l.id ORDER BY c.id LIMIT 1) "
+    "ELSE l.idle_days END, l.created_at"
+)
+
 TABLES: dict[SealStream, tuple[_Table, ...]] = {
     SealStream.TRANSACTION: (
         _Table(
@@ -70,8 +80,8 @@ TABLES: dict[SealStream, tuple[_Table, ...]] = {
         _Table(
             b"l",
             "lot",
-            "SELECT l.id, l.customer_id, l.transaction_id, l.origin_id, l.points, l.available_at, l.idle_days, "
-            "l.created_at FROM points_pointslot l LEFT JOIN points_pointslot o ON o.id = l.origin_id "
+            f"SELECT {LOT} FROM points_pointslot l "  # noqa: S608 (names of our columns)
+            "LEFT JOIN points_pointslot o ON o.id = l.origin_id "
             "WHERE l.transaction_id BETWEEN %s AND %s AND o.transaction_id IS DISTINCT FROM l.transaction_id "
             "ORDER BY l.id",
         ),
@@ -104,8 +114,7 @@ TABLES: dict[SealStream, tuple[_Table, ...]] = {
         _Table(
             b"s",
             "lot",
-            "SELECT l.id, l.customer_id, l.transaction_id, l.origin_id, l.points, l.available_at, l.idle_days, "
-            "l.created_at FROM points_pointsholdrelease r "
+            f"SELECT {LOT} FROM points_pointsholdrelease r "  # noqa: S608 (names of our columns)
             "JOIN points_pointsholdcharge c ON c.id = r.charge_id JOIN points_pointslot l ON l.id = r.lot_id "
             "WHERE r.id BETWEEN %s AND %s AND r.lot_id <> c.lot_id ORDER BY l.id",
         ),

@@ -13,7 +13,8 @@ from django.db import ProgrammingError, connection, transaction
 
 from loyalty.common.actors import SYSTEM
 from loyalty.common.causes import Cause, CauseType
-from loyalty.points import adjustments, ledger, sealing, tasks
+from loyalty.merchant.models import ExpiryMode
+from loyalty.points import adjustments, ledger, policy, sealing, tasks
 from loyalty.points.models import (
     LedgerSeal,
     PointsAllocation,
@@ -463,4 +464,15 @@ def test_two_at_once_make_one_chain():
         thread.join(60)
 
     assert LedgerSeal.objects.count() == 12
+    assert breaks() == []
+
+
+def test_an_expiry_policy_applied_to_sealed_lots_breaks_no_seal(history):
+    give(history, 40, now=NOW + 3 * DAY)
+    seal()
+    for days in (30, 60):
+        wanted = policy.Policy(mode=ExpiryMode.IDLE, days=days)
+        list(policy.apply(plan=policy.make_plan(policy=wanted, now=NOW + 3 * DAY), actor=SYSTEM, now=NOW + 3 * DAY))
+    assert PointsLot.objects.filter(idle_days=60, customer=history).exists()
+
     assert breaks() == []
