@@ -7,7 +7,7 @@ time rounded down, so that any split of refunds takes the same as one, and never
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from typing import Any
 
 from django.db import transaction
@@ -30,6 +30,7 @@ from loyalty.points.models import (
 )
 
 MOST_MONEY = 10**12  # what the rows hold
+SMALLEST_MONEY = Decimal("0.0001")
 
 
 class NotClawable(DomainError):
@@ -101,8 +102,8 @@ def claw_back(
     row = PointsClawback.objects.create(
         earning=earning,
         customer_id=earning.customer_id,
-        refunded=refunded,
-        total=total,
+        refunded=_stored(refunded),
+        total=_stored(total),
         due=current.due,
         taken=current.taken,
         short=current.short,
@@ -122,6 +123,11 @@ def claw_back(
         short=current.short,
     )
     return PointsClawback.objects.get(pk=row.pk)
+
+
+def _stored(amount: Decimal) -> Decimal:
+    """As the row keeps it: what is finer than any currency is rounded up, so that something refunded never reads as 0."""
+    return amount.quantize(SMALLEST_MONEY, rounding=ROUND_UP)
 
 
 def _require_share(refunded: Any, total: Any) -> None:

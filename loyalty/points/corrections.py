@@ -256,9 +256,8 @@ def plan_waiver(*, shortfall_id: int) -> CorrectionPlan:
 def waive(
     *, shortfall_id: int, actor: Actor, now: datetime, fingerprint: str, internal_note: str = ""
 ) -> PointsShortfall:
-    """Let the rest of a shortfall go, as it was shown. Raises PlanOutdated, ShortfallClosed."""
-    customer_id = PointsShortfall.objects.values_list("customer_id", flat=True).get(pk=shortfall_id)
-    locking.lock(customer_id=customer_id, now=now)
+    """Let the rest of a shortfall go, as it was shown. Raises PlanOutdated, ShortfallClosed, UnknownShortfall."""
+    locking.lock(customer_id=shortfalls.customer_of(shortfall_id=shortfall_id), now=now)
     current = plan_waiver(shortfall_id=shortfall_id)
     if current.refusal:
         raise shortfalls.ShortfallClosed(current.refusal)

@@ -29,6 +29,13 @@ class ShortfallClosed(DomainError):
     code = "shortfall_closed"
 
 
+class UnknownShortfall(DomainError):
+    code = "unknown_shortfall"
+
+    def __init__(self, shortfall_id: int) -> None:
+        super().__init__(f"There is no shortfall {shortfall_id}. Check the number.")
+
+
 def open_one(*, clawback: PointsClawback, now: datetime) -> PointsShortfall:
     """Keep what a clawback lacks. The caller has locked the account."""
     PointsAccount.objects.filter(pk=clawback.customer_id).update(owed=F("owed") + clawback.short)
@@ -80,9 +87,11 @@ def collect(*, customer_id: int, actor: Actor, now: datetime) -> PointsTransacti
 
 @transaction.atomic
 def waive(*, shortfall_id: int, actor: Actor, now: datetime, internal_note: str = "") -> PointsShortfall:
-    """Let the rest of a shortfall go. Waiving twice changes nothing more. Raises ShortfallClosed when it was collected."""
-    customer_id = PointsShortfall.objects.values_list("customer_id", flat=True).get(pk=shortfall_id)
-    locking.lock(customer_id=customer_id, now=now)
+    """Let the rest of a shortfall go. Waiving twice changes nothing more.
+
+    Raises UnknownShortfall, and ShortfallClosed when it was collected.
+    """
+    locking.lock(customer_id=customer_of(shortfall_id=shortfall_id), now=now)
     row = PointsShortfall.objects.get(pk=shortfall_id)
     if row.state == ShortfallState.WAIVED:
         return row
@@ -91,9 +100,17 @@ def waive(*, shortfall_id: int, actor: Actor, now: datetime, internal_note: str 
     row.state, row.closed_at = ShortfallState.WAIVED, now
     row.actor_kind, row.actor_id, row.internal_note = actor.kind, actor.id, internal_note.strip()
     row.save()
-    PointsAccount.objects.filter(pk=customer_id).update(owed=F("owed") - row.left)
+    PointsAccount.objects.filter(pk=row.customer_id).update(owed=F("owed") - row.left)
     _log("points.shortfall_waived", row, actor=actor, now=now, points=row.left)
     return row
+
+
+def customer_of(*, shortfall_id: int) -> int:
+    """Who owes it: that never changes, so it may be read before the lock. Raises UnknownShortfall."""
+    found = PointsShortfall.objects.filter(pk=shortfall_id).values_list("customer_id", flat=True).first()
+    if found is None:
+        raise UnknownShortfall(shortfall_id)
+    return found
 
 
 def collects() -> bool:

@@ -34,6 +34,7 @@ reissue           no      yes      no          yes
 extend            no      no       no          yes
 deliver           no      no       yes         yes
 adjust            no      yes      no          yes
+import points     no      no       no          yes
 approve adjusting no      no       no          yes
 set ceilings      no      no       no          yes
 return points     no      yes      no          yes
@@ -127,6 +128,7 @@ def may(client, action: str, *, anna, gift, points) -> bool:
         "extend": act(gift, "extend"),
         "deliver": act(gift, "ship"),
         "adjust": reverse("admin:customers_customer_adjust", args=(anna.pk,)),
+        "import points": reverse("admin:points_pointstransaction_import"),
         "grant": reverse("admin:customers_customer_grant", args=(anna.pk,)),
         "connect shops": reverse("admin:platforms_storeconnection_add"),
         "edit catalogue": reverse("admin:rewards_reward_add"),

@@ -253,6 +253,28 @@ def test_refuses_a_share_that_makes_no_sense(customer, refunded):
     assert PointsTransaction.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    ("refunded", "kept"), [("0.004", "0.0040"), ("0.0001", "0.0001"), ("0.000001", "0.0001"), ("99.999999", "100.0000")]
+)
+def test_keeps_refunds_in_currencies_with_more_than_two_decimals(customer, refunded, kept):
+    entry = give(customer, 2_000_000_000)
+
+    row = refund(entry, refunded)
+
+    assert (row.refunded, row.total, row.taken) == (
+        Decimal(kept),
+        Decimal("100.0000"),
+        int(2_000_000_000 * Decimal(refunded) / 100),
+    )
+
+
+def test_waiving_an_unknown_shortfall_is_refused_in_a_sentence(customer):
+    with pytest.raises(shortfalls.UnknownShortfall, match="There is no shortfall 999") as refusal:
+        shortfalls.waive(shortfall_id=999, actor=SYSTEM, now=NOW)
+
+    assert refusal.value.code == "unknown_shortfall"
+
+
 def test_refuses_what_earned_nothing(customer):
     give(customer, 100)
     debit = spend(customer, 10).transaction

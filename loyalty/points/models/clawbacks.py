@@ -23,8 +23,8 @@ class PointsClawback(models.Model):
 
     earning = models.ForeignKey(PointsTransaction, on_delete=models.PROTECT, related_name="clawbacks")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="points_clawbacks")
-    refunded = models.DecimalField(max_digits=14, decimal_places=2)  # of `total`, all refunds so far
-    total = models.DecimalField(max_digits=14, decimal_places=2)
+    refunded = models.DecimalField(max_digits=16, decimal_places=4)  # of `total`, all refunds so far
+    total = models.DecimalField(max_digits=16, decimal_places=4)  # in any currency: some have three or four decimals
     due = models.PositiveIntegerField()
     taken = models.PositiveIntegerField()
     short = models.PositiveIntegerField()
