@@ -37,16 +37,22 @@ def machine() -> str:
 @contextmanager
 def scratch(name: str) -> Iterator[str]:
     """A fresh, migrated database beside the one the environment names; dropped afterwards."""
+    with empty(name) as url:
+        migrated = managed(url, "migrate", "--no-input", "-v", "0")
+        if migrated.code:
+            raise SystemExit(f"The migrations failed: {migrated.said}")
+        yield url
+
+
+@contextmanager
+def empty(name: str) -> Iterator[str]:
+    """The same without our tables."""
     server = urlsplit(os.environ["DATABASE_URL"])
     database = f"bench_{name}_{os.getpid()}"
-    url = server._replace(path=f"/{database}").geturl()
     with psycopg.connect(server._replace(path="/postgres").geturl(), autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{database}"')
         try:
-            migrated = managed(url, "migrate", "--no-input", "-v", "0")
-            if migrated.code:
-                raise SystemExit(f"The migrations failed: {migrated.said}")
-            yield url
+            yield server._replace(path=f"/{database}").geturl()
         finally:
             connection.execute(f'DROP DATABASE "{database}" WITH (FORCE)')
 
