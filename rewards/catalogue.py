@@ -293,6 +293,11 @@ def _obstacle(
         return "limit_reached", limits.per_customer_sentence(reward.limit_per_customer)
     if reward.limit_per_period is not None and in_period >= reward.limit_per_period:
         return "period_limit_reached", limits.per_period_sentence(reward.limit_per_period, reward.period)
+    return _lacking(missing=missing, owed=owed)
+
+
+def _lacking(*, missing: int, owed: int) -> tuple[str, str]:
+    """Points that stand in the way; empty when none do."""
     if owed:
         return "points_owed", owed_sentence(owed)
     if missing:

@@ -18,6 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 from loyalty.common import actors
 from loyalty.common.adminkit import desk, show
 from loyalty.common.errors import DomainError
+from loyalty.common.spreadsheets import BYTE_ORDER_MARK, defused
 from loyalty.jobs import queries as jobs
 from loyalty.jobs.models import Job
 from rewards import pool_imports, pool_making, pools
@@ -233,10 +234,10 @@ def page_of(request: HttpRequest, pool: CodePool) -> dict[str, Any]:
 def csv_lines(pool: CodePool) -> Iterator[str]:
     """The codes that nobody has got, in constant memory, in the shape in which they can be imported."""
     writer: Any = csv.writer(Echo())
-    yield jobs.BYTE_ORDER_MARK + writer.writerow(["code", "start", "end"])
+    yield BYTE_ORDER_MARK + writer.writerow(["code", "start", "end"])
     for code, start, end in pools.waiting(reward_id=pool.pk):
         yield writer.writerow(
-            [jobs.defused(code), *(each.isoformat(timespec="seconds") if each else "" for each in (start, end))]
+            [defused(code), *(each.isoformat(timespec="seconds") if each else "" for each in (start, end))]
         )
 
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('points', '0007_lots_change_their_policy'),
+        ('points', '0008_acts_at_once'),
     ]
 
     operations = [
