@@ -34,9 +34,9 @@ class SettingsForm(forms.Form):
     """Whether the reward takes its codes from here, and when staff are warned."""
 
     in_use = forms.BooleanField(
-        label="Take the reward's codes from this pool",
+        label="Use this pool",
         required=False,
-        help_text="Switched off, the codes stay here and new ones are made one by one.",
+        help_text="The reward takes its codes from here. Switched off, they stay, and new ones are made one by one.",
     )
     warn_below = forms.IntegerField(
         label="Warn below",
