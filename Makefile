@@ -20,7 +20,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint e2e-shop bench-import bench-points bench-peers bench-audit bench-flash bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races
+.PHONY: help demo demo-reset test lint e2e-shop bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-peers: venv ## hold debits beside those of django-hordak and dj-wallet, wh
 
 bench-import-points: venv ## import points for 100,000 customers and undo it, and print how fast it went
 	$(SERVED) $(BIN)/python benchmarks/bench_import_points.py
+
+bench-codes: venv ## make, import and hand out 1,000,000 codes, and print how fast it went (CODES=...)
+	$(SERVED) $(BIN)/python benchmarks/bench_codes.py
 
 bench-audit: venv ## audit, seal and verify 1,000,000 transactions, and print how long each took
 	$(SERVED) $(BIN)/python benchmarks/bench_audit.py
