@@ -248,6 +248,7 @@ CELERY_BEAT_SCHEDULE = {
     "settle-points": {"task": "points.settle_due", "schedule": 60.0, "options": {"expires": 60}},
     "release-due-holds": {"task": "points.release_due_holds", "schedule": 60.0, "options": {"expires": 60}},
     "sweep-jobs": {"task": "jobs.sweep", "schedule": 10.0, "options": {"expires": 10}},
+    "forget-job-rows": {"task": "jobs.forget_rows", "schedule": 3600.0, "options": {"expires": 3600}},
     "collect-shortfalls": {"task": "points.collect_shortfalls", "schedule": 300.0, "options": {"expires": 300}},
 }
 
@@ -390,6 +391,8 @@ REDEEM_DEADLINE_SECONDS = whole_number("REDEEM_DEADLINE_SECONDS", default=10, lo
 ALLOW_PRIVATE_SHOP_ADDRESSES = boolean("ALLOW_PRIVATE_SHOP_ADDRESSES", default=not PRODUCTION)
 # Bulk work: how long a worker may be silent before another goes on with its job.
 JOB_LEASE_SECONDS = whole_number("JOB_LEASE_SECONDS", default=60, lowest=2, highest=600)
+# How many days after its end a job's table is kept: addresses, notes. What became of each row is kept for good.
+JOB_ROWS_KEPT_DAYS = whole_number("JOB_ROWS_KEPT_DAYS", default=90, lowest=1, highest=3650)
 
 LOGGING = {
     "version": 1,

@@ -149,6 +149,12 @@ def require_begin(job: Job, step: Step) -> None:
     """Raises JobRefused unless the job could go on to that step now."""
     if BEGINS.get((Step(job.step), JobState(job.state))) is not step:
         raise JobRefused(f"Job {job.pk} cannot {step.label.lower()} its rows now: {where(job)}")
+    if step is Step.APPLY and job.rows_forgotten_at is not None:
+        raise JobRefused(
+            f"Job {job.pk} cannot apply its rows any more: what they said was forgotten, some time after they were checked. "
+            "Send the table again.",
+            code="rows_forgotten",
+        )
 
 
 def require_cancel(job: Job) -> None:

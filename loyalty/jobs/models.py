@@ -58,6 +58,7 @@ class Job(models.Model):
     created_at = models.DateTimeField()
     step_began_at = models.DateTimeField()
     step_ended_at = models.DateTimeField(null=True)
+    rows_forgotten_at = models.DateTimeField(null=True)  # what the rows said about people is blanked since then
 
     class Meta:
         constraints = [
@@ -79,11 +80,20 @@ class Job(models.Model):
                 | Q(claim__isnull=False, claimed_until__isnull=False),
                 name="job_claim_has_end",
             ),
+            models.CheckConstraint(
+                condition=Q(rows_forgotten_at__isnull=True) | Q(step="undo") | Q(state__in=["cancelled", "done"]),
+                name="job_forgotten_rows_are_only_undone",
+            ),
         ]
         indexes = [
             models.Index(fields=["due_at", "id"], name="job_due", condition=Q(state="open")),
             models.Index(fields=["digest"], name="job_digest", condition=~Q(digest="")),
             models.Index(fields=["created_at", "id"], name="job_created"),
+            models.Index(
+                fields=["step_ended_at", "id"],
+                name="job_rows_to_forget",
+                condition=Q(rows_forgotten_at__isnull=True, step_ended_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -110,7 +120,10 @@ class JobRow(models.Model):
 
 
 class JobOutcome(models.Model):
-    """What became of one row in one step. Written with the change itself, once, and never altered."""
+    """What became of one row in one step. Written with the change itself, once.
+
+    Never altered but for its text, which is blanked when the rows are forgotten.
+    """
 
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="outcomes", db_index=False)
     step = models.CharField(max_length=10, choices=Step)
@@ -133,7 +146,13 @@ class JobOutcome(models.Model):
             models.Index(fields=["job", "step", "number"], name="job_outcome_not_ok", condition=~Q(verdict="ok")),
         ]
         triggers = [
-            pgtrigger.Protect(name="job_outcome_insert_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            pgtrigger.Protect(name="job_outcome_never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.ReadOnly(name="job_outcome_facts_fixed", exclude=["text"]),
+            pgtrigger.Protect(
+                name="job_outcome_text_only_blanked",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__text__df=pgtrigger.F("new__text")) & ~pgtrigger.Q(new__text=""),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -3,9 +3,14 @@
 from celery import shared_task
 from django.utils import timezone
 
-from loyalty.jobs import work
+from loyalty.jobs import forgetting, work
 
 
 @shared_task(name="jobs.sweep")
 def sweep() -> None:
     work.sweep(now=timezone.now())
+
+
+@shared_task(name="jobs.forget_rows")
+def forget_rows() -> None:
+    forgetting.forget(now=timezone.now())

@@ -1,6 +1,7 @@
 """The pages of jobs: send a table, look at the report, apply, undo; for managers alone."""
 
 import io
+from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -10,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from loyalty.jobs import lifecycle, sheets
+from loyalty.jobs import forgetting, lifecycle, sheets
 from loyalty.jobs.models import Job, Step
 from loyalty.points import imports
 from loyalty.points.models import PointsAccount, PointsTransaction
@@ -78,6 +79,21 @@ def test_sends_checks_applies_and_undoes(manager):
     work(job)
     assert "Undone" in page(manager, job)
     assert PointsAccount.objects.get(pk=anna.pk).balance == 0
+
+
+def test_says_when_its_rows_were_forgotten_and_does_not_offer_to_apply_them(manager):
+    CustomerFactory(email="anna@example.com")
+    send(manager, "email,points", "anna@example.com,50")
+    job = Job.objects.get()
+    work(job)
+    forgetting.forget(now=timezone.now() + timedelta(days=91))
+
+    shown = page(manager, job, rows="all")
+
+    assert "What its rows said about people was forgotten on" in shown
+    assert "anna@example.com" not in shown
+    assert "/act/apply/" not in shown
+    assert "Send the table again" in manager.get(f"{JOBS}{job.pk}/act/apply/").content.decode()
 
 
 def test_offers_only_what_can_be_done_now(manager):
