@@ -55,8 +55,9 @@ prove-races: venv ## race every act against every other in a scratch database (A
 bench-import: venv ## import the purchase history in FILE=..., and print how long it took
 	$(SERVED) $(BIN)/python benchmarks/bench_import.py $(FILE)
 
-bench-points: venv ## hold debits, expiry, audit and reading of points beside plain SQL (ROWS=..., SECONDS=..., ROUNDS=...)
-	$(BIN)/python benchmarks/bench_points.py
+bench-points: venv ## hold debits, expiry, audit and reading of points beside plain SQL, then import them (ROWS=..., SECONDS=..., ROUNDS=...)
+	@kept=0; $(BIN)/python benchmarks/bench_points.py || kept=1; \
+	$(SERVED) $(BIN)/python benchmarks/bench_import_points.py || kept=1; exit $$kept
 
 bench-flash: venv ## sell PIECES=5000 of a reward to twice as many customers from 64 connections
 	$(BIN)/python benchmarks/bench_flash.py
