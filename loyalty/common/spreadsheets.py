@@ -16,22 +16,26 @@ def defused(text: str) -> str:
 
 
 def defused_column(text: Combinable) -> Case:
-    """The same in the database."""
-    risky = Q(FirstCharacter(text, codes=tuple(map(ord, FORMULA_STARTS))))
+    """The same in the database; nothing for an empty text. What begins with a letter, nearly all, is known at once."""
+    quoted = Concat(Value("'"), text, output_field=TextField())
     return Case(
-        When(risky, then=Concat(Value("'"), text, output_field=TextField())), default=text, output_field=TextField()
+        When(Q(FirstCharacter(text, test="BETWEEN 65 AND 65290")), then=text),
+        When(Q(FirstCharacter(text, test=f"IN ({', '.join(str(ord(each)) for each in FORMULA_STARTS)})")), then=quoted),
+        When(Q(FirstCharacter(text, test="= 0")), then=Value(None)),
+        default=text,
+        output_field=TextField(),
     )
 
 
 class FirstCharacter(Func):
-    """Whether a text begins with one of these characters. Compared as numbers: three times faster than as texts."""
+    """A test of the number of a text's first character, 0 where there is none: three times faster than comparing texts."""
 
-    function = "ascii"  # PostgreSQL's name for the code point of the first character
+    function = "ascii"  # PostgreSQL's name for it
     conditional = True
 
-    def __init__(self, text: Combinable, *, codes: tuple[int, ...] = (), **extra: Any) -> None:
-        super().__init__(text, output_field=BooleanField(), codes=codes, **extra)
+    def __init__(self, text: Combinable, *, test: str = "", **extra: Any) -> None:
+        super().__init__(text, output_field=BooleanField(), test=test, **extra)
 
     def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:  # type: ignore[override]
         sql, params = super().as_sql(compiler, connection)
-        return f"{sql} IN ({', '.join(str(int(code)) for code in self.extra['codes'])})", params
+        return f"{sql} {self.extra['test']}", params

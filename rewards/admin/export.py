@@ -5,6 +5,7 @@ object. What a spreadsheet would take for a formula is defused there.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,10 +13,10 @@ from zoneinfo import ZoneInfo
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.core.exceptions import PermissionDenied
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Case, CharField, F, Func, QuerySet, TextField, Value, When
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Coalesce, NullIf
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -68,6 +69,7 @@ WORDS: dict[str, dict[str, str]] = {
     "failure_code": {str(key): label for key, label in FAILURES.items()},
 }
 INSTANTS = ("redeemed_at", "used_at", "expires_at")
+SELDOM = ("delivery_status", "failure_code")
 NUMBERS = ("cost_in_points", "tax_value", "balance_after", "customer_id", "id")
 
 
@@ -105,35 +107,50 @@ def heads(*, zone: ZoneInfo, addresses: bool) -> list[str]:
 def csv_file(rows: QuerySet, *, zone: ZoneInfo, addresses: bool, now: datetime) -> Iterator[bytes]:
     """The file in blocks, its first line at once, then newest first."""
     yield (BYTE_ORDER_MARK + ",".join(heads(zone=zone, addresses=addresses)) + "\n").encode()
-    sql, params = statement(rows, zone=zone, addresses=addresses, now=now)
-    with connection.cursor() as cursor:
-        raw: Any = cursor.cursor  # the driver's own: a COPY with parameters, which it quotes
-        with raw.copy(f"COPY ({sql}) TO STDOUT (FORMAT csv)", params) as lines:
-            block: list[Any] = []
-            size = 0
-            for line in lines:
-                block.append(line)
-                size += len(line)
-                if size >= BLOCK:
-                    yield b"".join(block)
-                    block, size = [], 0
-            yield b"".join(block)
+    sql, params = statement(rows, addresses=addresses, now=now)
+    with copied(f"COPY ({sql}) TO STDOUT (FORMAT csv)", params, zone=zone) as lines:
+        block: list[Any] = []
+        size = 0
+        for line in lines:
+            block.append(line)
+            size += len(line)
+            if size >= BLOCK:
+                yield b"".join(block)
+                block, size = [], 0
+        yield b"".join(block)
 
 
 def xlsx_file(rows: QuerySet, *, zone: ZoneInfo, addresses: bool, now: datetime) -> Iterator[bytes]:
     """The same rows as a workbook."""
     names = list(COLUMNS)
     numbers = frozenset(names.index(name) for name in NUMBERS)
-    sql, params = statement(rows, zone=zone, addresses=addresses, now=now)
-    with connection.cursor() as cursor:
+
+    def cells() -> Iterator[Any]:
+        sql, params = statement(rows, addresses=addresses, now=now)
+        with copied(f"COPY ({sql}) TO STDOUT", params, zone=zone) as lines:
+            yield from lines.rows()
+
+    yield from workbook.written(heads(zone=zone, addresses=addresses), cells(), numbers=numbers)
+
+
+@contextmanager
+def copied(sql: str, params: Any, *, zone: ZoneInfo) -> Iterator[Any]:
+    """What a COPY hands out, while the database shows instants in that zone: it does so anyway, in UTC otherwise.
+
+    By the driver's own cursor, which quotes the parameters of a COPY itself.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('TimeZone'), set_config('TimeZone', %s, true)", [zone.key])
+        before = cursor.fetchone()[0]
         raw: Any = cursor.cursor
-        with raw.copy(f"COPY ({sql}) TO STDOUT", params) as lines:
-            yield from workbook.written(heads(zone=zone, addresses=addresses), lines.rows(), numbers=numbers)
+        with raw.copy(sql, params) as lines:
+            yield lines
+        cursor.execute("SELECT set_config('TimeZone', %s, true)", [before])
 
 
-def statement(rows: QuerySet, *, zone: ZoneInfo, addresses: bool, now: datetime) -> tuple[str, Any]:
+def statement(rows: QuerySet, *, addresses: bool, now: datetime) -> tuple[str, Any]:
     """The one SELECT behind a file, and its parameters."""
-    cells = [cell(name, zone=zone, now=now) for name in COLUMNS]
+    cells = [cell(name, now=now) for name in COLUMNS]
     if addresses:
         cells += [address_cell(part) for part in ADDRESS_PARTS]
     ordered = rows.order_by("-redeemed_at", "-pk").values_list(*cells)
@@ -141,17 +158,17 @@ def statement(rows: QuerySet, *, zone: ZoneInfo, addresses: bool, now: datetime)
     return sql, params
 
 
-def cell(name: str, *, zone: ZoneInfo, now: datetime) -> Combinable:
+def cell(name: str, *, now: datetime) -> Combinable:
     """A column as the file shows it: words for states, the programme's zone for instants, nothing for none."""
     if name == "status":
         return status_word(now)
     if name in WORDS:
         return in_words(name)
     if name in INSTANTS:
-        return LocalText(F(name), Value(zone.key))
+        return LocalText(F(name))
     if name in NUMBERS:
         return F(name)
-    return filled(defused_column(F(name)))
+    return defused_column(F(name))
 
 
 def status_word(now: datetime) -> Case:
@@ -162,26 +179,21 @@ def status_word(now: datetime) -> Case:
 
 def in_words(name: str) -> Case:
     """A state's word; a state that has none yet as it stands."""
-    known = (When(**{name: key}, then=Value(label)) for key, label in WORDS[name].items())
-    return Case(*known, default=filled(F(name)), output_field=CharField())
+    none = [When(**{name: ""}, then=Value(None))] if name in SELDOM else []  # first: it is what most rows have
+    known = [When(**{name: key}, then=Value(label)) for key, label in WORDS[name].items()]
+    return Case(*none, *known, default=F(name), output_field=CharField())
 
 
 def address_cell(part: str) -> Combinable:
     """A part of the corrected address, else of the copy."""
     whole = Coalesce("delivery__address", "shipping_address")
-    return filled(defused_column(JsonText(whole, Value(part))))
-
-
-def filled(text: Combinable) -> Combinable:
-    """Nothing, rather than a pair of quotes around nothing."""
-    return NullIf(text, Value(""), output_field=TextField())
+    return defused_column(JsonText(whole, Value(part)))
 
 
 class LocalText(Func):
-    """An instant to the second, as a clock in that zone shows it."""
+    """An instant to the second, as a clock in the session's zone shows it."""
 
     template = "left((%(expressions)s)::text, 19)"  # half the cost of to_char
-    arg_joiner = " AT TIME ZONE "
     output_field = TextField()
 
 
