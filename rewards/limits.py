@@ -125,13 +125,12 @@ PIECES_A_BUCKET = 100  # a small stock needs no second row
 TAKE_FREE_PIECE = Statement(
     "take_free_piece",
     """
-    WITH piece AS (
-        SELECT s.id FROM rewards_rewardstock s JOIN rewards_reward r ON r.id = s.reward_id
-        WHERE s.reward_id = %(reward)s AND s."left" > 0 AND r.limit_total IS NOT NULL
-        ORDER BY random() LIMIT 1 FOR UPDATE OF s SKIP LOCKED),
-    taken AS (
-        UPDATE rewards_rewardstock s SET "left" = s."left" - 1 FROM piece WHERE s.id = piece.id RETURNING s.id)
-    SELECT limit_total IS NOT NULL, EXISTS (SELECT FROM taken) FROM rewards_reward WHERE id = %(reward)s
+    WITH taken AS (
+        UPDATE rewards_rewardstock SET "left" = "left" - 1 WHERE id = (
+            SELECT id FROM rewards_rewardstock WHERE reward_id = %(reward)s AND "left" > 0
+            ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED)
+        RETURNING id)
+    SELECT (SELECT limit_total IS NOT NULL FROM rewards_reward WHERE id = %(reward)s), EXISTS (SELECT FROM taken)
     """,
     types={"reward": "int8"},
 )

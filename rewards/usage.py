@@ -76,6 +76,10 @@ def require_usable(redeemed: RedeemedReward, *, now: datetime, act: str) -> None
     """Refuse what cannot be used now, for the caller who has locked it. `act` is a participle. Raises UsageRefused."""
     _require_tracked(redeemed, act=act)
     _require_active(redeemed, now=now, act=act)
+    if redeemed.starts_at is not None and now < redeemed.starts_at:
+        raise UsageRefused(
+            f"“{redeemed.name}” is not valid before {_moment(redeemed.starts_at)}: until then it cannot be {act}."
+        )
 
 
 def record_spent(redeemed: RedeemedReward, *, order_id: str, actor: Actor, now: datetime) -> None:
@@ -98,10 +102,6 @@ def _require_active(redeemed: RedeemedReward, *, now: datetime, act: str) -> Non
         raise UsageRefused(f"“{redeemed.name}” is being canceled: wait until that is done before it can be {act}.")
     if redeemed.expires_at is not None and redeemed.expires_at <= now:
         raise UsageRefused(f"“{redeemed.name}” has expired: it can no longer be {act}.")
-    if redeemed.starts_at is not None and now < redeemed.starts_at:
-        raise UsageRefused(
-            f"“{redeemed.name}” is not valid before {_moment(redeemed.starts_at)}: until then it cannot be {act}."
-        )
 
 
 def _moment(instant: datetime) -> str:

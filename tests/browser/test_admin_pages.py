@@ -175,7 +175,7 @@ def test_the_filters_and_the_acts_work_without_a_script(new_page, sign_in, rows)
     page.goto(sign_in(page) + GRID)
 
     page.locator("summary", has_text="Type").click()
-    page.get_by_label("Gift").check()
+    page.get_by_label("Gift", exact=True).check()
     page.locator("details[open]").get_by_role("button", name="Apply").click()
     expect(page.locator("#result_list tbody tr")).to_have_count(1)
     page.locator("input.action-select").check()

@@ -190,7 +190,7 @@ class TestTheProgramme:
 
     def fields(self, client) -> dict[str, str]:
         form = client.get(self.URL).context["adminform"].form
-        return {name: str(form[name].value()) for name in form.fields}
+        return {name: str(form[name].value()) for name in form.fields if form[name].value() is not None}
 
     def test_is_one_form(self, signed_in):
         manager = signed_in("manager")

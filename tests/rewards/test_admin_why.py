@@ -37,7 +37,7 @@ def test_what_to_do_about_a_failure():
 @pytest.mark.parametrize(
     ("fields", "label", "sentence"),
     [
-        ({"usage_status": "untracked"}, "Mark used", "is not tracked: nobody can know whether it was used."),
+        ({"usage_status": "untracked"}, "Mark used", "is not tracked, as nobody can know whether it was used"),
         ({"expires_at": AT}, "Mark used", "has expired: it can no longer be marked used."),
         ({"usage_status": "used", "expires_at": AT + 2 * HOUR}, "Mark unused", "can no longer be marked unused."),
         ({"usage_status": "used"}, "Cancel reward", "was used: mark it unused first if that was a mistake."),

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from loyalty.common import actors
+from loyalty.common.errors import DomainError
 from loyalty.points import queries as points
 from platforms.adapter import Answer, Outcome
 from platforms.sandbox.adapter import SandboxAdapter
@@ -53,6 +54,27 @@ def test_cannot_be_undone_while_the_shop_may_still_be_making_the_code(granted, s
 
     row = cancellation.cancel(redeemed_reward_id=granted.pk, actor=STAFF, now=NOW + timedelta(minutes=1))
     assert row.state == "proved"
+
+
+@pytest.mark.parametrize("in_doubt", [True, False])
+def test_fails_when_the_shop_cannot_be_asked_unless_a_code_may_live_there(granted, shop, monkeypatch, in_doubt):
+    if in_doubt:
+        shop.fault("create", "drop")
+        assert work(granted) == issuing.Verdict.WAITING
+
+    def unreadable(*_args, **_more):
+        raise DomainError("The shop's token cannot be read.", code="credentials_unreadable")
+
+    monkeypatch.setattr(issuing.platforms, "adapter_for", unreadable)
+
+    verdict = work(granted, now=NOW + timedelta(minutes=1))
+
+    granted.refresh_from_db()
+    if in_doubt:
+        assert (verdict, granted.fulfillment_status) == (issuing.Verdict.WAITING, FulfillmentStatus.PENDING)
+        assert IssueWork.objects.get().due_at > NOW + timedelta(minutes=1)
+    else:
+        assert (verdict, granted.failure_code) == (issuing.Verdict.FAILED, "credentials_unreadable")
 
 
 def test_for_a_customer_waits_as_long_as_the_shop_asks(customer, product, shop):

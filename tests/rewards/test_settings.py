@@ -98,7 +98,7 @@ def test_a_code_is_not_marked_used_before_it_begins_and_says_when_it_does(custom
 def test_a_value_code_is_not_spent_before_it_begins(customer):
     redeemed = redeem(customer, PointsProductFactory(reward=ValueCodeFactory(days_inactive=3)))
 
-    with pytest.raises(UsageRefused, match="is valid from"):
+    with pytest.raises(UsageRefused, match="is not valid before"):
         value_codes.spend(redeemed_reward_id=redeemed.pk, amount=Decimal(1), actor=STAFF, now=NOW)
 
 
