@@ -41,6 +41,11 @@ DONE = {
     BulkAct.UNUSED: "Marked unused.",
     BulkAct.CANCEL: "Canceled, or being canceled until the shop has proved its code dead.",
 }
+PERMISSIONS = {
+    BulkAct.USED: "rewards.mark_used",
+    BulkAct.UNUSED: "rewards.mark_unused",
+    BulkAct.CANCEL: "rewards.cancel_redeemedreward",
+}
 OPPOSITE = {BulkAct.USED: BulkAct.UNUSED, BulkAct.UNUSED: BulkAct.USED}
 
 
@@ -64,7 +69,7 @@ def begin(*, act: BulkAct, ids: Sequence[int], actor: Actor, now: datetime) -> J
         task=TASK,
         title=TITLES[act],
         summary=SUMMARIES[act],
-        plan={"act": act, "columns": [["id", "Redeemed reward"]]},
+        plan={"act": act, "permission": PERMISSIONS[act], "columns": [["id", "Redeemed reward"]]},
         rows=((number, {"id": pk}) for number, pk in enumerate(ids, start=1)),
         most_rows=MOST_ROWS,
         actor=actor,

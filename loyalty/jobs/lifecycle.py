@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from loyalty.common import copying, queue
-from loyalty.common.actors import Actor
+from loyalty.common.actors import Actor, ActorKind
 from loyalty.common.errors import DomainError
 from loyalty.jobs.models import Job, JobState, Step
 
@@ -29,7 +30,7 @@ MOVES: dict[JobState, frozenset[JobState]] = {
 
 
 class JobRefused(DomainError):
-    """The job is not where this could be done. The sentence says where it is."""
+    """The job is not where this could be done, or not by this person. The sentence says why."""
 
     code = "job_refused"
 
@@ -87,9 +88,13 @@ def create(
 
 @transaction.atomic
 def begin(*, job_id: int, step: Step, actor: Actor, now: datetime) -> Job:
-    """Go on to the next step, when the one before is over. Raises JobRefused."""
+    """Go on to the next step, when the one before is over. Raises JobRefused.
+
+    Staff need the permission that the job's plan names, too: what they may not do to one row they may not do to many.
+    """
     job = _locked(job_id)
     require_begin(job, step)
+    _require_allowed(job, actor)
     job.step, job.state = step, JobState.OPEN
     job.rows_done = job.position = job.stalls = job.claimed_at_row = 0
     job.actor_kind, job.actor_id = actor.kind, actor.id
@@ -97,6 +102,17 @@ def begin(*, job_id: int, step: Step, actor: Actor, now: datetime) -> Job:
     job.save()
     queue.enqueue(job.task, job_id=job.pk)
     return job
+
+
+def _require_allowed(job: Job, actor: Actor) -> None:
+    permission = job.plan.get("permission", "")
+    if not permission or actor.kind != ActorKind.STAFF:
+        return
+    user = get_user_model().objects.filter(pk=actor.id or 0).first()
+    if user is None or not user.has_perm(permission):
+        raise JobRefused(
+            f"Job {job.pk} does what you are not allowed to do ({permission}). Ask somebody who is, or your administrator."
+        )
 
 
 @transaction.atomic

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth import get_user_model
 
 from loyalty.common import actors
 from loyalty.common.adminkit import acts as desk_acts
@@ -14,7 +15,14 @@ from tests.rewards.admin_rows import AT, GRID, VIEW, attempt, gift_row, row, sta
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = AT + timedelta(days=2)
-STAFF = actors.staff(7)
+STAFF, HELPER = actors.staff(7_000_001), actors.staff(7_000_002)
+
+
+@pytest.fixture(autouse=True)
+def _people(transactional_db):
+    users = get_user_model().objects
+    users.create(pk=STAFF.id, email="manager@example.com", is_staff=True, is_superuser=True)
+    users.create(pk=HELPER.id, email="helper@example.com", is_staff=True)
 
 
 def begun(act, *rows):
@@ -89,6 +97,18 @@ def test_canceling_ends_what_no_shop_knows_refuses_what_was_used_and_cannot_be_u
     assert applied(job) == [(ours.pk, "ok", "")]
     assert RedeemedReward.objects.get(pk=ours.pk).fulfillment_status == "cancelled"
     assert applied(job, Step.UNDO) == [(ours.pk, "refused", "irreversible")]
+
+
+@pytest.mark.parametrize("act", bulk.BulkAct)
+def test_whoever_may_not_do_it_to_one_may_not_apply_it_to_many(act):
+    one = gift_row(usage_status="used" if act == bulk.BulkAct.UNUSED else "unused")
+    job = begun(act, one)
+    worked(job)
+
+    with pytest.raises(lifecycle.JobRefused, match="not allowed"):
+        lifecycle.begin(job_id=job.pk, step=Step.APPLY, actor=HELPER, now=NOW)
+
+    assert Job.objects.get(pk=job.pk).step == Step.CHECK
 
 
 def test_more_rows_than_a_request_takes_become_a_job_of_the_whole_filter(monkeypatch):
