@@ -128,7 +128,6 @@ def credit_lots(
     return entry
 
 
-@locking.in_transaction()
 def debit(
     *,
     customer_id: int,
@@ -146,37 +145,39 @@ def debit(
     Raises UnknownCustomer, InvalidPoints, InsufficientPoints, IdempotencyConflict.
     """
     require_points(points)
-    at_once = statements.debit_at_once(
-        customer_id=customer_id,
-        points=points,
-        kind=kind,
-        cause=cause,
-        actor=actor,
-        now=now,
-        is_activity=kind in activity.ACTIVITY,
-        key=idempotency_key,
-        description=description,
-        internal_note=internal_note,
-    )
+    with locking.in_one_statement():
+        at_once = statements.debit_at_once(
+            customer_id=customer_id,
+            points=points,
+            kind=kind,
+            cause=cause,
+            actor=actor,
+            now=now,
+            is_activity=kind in activity.ACTIVITY,
+            key=idempotency_key,
+            description=description,
+            internal_note=internal_note,
+        )
     if at_once is not None:
         return at_once
-    account = locking.lock(customer_id=customer_id, now=now)
-    made, lots = statements.read_for_debit(account=account, points=points, key=idempotency_key)
-    if made is not None:
-        return _same_entry(made, customer_id=customer_id, change=-points, kind=kind)
-    charges = _choose(account=account, lots=lots, points=points)
-    account.balance -= points
-    return _write_debit(
-        account=account,
-        charges=charges,
-        kind=kind,
-        cause=cause,
-        actor=actor,
-        now=now,
-        idempotency_key=idempotency_key,
-        description=description,
-        internal_note=internal_note,
-    )
+    with locking.in_transaction():
+        account = locking.lock(customer_id=customer_id, now=now)
+        made, lots = statements.read_for_debit(account=account, points=points, key=idempotency_key)
+        if made is not None:
+            return _same_entry(made, customer_id=customer_id, change=-points, kind=kind)
+        charges = _choose(account=account, lots=lots, points=points)
+        account.balance -= points
+        return _write_debit(
+            account=account,
+            charges=charges,
+            kind=kind,
+            cause=cause,
+            actor=actor,
+            now=now,
+            idempotency_key=idempotency_key,
+            description=description,
+            internal_note=internal_note,
+        )
 
 
 @locking.in_transaction()
@@ -221,7 +222,6 @@ def debit_lots(
     )
 
 
-@locking.in_transaction()
 def hold(
     *,
     customer_id: int,
@@ -239,45 +239,46 @@ def hold(
     breaks a constraint.
     """
     require_points(points)
-    at_once = statements.hold_at_once(
-        customer_id=customer_id,
-        points=points,
-        cause=cause,
-        actor=actor,
-        now=now,
-        expires_at=expires_at,
-        key=idempotency_key,
-        description=description,
-    )
+    with locking.in_one_statement():
+        at_once = statements.hold_at_once(
+            customer_id=customer_id,
+            points=points,
+            cause=cause,
+            actor=actor,
+            now=now,
+            expires_at=expires_at,
+            key=idempotency_key,
+            description=description,
+        )
     if at_once is not None:
         return at_once
-    account = locking.lock(customer_id=customer_id, now=now)
-    if idempotency_key is not None:
-        before = PointsHold.objects.filter(idempotency_key=idempotency_key).first()
-        if before is not None:
-            if (before.customer_id, before.points) != (customer_id, points):
-                raise IdempotencyConflict(idempotency_key)
-            return before
-    _, lots = statements.read_for_debit(account=account, points=points)
-    charges = _choose(account=account, lots=lots, points=points)
-    account.balance -= points
-    account.held += points
-    held = PointsHold(
-        customer_id=customer_id,
-        points=points,
-        cause_type=cause.type,
-        cause_id=cause.id,
-        actor_kind=actor.kind,
-        actor_id=actor.id,
-        created_at=now,
-        expires_at=expires_at,
-        idempotency_key=idempotency_key,
-        description=description,
-    )
-    return statements.write_hold(held=held, account=account, charges=charges)
+    with locking.in_transaction():
+        account = locking.lock(customer_id=customer_id, now=now)
+        if idempotency_key is not None:
+            before = PointsHold.objects.filter(idempotency_key=idempotency_key).first()
+            if before is not None:
+                if (before.customer_id, before.points) != (customer_id, points):
+                    raise IdempotencyConflict(idempotency_key)
+                return before
+        _, lots = statements.read_for_debit(account=account, points=points)
+        charges = _choose(account=account, lots=lots, points=points)
+        account.balance -= points
+        account.held += points
+        held = PointsHold(
+            customer_id=customer_id,
+            points=points,
+            cause_type=cause.type,
+            cause_id=cause.id,
+            actor_kind=actor.kind,
+            actor_id=actor.id,
+            created_at=now,
+            expires_at=expires_at,
+            idempotency_key=idempotency_key,
+            description=description,
+        )
+        return statements.write_hold(held=held, account=account, charges=charges)
 
 
-@locking.in_transaction()
 def capture(
     *,
     hold_id: int,
@@ -295,43 +296,45 @@ def capture(
     """
     if points is not None:
         require_points(points)
-    at_once = statements.capture_at_once(
-        hold_id=hold_id,
-        points=points,
-        kind=kind,
-        actor=actor,
-        now=now,
-        is_activity=kind in activity.ACTIVITY,
-        description=description,
-        internal_note=internal_note,
-    )
+    with locking.in_one_statement():
+        at_once = statements.capture_at_once(
+            hold_id=hold_id,
+            points=points,
+            kind=kind,
+            actor=actor,
+            now=now,
+            is_activity=kind in activity.ACTIVITY,
+            description=description,
+            internal_note=internal_note,
+        )
     if at_once is not None:
         return at_once
-    account = locking.lock(customer_id=statements.customer_of_hold(hold_id=hold_id), now=now)
-    held, charges = statements.read_hold(hold_id=hold_id)
-    spent = held.points if points is None else points
-    before = _captured_before(held, spent=spent, is_part=points is not None)
-    if before is not None:
-        return before
-    spare: list[returns.Taken] = []
-    if spent < held.points:
-        taken, spare = returns.split(lot_rows.charges_of(held, account), points=spent)
-        charges = [allocation.Charge(part.lot_id, part.points) for part in taken]
-    account.held -= spent
-    entry = _write_debit(
-        account=account,
-        charges=charges,
-        kind=kind,
-        cause=held.cause,
-        actor=actor,
-        now=now,
-        held=held,
-        description=description or held.description,
-        internal_note=internal_note,
-    )
-    if spare:
-        lot_rows.give_back(account=account, parts=lot_rows.moved_along(spare, account=account), now=now)
-    return entry
+    with locking.in_transaction():
+        account = locking.lock(customer_id=statements.customer_of_hold(hold_id=hold_id), now=now)
+        held, charges = statements.read_hold(hold_id=hold_id)
+        spent = held.points if points is None else points
+        before = _captured_before(held, spent=spent, is_part=points is not None)
+        if before is not None:
+            return before
+        spare: list[returns.Taken] = []
+        if spent < held.points:
+            taken, spare = returns.split(lot_rows.charges_of(held, account), points=spent)
+            charges = [allocation.Charge(part.lot_id, part.points) for part in taken]
+        account.held -= spent
+        entry = _write_debit(
+            account=account,
+            charges=charges,
+            kind=kind,
+            cause=held.cause,
+            actor=actor,
+            now=now,
+            held=held,
+            description=description or held.description,
+            internal_note=internal_note,
+        )
+        if spare:
+            lot_rows.give_back(account=account, parts=lot_rows.moved_along(spare, account=account), now=now)
+        return entry
 
 
 def _captured_before(held: PointsHold, *, spent: int, is_part: bool) -> PointsTransaction | None:

@@ -24,10 +24,18 @@ def in_transaction() -> Iterator[None]:
         with transaction.atomic():
             yield
         return
+    with in_one_statement():
+        yield
+
+
+@contextmanager
+def in_one_statement() -> Iterator[None]:
+    """As `in_transaction` around one statement: outside a transaction that is one by itself, and saves two messages."""
     try:
         yield
     except DatabaseError:
-        transaction.set_rollback(True)
+        if transaction.get_connection().in_atomic_block:
+            transaction.set_rollback(True)
         raise
 
 

@@ -66,7 +66,7 @@ LOCK_DUE_ACCOUNTS = _statement(
 DEBIT_AT_ONCE = _statement(
     "debit_at_once",
     """
-    SELECT entry_id, sum_after FROM points_debit_v1(
+    SELECT entry_id, sum_after FROM points_debit_v2(
         %(customer)s, %(points)s, %(kind)s, %(cause_type)s, %(cause_id)s, %(actor_kind)s, %(actor_id)s, %(key)s,
         %(now)s, %(is_activity)s, %(description)s, %(internal_note)s)
     """,
@@ -75,7 +75,7 @@ DEBIT_AT_ONCE = _statement(
 HOLD_AT_ONCE = _statement(
     "hold_at_once",
     """
-    SELECT hold_id FROM points_hold_v1(
+    SELECT hold_id FROM points_hold_v2(
         %(customer)s, %(points)s, %(cause_type)s, %(cause_id)s, %(actor_kind)s, %(actor_id)s, %(key)s, %(now)s,
         %(expires_at)s, %(description)s)
     """,

@@ -61,7 +61,7 @@ def verbs(captured):
     ]
 
 
-@pytest.mark.parametrize("lots", [1, 3, 12])
+@pytest.mark.parametrize("lots", [1, 3, 12, 90])
 def test_a_debit_is_one_call_for_any_number_of_lots(customer, lots):
     for number in range(lots):
         give(customer, 10, expires_at=NOW + (number + 1) * DAY)
@@ -83,6 +83,46 @@ def test_step_by_step_a_debit_locks_reads_and_writes_by_one_statement_each(monke
         spend(customer, 10 * lots, idempotency_key="k", description="A mug")
 
     assert verbs(captured) == ["lock", "select", *(["select"] if lots > statements.FIRST_LOTS else []), "with"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_outside_a_transaction_a_debit_is_one_message(customer):
+    give(customer, 100)
+
+    with CaptureQueriesContext(connection) as captured:
+        spend(customer, 30)
+
+    assert verbs(captured) == ["select"]  # no BEGIN, no COMMIT
+    assert PointsAccount.objects.get(pk=customer.pk).balance == 70
+
+
+def test_a_debit_reads_few_of_a_customers_thousand_lots(customer):
+    def lots(owner, number):
+        ledger.credit_lots(
+            customer_id=owner.pk, lots=[ledger.NewLot(points=10)] * number, kind=TransactionKind.EARNING, cause=CAUSE,
+            actor=SYSTEM, now=NOW,
+        )  # fmt: skip
+
+    lots(customer, 1_000)
+    for other in CustomerFactory.create_batch(40):
+        lots(other, 5)
+
+    def rows_read():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'points_pointslot'"
+            )
+            return cursor.fetchone()[0]
+
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE points_pointslot")
+    for _ in range(8):  # until the session keeps one plan for all customers
+        spend(customer, 1)
+
+    before = rows_read()
+    spend(customer, 1)
+
+    assert rows_read() - before < 50
 
 
 def test_a_hold_and_its_capture_are_one_call_each(customer):
@@ -199,9 +239,10 @@ def test_a_special_case_is_left_to_the_steps_with_nothing_written(customer, stor
 
 
 def test_nothing_but_what_never_changes_is_read_in_a_statement_that_locks():
-    functions = import_module("loyalty.points.migrations.0008_acts_at_once")
+    spending = import_module("loyalty.points.migrations.0010_lots_in_spending_order")
+    capturing = import_module("loyalty.points.migrations.0008_acts_at_once")
     locking = [statements.LOCK_ACCOUNT.sql, statements.LOCK_DUE_ACCOUNTS.sql]
-    for function in (functions.DEBIT, functions.HOLD, functions.CAPTURE):
+    for function in (spending.DEBIT, spending.HOLD, capturing.CAPTURE):
         locking += [line for line in function.splitlines() if "FOR UPDATE" in line]
 
     assert len(locking) == 5

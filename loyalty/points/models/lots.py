@@ -47,7 +47,11 @@ class PointsLot(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["customer", "expires_at"], name="lot_open_of_customer", condition=Q(open=True)),
+            models.Index(
+                fields=["customer", "expires_at", "created_at", "id"],
+                name="lot_open_in_spending_order",
+                condition=Q(open=True),
+            ),
             models.Index(fields=["expires_at"], name="lot_open_expiring", condition=Q(open=True)),
             models.Index(fields=["customer", "id"], name="lot_customer"),
         ]
