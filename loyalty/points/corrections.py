@@ -47,10 +47,10 @@ class CorrectionPlan:
 def plan_cancellation(*, transaction_id: int, now: datetime) -> CorrectionPlan:
     """What canceling a credit would take from which lots, and what is gone already. Reads only."""
     try:
+        entry = _entry(transaction_id)
         found = credit_cancellation.plan(transaction_id=transaction_id, now=now)
-    except credit_cancellation.CreditNotCancellable as error:
+    except DomainError as error:
         return _refused(error, transaction_id)
-    entry = PointsTransaction.objects.get(pk=transaction_id)
     if entry.reversals.filter(kind=TransactionKind.CANCELLATION).exists():
         return _refused(credit_cancellation.CreditNotCancellable("This credit was canceled already."), transaction_id)
     at = _settled(entry.customer_id, now)
@@ -95,8 +95,8 @@ def plan_return(*, transaction_id: int, now: datetime, points: int | None = None
 
     `points` is how many; None means all that have not come back yet.
     """
-    entry = PointsTransaction.objects.get(pk=transaction_id)
     try:
+        entry = _entry(transaction_id)
         lines = ledger.plan_reversal(transaction_id=transaction_id, now=_settled(entry.customer_id, now), points=points)
     except DomainError as error:
         return _refused(error, transaction_id, points)
@@ -239,7 +239,9 @@ def collect(*, customer_id: int, actor: Actor, now: datetime, fingerprint: str) 
 
 def plan_waiver(*, shortfall_id: int) -> CorrectionPlan:
     """What waiving would let go. Reads only."""
-    row = PointsShortfall.objects.get(pk=shortfall_id)
+    row = PointsShortfall.objects.filter(pk=shortfall_id).first()
+    if row is None:
+        return _refused(shortfalls.UnknownShortfall(shortfall_id), shortfall_id)
     if row.state != ShortfallState.OPEN:
         closed = shortfalls.ShortfallClosed(f"It was {row.get_state_display().lower()} already.")
         return _refused(closed, shortfall_id)
@@ -265,8 +267,15 @@ def waive(
     return shortfalls.waive(shortfall_id=shortfall_id, actor=actor, now=now, internal_note=internal_note)
 
 
+def _entry(transaction_id: int) -> PointsTransaction:
+    entry = PointsTransaction.objects.filter(pk=transaction_id).first()
+    if entry is None:
+        raise NotReversible(f"There is no transaction {transaction_id}. Check the number.")
+    return entry
+
+
 def _lock(transaction_id: int, *, now: datetime) -> PointsTransaction:
-    entry = PointsTransaction.objects.get(pk=transaction_id)
+    entry = _entry(transaction_id)
     locking.lock(customer_id=entry.customer_id, now=now)
     return entry
 

@@ -7,6 +7,7 @@ import pytest
 
 from loyalty.common.actors import SYSTEM, staff
 from loyalty.common.causes import Cause, CauseType
+from loyalty.common.errors import DomainError
 from loyalty.common.plans import PlanOutdated
 from loyalty.events.models import Event
 from loyalty.merchant.models import Programme
@@ -317,3 +318,24 @@ class TestWhatIsOwed:
             self.waive(owed, plan)
 
         assert PointsShortfall.objects.get().state == "open"
+
+
+class TestNumbersThatNameNothing:
+    @pytest.mark.parametrize(
+        ("plan", "number"),
+        [
+            (corrections.plan_cancellation, {"transaction_id": 2**40, "now": NOW}),
+            (corrections.plan_return, {"transaction_id": 2**40, "now": NOW}),
+            (corrections.plan_waiver, {"shortfall_id": 2**40}),
+        ],
+    )
+    def test_a_plan_says_that_there_is_no_such_row(self, plan, number):
+        found = plan(**number)
+
+        assert found.points == 0
+        assert str(2**40) in found.refusal
+        assert "There is no" in found.refusal
+
+    def test_an_act_refuses_in_the_same_words(self):
+        with pytest.raises(DomainError, match="There is no transaction 7777777"):
+            corrections.return_points(transaction_id=7_777_777, actor=SYSTEM, now=NOW, fingerprint="")
