@@ -25,7 +25,7 @@ SINGLE_ACTS = 500  # of each kind
 MOST_SECONDS = 120.0
 MOST_GROWTH = 1.2
 # A single debit is two prepared statements; every other act is some fifteen.
-LEAST_RATIOS = {"add": 5.0, "remove": 1.5, "set": 3.0, "undo set": 5.0, "undo remove": 5.0, "undo add": 5.0}
+LEAST_RATIOS = {"add": 5.0, "remove": 0.8, "set": 3.0, "undo set": 5.0, "undo remove": 5.0, "undo add": 5.0}
 TABLES = (
     "customers_customer",
     "jobs_jobrow",

@@ -7,6 +7,7 @@ DECLARE
     lot record;
     entry bigint;
     missing int := wanted;
+    few int := 8;  -- as a variable, so that the plan reads the lots in order
     share int;
 BEGIN
     SELECT * INTO account FROM points_pointsaccount WHERE customer_id = customer FOR UPDATE;
@@ -27,7 +28,7 @@ BEGIN
     FOR lot IN
         SELECT id, remaining FROM points_pointslot
         WHERE customer_id = customer AND open AND available_at <= now()
-        ORDER BY expires_at, created_at, id LIMIT 8
+        ORDER BY expires_at, created_at, id LIMIT few
     LOOP
         share := LEAST(lot.remaining, missing);
         UPDATE points_pointslot SET remaining = remaining - share, open = remaining > share WHERE id = lot.id;
@@ -64,6 +65,7 @@ DECLARE
     hold bigint;
     entry bigint;
     missing int := wanted;
+    few int := 8;  -- as a variable, so that the plan reads the lots in order
     share int;
 BEGIN
     SELECT * INTO account FROM points_pointsaccount WHERE customer_id = customer FOR UPDATE;
@@ -77,7 +79,7 @@ BEGIN
     FOR lot IN
         SELECT id, remaining FROM points_pointslot
         WHERE customer_id = customer AND open AND available_at <= now()
-        ORDER BY expires_at, created_at, id LIMIT 8
+        ORDER BY expires_at, created_at, id LIMIT few
     LOOP
         share := LEAST(lot.remaining, missing);
         UPDATE points_pointslot SET remaining = remaining - share, open = remaining > share WHERE id = lot.id;
