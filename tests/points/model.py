@@ -220,12 +220,12 @@ class Model:
             missing -= share
             taken += [Part(lot=part.lot, points=share)] if share else []
             spare += [Part(lot=part.lot, points=part.points - share)] if part.points > share else []
-        ended = {id(part.lot) for part in spare if self._has_ended(part.lot)}
+        over = {id(part.lot): end for part in spare if (end := self._end(part.lot)) is not None and end <= self.now}
         hold.state, hold.spent = "captured", spent
         hold.debit = Debit(person=hold.person, parts=taken, at=self.now)
         self._note_activity(hold.person)
         for part in reversed(spare):
-            self._give_back(part, part.points, taken_at=hold.at, has_ended=id(part.lot) in ended)
+            self._give_back(part, part.points, taken_at=hold.at, ended_at=over.get(id(part.lot)))
         return hold.debit
 
     def release(self, hold: Hold) -> None:
@@ -368,17 +368,15 @@ class Model:
         """When a lot ends, one that is spent too: activity would have moved it."""
         return max(lot.expires_at, self._idle_end(lot.credit.person, lot)) if lot.idle_days else lot.expires_at
 
-    def _has_ended(self, lot: Lot) -> bool:
-        end = self._end(lot)
-        return end is not None and end <= self.now
-
-    def _give_back(self, part: Part, points: int, *, taken_at: datetime, has_ended: bool | None = None) -> None:
-        lot, end = part.lot, self._end(part.lot)
-        if not (self._has_ended(lot) if has_ended is None else has_ended):
+    def _give_back(self, part: Part, points: int, *, taken_at: datetime, ended_at: datetime | None = None) -> None:
+        """`ended_at` is when the lot was over, where activity of the same moment comes too late for it."""
+        lot, end = part.lot, ended_at or self._end(part.lot)
+        if end is None or end > self.now:
             lot.remaining += points
             lot.expires_at = end
         elif self.programme.returns == "strict":
             lot.credit.gone += points
+            lot.expires_at = end  # where activity had moved it meanwhile
         elif self.programme.returns == "original":
             life = max(end - taken_at, timedelta(seconds=1))
             self._open(lot.credit, points, available_at=self.now, expires_at=self.now + life)

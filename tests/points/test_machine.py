@@ -1,6 +1,6 @@
 """A machine that does anything in any order, on the real ledger and on a model of it, and compares the two.
 
-The steps are the same in every run. A difference is reduced to the shortest list of acts that shows it.
+The steps are the same in every run of the same test files. A difference is reduced to the shortest list of acts that shows it.
 """
 
 from datetime import UTC, datetime, timedelta
