@@ -20,7 +20,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint e2e-shop bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races
+.PHONY: help demo demo-reset test lint e2e-shop bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ e2e-shop: venv ## install a real shop (Vendure) from npm into e2e/vendure and ru
 
 prove-races: venv ## race every act against every other in a scratch database (ARGS="--workers 64")
 	$(SERVED) $(BIN)/python manage.py prove_races $(ARGS)
+
+prove-faults: venv ## break every act at each of its steps in a scratch database and mend it (ARGS="--quick")
+	$(SERVED) $(BIN)/python manage.py prove_faults $(ARGS)
 
 bench-import: venv ## import the purchase history in FILE=..., and print how long it took
 	$(SERVED) $(BIN)/python benchmarks/bench_import.py $(FILE)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from loyalty.common.racing import Act, Crew, Race, Scores
 from loyalty.points.models import PointsTransaction, TransactionKind
 from loyalty.points.proving import NOW, STAFF, balance, credit, done, each, judge, new_customer
+from platforms.models import StoreConnection
 from rewards import cancellation, limits, redemption, usage
 from rewards.models import (
     FulfillmentStatus,
@@ -103,15 +104,17 @@ RACES: dict[str, Race] = {
 }
 
 
-def new_product(*, limit_per_customer: int | None = None) -> PointsProduct:
-    """A discount whose code no shop knows, at its price."""
+def new_product(*, limit_per_customer: int | None = None, connection: StoreConnection | None = None) -> PointsProduct:
+    """A discount at its price, whose code no shop knows unless one is named."""
     reward = Reward.objects.create(
         name="Proof",
         type=RewardType.DISCOUNT_CODE,
         amount=Decimal("5.00"),
+        currency="USD",
+        connection=connection,
         enabled=True,
         limit_per_customer=limit_per_customer,
-        active_from=NOW - timedelta(days=1),
+        active_from=NOW - timedelta(days=10_000),  # whatever the clock says
     )
     return PointsProduct.objects.create(reward=reward, points_price=PRICE)
 

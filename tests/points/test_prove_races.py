@@ -13,6 +13,7 @@ from django.db import connection
 
 from loyalty.common.racing import crew
 from loyalty.customers.models import Customer
+from loyalty.points.management import scratch
 from loyalty.points.management.commands import prove_races
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +55,7 @@ def test_counts_a_break_names_it_and_exits_with_one(monkeypatch, capsys):
         scores.equal("Two and two", 4, 4)
 
     monkeypatch.setattr(prove_races, "found_races", lambda: {"sums": broken})
-    monkeypatch.setattr(prove_races.Command, "scratch_database", lambda self, **_: nullcontext())
+    monkeypatch.setattr(prove_races.Command, "scratch_database", lambda *_, **__: nullcontext())
 
     with pytest.raises(CommandError, match="1 checks of invariants broke") as failure:
         call_command("prove_races", workers=2)
@@ -78,7 +79,7 @@ def test_says_what_to_do_when_the_role_may_not_create_databases(server):
 
     try:
         with pytest.raises(CommandError, match=r"may not create databases.*CREATEDB"):
-            prove_races.create(server, "prove_races_refused")
+            scratch.create(server, "prove_races_refused")
     finally:
         server.execute("RESET ROLE")
         server.execute("DROP ROLE modest")
@@ -86,7 +87,7 @@ def test_says_what_to_do_when_the_role_may_not_create_databases(server):
 
 def test_refuses_more_workers_than_the_server_has_connections_left(server):
     with pytest.raises(CommandError, match=r"connections left, and 100000 workers need 100002"):
-        prove_races.require_connections(server, workers=100_000)
+        scratch.require_connections(server, workers=100_000)
 
 
 def test_a_race_starts_together_and_gives_back_what_each_act_ended_with():

@@ -1,0 +1,156 @@
+"""`manage.py prove_faults`: acts are broken at the steps they take, and one that cannot be mended is said aloud."""
+
+import re
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from loyalty.common import crashing
+from loyalty.common.crashing import Run, merge, tally_of
+from loyalty.common.racing import Scores
+from loyalty.common.wires import DatabaseLine, Fault, Step, Talk
+from loyalty.points.management.commands import prove_faults
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# The mistake that "claim, call, record" is there to prevent: the shop is asked while the claim may still be rolled back.
+CALLS_BEFORE_THE_CLAIM_IS_COMMITTED = """
+import django
+django.setup()
+from django.core.management import call_command
+from platforms import registry
+from rewards import claim, issuing
+from rewards.types import registry as types
+queue = claim.queue
+def early(*, redeemed, now, lease=None):
+    spec = types.type_of(redeemed.type).spec(redeemed, issuing._code(redeemed))
+    registry.adapter_for(claim.connection_of(redeemed)).create_code(spec)
+    return queue(redeemed=redeemed, now=now, lease=lease)
+claim.queue = early
+call_command("prove_faults", quick=True, only="a customer redeems")
+"""
+
+
+def run(environment, *words):
+    return subprocess.run(
+        [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(400)
+def test_loses_nothing_and_does_nothing_twice_whatever_breaks_at_whatever_step(process_environment):
+    proof = run(process_environment, "manage.py", "prove_faults", "--quick")
+
+    assert (proof.returncode, proof.stderr) == (0, ""), proof.stdout
+    acts = found_acts(proof.stdout)
+    assert set(acts) == {
+        "a customer redeems",
+        "staff grant a reward",
+        "a worker issues a grant",
+        "staff cancel a reward",
+        "a worker cancels in bulk",
+        "a worker writes what expired",
+        "a worker checks an import",
+        "a worker applies an import",
+        "a worker undoes an import",
+        "a webhook comes in",
+        "a worker processes a webhook",
+    }
+    assert all(killed >= 1 and dropped >= 1 for killed, dropped, *_ in acts.values()), acts
+    for act in ("a customer redeems", "a worker issues a grant", "staff cancel a reward"):
+        assert min(acts[act][2:]) >= 1, "the shop never fell silent"
+    assert " 0 breaks" in proof.stdout
+
+
+def found_acts(text):
+    lines = re.findall(r"^ +\d+ +(\d+) +(\d+) +(\d+) +(\d+)  (a .+|staff .+)$", text, re.MULTILINE)
+    return {name: tuple(map(int, numbers)) for *numbers, name in lines}
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(300)
+def test_finds_the_ghost_of_a_shop_that_is_called_before_the_claim_is_committed(process_environment):
+    proof = run(process_environment, "-c", CALLS_BEFORE_THE_CLAIM_IS_COMMITTED)
+
+    assert proof.returncode == 1
+    assert re.search(r"broken: 1 codes live for \S+, unknown", proof.stderr), proof.stdout + proof.stderr
+    assert "checks of invariants broke" in proof.stderr
+
+
+def test_refuses_an_act_that_does_not_exist():
+    with pytest.raises(CommandError, match="No act has 'tea' in its name"):
+        call_command("prove_faults", only="tea")
+
+
+def test_refuses_a_broker_whose_messages_cannot_be_told_apart(settings):
+    settings.CELERY_BROKER_URL = "amqp://guest@127.0.0.1//"
+
+    with pytest.raises(CommandError, match="only Redis and Valkey"):
+        prove_faults.own_broker("prefix:")
+
+
+READ, WRITE, CALL = (Step(Talk.DATABASE), Step(Talk.DATABASE, changed=True), Step(Talk.SHOP, changed=True))
+
+
+def test_breaks_at_every_step_and_quickly_only_where_others_see_another_world():
+    steps = [READ, WRITE, READ, CALL, READ]
+
+    everywhere = list(crashing.points(steps, quick=False))
+    quickly = list(crashing.points(steps, quick=True))
+
+    assert [at for fault, at in everywhere if fault is Fault.KILLED] == [2, 3, 4, 5]
+    assert [at for fault, at in everywhere if fault is Fault.DROPPED] == [1, 2, 3, 5]
+    assert quickly == [
+        (Fault.DROPPED, 2),
+        (Fault.KILLED, 3),
+        (Fault.CUT, 4),
+        (Fault.SILENT, 4),
+        (Fault.KILLED, 5),
+    ]
+
+
+def test_says_where_an_act_was_broken_when_an_invariant_did_not_hold():
+    scores, found = Scores(), Scores()
+    broken = Run(scenario="an act", fault=Fault.KILLED, at=2, steps=[READ, WRITE], hit=True)
+    found.equal("Two and two", 5, 4)
+    found.equal("Two and two", 4, 4)
+
+    merge(scores, found, where=str(broken))
+    merge(scores, found, where=str(broken))
+
+    assert scores.tallies["Two and two"].checks == 4
+    assert scores.tallies["Two and two"].breaks == [
+        "an act, killed at step 2 (database): found 5, expected 4",
+    ] * 2  # fmt: skip
+    assert tally_of([broken])[Fault.KILLED] == 1
+
+
+def message(kind, content=b""):
+    return kind + (len(content) + 4).to_bytes(4, "big") + content
+
+
+@pytest.mark.parametrize(
+    ("tag", "state", "changed"),
+    [(b"COMMIT", b"I", True), (b"UPDATE 1", b"I", True), (b"UPDATE 1", b"T", False), (b"SELECT 1", b"I", False)],
+)
+def test_tells_from_the_answer_of_the_database_whether_others_see_what_was_done(tag, state, changed):
+    first, second = socket.socketpair()
+    with closing(first), closing(second):
+        line = DatabaseLine(first, second)
+        assert line.hears(message(b"K", (4711).to_bytes(4, "big") + b"key!") + message(b"Z", b"I"))
+
+        assert line.asks(message(b"Q", b"..."))
+        answer = message(b"C", tag + b"\0") + message(b"Z", state)
+        line.busy = True
+        assert not line.hears(answer[:7])
+        assert line.hears(answer[7:])
+
+        assert (line.backend, line.step.changed, line.busy) == (4711, changed, False)
+        assert not line.asks(message(b"X"))
