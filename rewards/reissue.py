@@ -126,6 +126,7 @@ def reissue(
         new_id=redeemed.pk,
     )
     granting.generate(redeemed=redeemed, reward=reward, now=now)
+    limits.require_liability(redeemed=redeemed, now=now)
     if not keeps_piece:
         limits.take_piece(reward=reward)
     return redeemed

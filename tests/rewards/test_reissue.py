@@ -117,6 +117,20 @@ def test_is_refused_when_the_limit_is_reached_meanwhile(customer, connection, sh
     assert not RedeemedReward.objects.filter(reissue_of=failed).exists()
 
 
+def test_is_refused_when_so_much_is_out_meanwhile_that_it_would_go_over_the_limit_of_value(customer, connection, shop):
+    reward = RewardFactory(connection=connection, liability_limit=Decimal(5))
+    shop.fault("create", "refuse")
+    failed = generate(grant(customer, reward))
+    grant(customer, reward)
+
+    with pytest.raises(RewardNotAvailable) as refusal:
+        anew(failed)
+
+    assert refusal.value.code == "liability_limit_reached"
+    assert not RedeemedReward.objects.filter(reissue_of=failed).exists()
+    assert limits.outstanding(reward_id=reward.pk, now=NOW) == Decimal(5)
+
+
 @pytest.mark.parametrize("state", ["issued", "pending", "cancelled"])
 def test_of_what_has_not_failed_is_refused(state):
     with pytest.raises(ReissueRefused, match="has not failed"):
