@@ -21,10 +21,10 @@ from loyalty.common.errors import DomainError
 from loyalty.merchant.models import Programme
 from loyalty.points import adjustments, audit, clawback, holds, ledger, locking, rows, shortfalls, statements
 from loyalty.points.models import PointsAccount, PointsAdjustment, PointsShortfall, TransactionKind
-from rewards import claim, limits, redemption
-from rewards.models import RedeemedReward, RewardStock
+from rewards import claim, granting, issuing, lifecycle, limits, redemption, value_codes
+from rewards.models import RedeemedReward, RewardStock, ValueCodeUse
 from tests.concurrency.races import erase_ledger, race, succeeded
-from tests.factories.catalogue import GiftFactory, PointsProductFactory
+from tests.factories.catalogue import GiftFactory, PointsProductFactory, ValueCodeFactory
 from tests.factories.people import CustomerFactory
 from tests.factories.points import NOW, give
 
@@ -369,3 +369,33 @@ def test_the_lock_on_the_reward_keeps_its_value_outstanding_within_the_limit(mon
 
     assert failures(results) == []
     assert limits.outstanding(reward_id=product.reward_id, now=NOW) == Decimal(10)
+
+
+def test_the_lock_of_a_value_code_keeps_tills_from_spending_the_same_money_twice(monkeypatch, customer):
+    def two_tills():
+        granted = granting.grant(
+            customer_id=customer.pk, reward_id=ValueCodeFactory().pk, actor=STAFF, now=NOW
+        )  # fmt: skip
+        till = lambda: value_codes.spend(  # noqa: E731
+            redeemed_reward_id=granted.pk, amount=Decimal(15), actor=TILL, now=NOW
+        )
+        return granted, [till, till]
+
+    def spent(granted):
+        return sum(ValueCodeUse.objects.filter(redeemed_reward=granted).values_list("amount", flat=True))
+
+    granted, tills = two_tills()
+    results = race(*tills)
+    assert [failure.code for failure in failures(results)] == ["value_code_refused"]
+    assert spent(granted) == Decimal(15)
+
+    granted, tills = two_tills()
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            issuing, "locked", lambda *, redeemed_reward_id, now: RedeemedReward.objects.get(pk=redeemed_reward_id)
+        )
+        patched.setattr(lifecycle, "move", meeting(lifecycle.move))
+        results = race(*tills)
+
+    assert failures(results) == []
+    assert spent(granted) == Decimal(30)
