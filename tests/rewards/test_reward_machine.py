@@ -25,6 +25,7 @@ from loyalty.program import orders
 from rewards import (
     cancellation,
     delivery,
+    extension,
     granting,
     issuing,
     probing,
@@ -247,6 +248,14 @@ class Rewards(RuleBasedStateMachine):
             ids = {"redeemed_reward_id": redeemed.pk, "actor": STAFF, "now": self.now}
             self.attempt("reissue", lambda: reissue.reissue(**ids))
 
+    @rule(pick=one_of_them, days=st.integers(1, 3))
+    def extend(self, pick, days):
+        """Where no shop keeps the last day; an expired one lives again."""
+        redeemed = self.chosen(pick, connection=None, expires_at__isnull=False) or self.chosen(pick)
+        if redeemed is not None:
+            ids = {"redeemed_reward_id": redeemed.pk, "actor": STAFF, "now": self.now}
+            self.attempt("extend", lambda: extension.extend(days=days, **ids))
+
     @rule(pick=one_of_them, order=st.booleans(), steps=st.lists(st.sampled_from(PARCEL), min_size=1, max_size=4))
     def move_the_parcel(self, pick, order, steps):
         redeemed = self.chosen(pick, type="gift")
@@ -403,6 +412,14 @@ def test_the_stories_chance_leaves_out(shop):
         desk.redeem("in the shop", None)
         desk.time_passes(100)
         desk.cancel(0, None, True, False, "again")
+        desk.redeem("no shop", None)
+        desk.time_passes(100)
+        desk.mark_used(0)
+        desk.extend(0, 2)
+        desk.mark_used(0)
+        desk.mark_unused(0)
+        desk.cancel(0, None, True, False, "again")
+        desk.extend(0, 3)
     finally:
         desk.teardown()
 
@@ -410,6 +427,7 @@ def test_the_stories_chance_leaves_out(shop):
     for name in (
         *("redeem", "grant", "generate", "mark used", "mark unused", "order", "cancel_order", "refund_order"),
         *("cancel", "cancel again", "cancel after use", "go on", "force", "cancel as customer", "probe", "reissue"),
+        *("extend", "extend, refused", "mark used, refused"),
         *("ship", "deliver", "came_back", "cancel_delivery", "order_again"),
     ):
         assert done[name], f"no {name} came to pass: {done}"
