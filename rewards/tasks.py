@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from rewards import bulk, cancellation, issuing, pool_imports, pool_making, pools, probing
+from rewards import bulk, cancellation, expiry, issuing, pool_imports, pool_making, pools, probing
 
 PATIENCE = 20.0  # seconds one task asks a shop before it leaves the rest to the sweep
 JOB_PATIENCE = 45.0  # seconds one task works on a job before it hands the rest on
@@ -59,3 +59,8 @@ def work_on_pool_making(*, job_id: int) -> None:
 @shared_task(name="rewards.watch_pools")
 def watch_pools() -> None:
     pools.watch(now=timezone.now())
+
+
+@shared_task(name="rewards.sweep_expiry")
+def sweep_expiry() -> None:
+    expiry.sweep(now=timezone.now())

@@ -36,6 +36,7 @@ class ProgrammeForm(forms.ModelForm):
             "shortfall_policy",
             "shortfall_blocks",
             "self_cancel_minutes",
+            "expiry_notice_days",
             "adjustment_text",
             "transfers_allowed",
         )
@@ -52,6 +53,7 @@ class ProgrammeForm(forms.ModelForm):
             "shortfall_blocks": "Count it against the balance",
             "transfers_allowed": "Staff may move points between customers",
             "self_cancel_minutes": "Minutes in which customers may cancel",
+            "expiry_notice_days": "Days of notice",
             "adjustment_text": "Text of an adjustment",
         }
         help_texts = {
@@ -64,6 +66,7 @@ class ProgrammeForm(forms.ModelForm):
             "transfers_allowed": "Points that move keep their last day. Each role needs its permission as well.",
             "self_cancel_minutes": "30 is a good number. Empty: customers cannot cancel. Only what they redeemed for "
             "points and did not use, and no gift that was ordered.",
+            "expiry_notice_days": "7 is a good number. 0: nobody is told ahead.",
             "adjustment_text": "Customers read it where staff write them no note. Empty: “Points adjusted”.",
         }
         widgets = {"shortfall_policy": forms.RadioSelect, "return_policy": forms.RadioSelect}
@@ -106,6 +109,14 @@ class ProgrammeAdmin(desk.DeskAdmin):
                 "fields": ("self_cancel_minutes",),
                 "description": "Customers may cancel a reward by themselves for so long after they got it: the code is "
                 "killed in the shop and the points go back.",
+            },
+        ),
+        (
+            "Before a reward expires",
+            {
+                "fields": ("expiry_notice_days",),
+                "description": "So many days before its last day an unused reward is told of, once; if it is extended, "
+                "once more before its new last day.",
             },
         ),
         (

@@ -8,6 +8,7 @@ from django.db import models
 
 MOST_DAYS = 36_500  # a century: more is a slip of the keyboard, and dates end
 MOST_MINUTES = 60 * 24 * 30
+MOST_NOTICE_DAYS = 365
 
 
 class ExpiryMode(models.TextChoices):
@@ -78,6 +79,13 @@ class Programme(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(MOST_MINUTES)],
         help_text="An unused reward that was redeemed for points. Empty: customers cannot cancel by themselves.",
     )
+    expiry_notice_days = models.PositiveSmallIntegerField(
+        "days before its end that a reward is told of",
+        default=7,
+        db_default=7,
+        validators=[MaxValueValidator(MOST_NOTICE_DAYS)],
+        help_text="0: nothing is told ahead.",
+    )
     adjustment_text = models.CharField(
         max_length=200, blank=True, help_text="What customers read of an adjustment without a note of its own."
     )
@@ -99,6 +107,9 @@ class Programme(models.Model):
                 condition=models.Q(self_cancel_minutes__isnull=True)
                 | models.Q(self_cancel_minutes__gte=1, self_cancel_minutes__lte=MOST_MINUTES),
                 name="programme_self_cancel_in_range",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(expiry_notice_days__lte=MOST_NOTICE_DAYS), name="programme_notice_in_range"
             ),
         ]
 

@@ -7,6 +7,7 @@ from rewards.models.cancellation import (
 )
 from rewards.models.code import RewardCode
 from rewards.models.delivery import Delivery, DeliveryChange, DeliveryStep
+from rewards.models.extension import CodeExtension, ExtensionState
 from rewards.models.issuing import IssueAttempt, IssueWork
 from rewards.models.pool import CodePool, PoolCandidate
 from rewards.models.price import ExchangeType, PointsProduct
@@ -26,6 +27,7 @@ __all__ = [
     "CancellationReason",
     "CancellationState",
     "CodeEvidence",
+    "CodeExtension",
     "CodePool",
     "Delivery",
     "DeliveryChange",
@@ -33,6 +35,7 @@ __all__ = [
     "DeliveryStep",
     "EvidenceKind",
     "ExchangeType",
+    "ExtensionState",
     "FulfillmentStatus",
     "IssueAttempt",
     "IssueWork",

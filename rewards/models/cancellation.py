@@ -81,6 +81,7 @@ class EvidenceKind(models.TextChoices):
     DISABLED = "disabled", "Disabled"
     READ_BACK = "read_back", "Read back"
     PROBED = "probed", "Checked again"
+    EXTENDED = "extended", "Extended"
 
 
 class CodeEvidence(models.Model):

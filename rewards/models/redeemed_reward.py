@@ -40,6 +40,15 @@ class DeliveryStatus(models.TextChoices):
     CANCELLED = "cancelled", "Canceled"
 
 
+# Issued, not used as far as anybody knows, and with an end.
+HELD = Q(
+    on_profile=True,
+    fulfillment_status="issued",
+    usage_status__in=["unused", "untracked"],
+    expires_at__isnull=False,
+)
+
+
 class RedeemedReward(models.Model):
     """The three stored axes, and copies of what was true when it was redeemed.
 
@@ -79,6 +88,8 @@ class RedeemedReward(models.Model):
     cancelled_at = models.DateTimeField(null=True)
     starts_at = models.DateTimeField(null=True)  # until then it cannot be used; empty: from the start
     expires_at = models.DateTimeField(null=True)  # exclusive
+    expiring_told = models.DateTimeField(null=True)  # the end that was told of ahead
+    expired_told = models.DateTimeField(null=True)  # the end that was told of when it was over
     updated_at = models.DateTimeField()
 
     # Copies, never rewritten (but overwritten when the person is anonymised).
@@ -276,6 +287,17 @@ class RedeemedReward(models.Model):
                 name="redeemed_outstanding",
                 condition=Q(takes_place=True, usage_status__in=["unused", "untracked"])
                 & (Q(amount__isnull=False) | Q(tax_value__isnull=False)),
+            ),
+            # The ends that nobody was told of yet, soonest first.
+            models.Index(
+                fields=["expires_at", "id"],
+                name="redeemed_expired_untold",
+                condition=HELD & (Q(expired_told__isnull=True) | Q(expired_told__lt=F("expires_at"))),
+            ),
+            models.Index(
+                fields=["expires_at", "id"],
+                name="redeemed_expiring_untold",
+                condition=HELD & (Q(expiring_told__isnull=True) | Q(expiring_told__lt=F("expires_at"))),
             ),
             models.Index(fields=["updated_at", "id"], name="redeemed_updated"),
             models.Index(fields=["connection", "used_order_id"], name="redeemed_order", condition=~Q(used_order_id="")),
