@@ -91,4 +91,5 @@ def _unused() -> QuerySet[RedeemedReward]:
 def _taken(rows: QuerySet[RedeemedReward], *, limit: int) -> list[tuple[int, int, datetime]]:
     """The id, the customer and the end of a batch that is ours until the transaction ends; soonest end first."""
     free = rows.select_for_update(skip_locked=True, no_key=True, of=("self",)).order_by("expires_at", "pk")
-    return list(free.values_list("pk", "customer_id", "expires_at")[:limit])
+    found = free.values_list("pk", "customer_id", "expires_at")[:limit]
+    return [(pk, customer, end) for pk, customer, end in found if end is not None]

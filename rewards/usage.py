@@ -65,9 +65,11 @@ def mark_unused(*, redeemed_reward_id: int, actor: Actor, now: datetime) -> Rede
     if redeemed.usage_status == UsageStatus.UNUSED and redeemed.fulfillment_status == FulfillmentStatus.ISSUED:
         return redeemed
     _require_tracked(redeemed, act="marked unused")
-    _require_active(redeemed, now=now, act="marked unused")
+    require_active(redeemed, now=now, act="marked unused")
     if redeemed.remaining is not None and redeemed.remaining <= 0:
-        raise UsageRefused(f"“{redeemed.name}” was spent to the end: it cannot be marked unused.")
+        raise UsageRefused(
+            f"“{redeemed.name}” was spent to the end: it cannot be marked unused. Give back what was spent instead."
+        )
     _unuse(redeemed, kind="reward.unused", actor=actor, now=now)
     return redeemed
 
@@ -75,7 +77,7 @@ def mark_unused(*, redeemed_reward_id: int, actor: Actor, now: datetime) -> Rede
 def require_usable(redeemed: RedeemedReward, *, now: datetime, act: str) -> None:
     """Refuse what cannot be used now, for the caller who has locked it. `act` is a participle. Raises UsageRefused."""
     _require_tracked(redeemed, act=act)
-    _require_active(redeemed, now=now, act=act)
+    require_active(redeemed, now=now, act=act)
     if redeemed.starts_at is not None and now < redeemed.starts_at:
         raise UsageRefused(
             f"“{redeemed.name}” is not valid before {_moment(redeemed.starts_at)}: until then it cannot be {act}."
@@ -87,13 +89,23 @@ def record_spent(redeemed: RedeemedReward, *, order_id: str, actor: Actor, now: 
     _use(redeemed, used_at=now, order_id=order_id, actor=actor, now=now, remaining=Decimal(0))
 
 
+def record_unspent(redeemed: RedeemedReward, *, left: Decimal, actor: Actor, now: datetime) -> None:
+    """Something came back to a value code that was spent to its end. The caller has locked it. Raises UsageRefused."""
+    require_active(redeemed, now=now, act="given back to")
+    _unuse(redeemed, kind="reward.unused", actor=actor, now=now, remaining=left)
+
+
 def _require_tracked(redeemed: RedeemedReward, *, act: str) -> None:
     if redeemed.usage_status == UsageStatus.UNTRACKED:
         why = types.type_of(redeemed.type).untracked_because or "nobody can know whether it was used"
         raise UsageRefused(f"“{redeemed.name}” is not tracked, as {why}: it cannot be {act}.")
 
 
-def _require_active(redeemed: RedeemedReward, *, now: datetime, act: str) -> None:
+def require_active(redeemed: RedeemedReward, *, now: datetime, act: str) -> None:
+    """Refuse what is not issued, being canceled or past its end, for the caller who has locked it.
+
+    Raises UsageRefused.
+    """
     if redeemed.fulfillment_status != FulfillmentStatus.ISSUED:
         raise UsageRefused(
             f"“{redeemed.name}” is {redeemed.get_fulfillment_status_display().lower()}: only an issued reward can be {act}."
@@ -128,7 +140,7 @@ def _use(
     _log("reward.used", redeemed, actor, now, order_id=order_id)
 
 
-def _unuse(redeemed: RedeemedReward, *, kind: str, actor: Actor, now: datetime) -> None:
+def _unuse(redeemed: RedeemedReward, *, kind: str, actor: Actor, now: datetime, **facts: Decimal) -> None:
     coupon = redeemed.is_gift and redeemed.code_id is not None  # its parcel does not depend on its use
     if not coupon and redeemed.delivery_status in (DeliveryStatus.SHIPPED, DeliveryStatus.DELIVERED):
         raise UsageRefused(
@@ -143,6 +155,7 @@ def _unuse(redeemed: RedeemedReward, *, kind: str, actor: Actor, now: datetime) 
         used_at=None,
         used_order_id="",
         **({} if coupon else {"delivery_status": DeliveryStatus.NONE}),
+        **facts,
     )
     if redeemed.is_gift and not coupon:
         nothing: dict[str, Any] = {"ordered_at": None, "cancelled_at": None, "returned_at": None}

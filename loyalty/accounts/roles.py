@@ -30,6 +30,7 @@ class Action(StrEnum):
     CANCEL_USED = "cancel what was used"
     REISSUE = "reissue what failed"
     EXTEND = "extend what expired"
+    GIVE_VALUE_BACK = "give back what was spent of value codes"
     DELIVER = "deliver"
     ADJUST = "adjust points"
     IMPORT = "import points and undo it"
@@ -87,6 +88,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     Action.CANCEL_USED: frozenset({"rewards.cancel_used_redeemedreward"}),
     Action.REISSUE: frozenset({"rewards.reissue_redeemedreward"}),
     Action.EXTEND: frozenset({"rewards.extend_redeemedreward"}),
+    Action.GIVE_VALUE_BACK: frozenset({"rewards.reverse_valuecodeuse"}),
     Action.DELIVER: frozenset({"rewards.deliver_redeemedreward"}),
     Action.ADJUST: frozenset({"points.add_pointsadjustment"}),
     Action.IMPORT: frozenset({"jobs.add_job", "jobs.change_job", "jobs.view_job"}),
@@ -130,6 +132,7 @@ TABLE: dict[Role, frozenset[Action]] = {
             Action.MARK_UNUSED,
             Action.CANCEL,
             Action.REISSUE,
+            Action.GIVE_VALUE_BACK,
             Action.ADJUST,
             Action.RETURN_POINTS,
             Action.GRANT,

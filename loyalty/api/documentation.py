@@ -130,10 +130,15 @@ def write(
     also: Sequence[int] = (),
     wrapped: bool = True,
     missing: bool = False,
+    addressed: bool | None = None,
     description: str = "",
     refusals: str = "",
 ) -> Decorator:
-    """An operation that changes something. `missing`: it stands on an object of the path. `also`: further successes."""
+    """An operation that changes something. `also`: further successes.
+
+    `missing`: what it is about may not be there; its id stands in the path unless `addressed` says otherwise.
+    """
+    in_path = missing if addressed is None else addressed
     envelope = _envelope(name, shape, kind="one")
     return _operation(
         operation or f"create_{name}",
@@ -143,7 +148,7 @@ def write(
         responses=dict.fromkeys((status, *also), envelope),
         errors=(*WRITE_ERRORS, 422, *((404,) if missing else ())),
         refusals=refusals,
-        parameters=[IDEMPOTENCY_KEY, REPLAYED, *([IDENTIFIER] if missing else [])],
+        parameters=[IDEMPOTENCY_KEY, REPLAYED, *([IDENTIFIER] if in_path else [])],
     )
 
 

@@ -31,6 +31,8 @@ class Scope(models.TextChoices):
     REWARD_FULFILLMENT_READ = "reward_fulfillment:read", "See redeemed rewards"
     REWARD_FULFILLMENT_WRITE = "reward_fulfillment:write", "Cancel redeemed rewards, mark them used or unused"
     CODE_READ = "code:read", "Check a code: what it is, whose, whether it was used"
+    VALUE_CODE_READ = "value_code:read", "See what is left of value codes, and what was spent"
+    VALUE_CODE_WRITE = "value_code:write", "Spend value codes, and give back what was spent"
 
 
 class InvalidApiKey(DomainError):

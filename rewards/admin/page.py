@@ -17,7 +17,7 @@ from loyalty.program.models import Order
 from platforms.models import StoreConnection
 from rewards import cancellation_plan, extension, probing, queries, states, usage
 from rewards import parcels as rules
-from rewards.admin import parcels, timeline, why, words
+from rewards.admin import parcels, timeline, value_uses, why, words
 from rewards.models import (
     CancellationState,
     Delivery,
@@ -71,6 +71,7 @@ class RewardPage(desk.ReadOnlyAdmin):
             path("packing-list/", view(self.packing_view), name=parcels.PACKING_URL_NAME),
             path("tracking/", view(self.tracking_view), name=parcels.TRACKING_URL_NAME),
             path("<int:pk>/address/", view(self.address_view), name=parcels.ADDRESS_URL_NAME),
+            path("<int:pk>/value/<int:use_id>/back/", view(self.value_back_view), name=value_uses.URL_NAME),
         ]
         return [*own, *super().get_urls()]
 
@@ -82,6 +83,9 @@ class RewardPage(desk.ReadOnlyAdmin):
 
     def address_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return parcels.address_view(request, model_admin=self, pk=pk)
+
+    def value_back_view(self, request: HttpRequest, pk: int, use_id: int) -> HttpResponse:
+        return value_uses.view(request, model_admin=self, pk=pk, use_id=use_id)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -118,6 +122,9 @@ class RewardPage(desk.ReadOnlyAdmin):
             "evidence": timeline.evidence_of(redeemed),
             "history": timeline.entries(queries.history(redeemed_reward_id=redeemed.pk)),
             "parcel": self.parcel(request, redeemed),
+            "value_rows": value_uses.rows_of(request, redeemed, now=now),
+            "value_left": show.money(redeemed.remaining, redeemed.currency),
+            "value_first": show.money(redeemed.amount, redeemed.currency),
             "zone": show.zone_name(),
             "states": states.TABLE,
             "state": states.state_of(redeemed=redeemed, status=status, now=now),

@@ -68,7 +68,12 @@ def test_lists_every_operation_once(document):
         ("reward_fulfillments/{id}/cancel", "post"),
         ("reward_fulfillments/{id}/mark_unused", "post"),
         ("reward_fulfillments/{id}/mark_used", "post"),
+        ("reward_fulfillments/{id}/redeem", "post"),
         ("reward_fulfillments/{id}/reissue", "post"),
+        ("reward_fulfillments/{id}/value_code", "get"),
+        ("value_code_redemptions", "get"),
+        ("value_code_redemptions", "post"),
+        ("value_code_redemptions/{id}/reverse", "post"),
     ]
 
 

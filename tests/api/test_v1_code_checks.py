@@ -38,6 +38,8 @@ def test_tells_whose_a_code_is_and_whether_it_can_be_used(api):
         "reward_name": "5 off",
         "reward_fulfillment_id": redeemed.pk,
         "customer_id": customer.pk,
+        "currency": None,
+        "remaining": None,
     }
 
 

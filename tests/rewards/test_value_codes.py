@@ -6,12 +6,13 @@ from decimal import Decimal
 import pytest
 
 from loyalty.common import actors
+from loyalty.events.models import Event
 from loyalty.points.errors import IdempotencyConflict
 from rewards import cancellation, granting, usage, value_codes
 from rewards.cancellation import CancellationRefused
 from rewards.models import ValueCodeUse
 from rewards.usage import UsageRefused
-from rewards.value_codes import ValueCodeRefused
+from rewards.value_codes import CurrencyMismatch, ValueCodeRefused
 from tests.concurrency.races import kinds_of_failure, race, succeeded
 from tests.factories.catalogue import CustomFactory, ValueCodeFactory
 from tests.factories.people import CustomerFactory
@@ -110,6 +111,74 @@ def test_are_found_as_people_type_them():
 
     assert value_codes.find(code=f" {redeemed.code.code.lower()} ").pk == redeemed.pk
     assert value_codes.find(code="NOBODY-HAS-IT") is None
+
+
+def test_give_a_part_back_once_and_can_be_used_again():
+    redeemed = have()
+    use = spend(redeemed, "20", order_id="till-1")
+
+    back = value_codes.reverse(use_id=use.pk, actor=TILL, now=NOW)
+
+    assert value_codes.reverse(use_id=use.pk, actor=TILL, now=NOW).pk == back.pk
+    assert (back.reversal_of_id, back.amount, back.remaining_after, back.order_id) == (use.pk, 20, 20, "till-1")
+    assert state(redeemed) == (Decimal(20), "unused")
+    assert (redeemed.used_at, redeemed.delivery_status) == (None, "")
+    kinds = Event.objects.filter(subject_id=redeemed.pk).order_by("id").values_list("kind", flat=True)
+    assert list(kinds)[2:] == ["reward.used", "reward.part_spent", "reward.unused", "reward.part_returned"]
+
+
+def test_stay_used_by_staff_when_a_part_comes_back():
+    redeemed = have()
+    use = spend(redeemed, "5")
+    usage.mark_used(redeemed_reward_id=redeemed.pk, actor=TILL, now=NOW)
+
+    value_codes.reverse(use_id=use.pk, actor=TILL, now=NOW)
+
+    assert state(redeemed) == (Decimal(20), "used")
+
+
+def test_give_nothing_back_that_was_given_back_and_nothing_after_their_end_or_cancellation():
+    returned, expired, canceled = have(), have(days_valid=0), have()
+    back = value_codes.reverse(use_id=spend(returned, "5").pk, actor=TILL, now=NOW)
+    late, gone = spend(expired, "5"), spend(canceled, "20")
+    cancellation.cancel(redeemed_reward_id=canceled.pk, actor=TILL, now=NOW, after_use=True)
+
+    with pytest.raises(ValueCodeRefused, match="it was no spending"):
+        value_codes.reverse(use_id=back.pk, actor=TILL, now=NOW)
+    with pytest.raises(UsageRefused, match="has expired: it can no longer be given back to"):
+        value_codes.reverse(use_id=late.pk, actor=TILL, now=NOW + timedelta(days=1))
+    with pytest.raises(UsageRefused, match="is canceled"):
+        value_codes.reverse(use_id=gone.pk, actor=TILL, now=NOW)
+    assert state(expired) == (Decimal(15), "unused")
+    assert state(canceled) == (Decimal(0), "used")
+
+
+def test_can_be_canceled_again_once_every_part_came_back():
+    redeemed = have()
+    value_codes.reverse(use_id=spend(redeemed, "5").pk, actor=TILL, now=NOW)
+
+    assert cancellation.cancel(redeemed_reward_id=redeemed.pk, actor=TILL, now=NOW).state == "proved"
+
+
+def test_give_back_once_for_a_key_and_refuse_it_for_another_part():
+    redeemed = have()
+    first, second = spend(redeemed, "5"), spend(redeemed, "6")
+
+    back = value_codes.reverse(use_id=first.pk, actor=TILL, now=NOW, idempotency_key="k")
+    assert value_codes.reverse(use_id=first.pk, actor=TILL, now=NOW, idempotency_key="k").pk == back.pk
+    with pytest.raises(IdempotencyConflict):
+        value_codes.reverse(use_id=second.pk, actor=TILL, now=NOW, idempotency_key="k")
+    with pytest.raises(IdempotencyConflict):
+        spend(redeemed, "5", idempotency_key="k")
+
+
+def test_convert_no_currency():
+    redeemed = have(currency="EUR")
+
+    with pytest.raises(CurrencyMismatch, match="is worth EUR, and the amount is in USD"):
+        spend(redeemed, "5", currency="USD")
+
+    assert state(redeemed) == (Decimal(20), "unused")
 
 
 def test_are_never_overspent_by_tills_at_the_same_moment():

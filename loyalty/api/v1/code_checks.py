@@ -26,6 +26,10 @@ class CheckedCodeSerializer(serializers.Serializer):
     customer_id = serializers.IntegerField(allow_null=True, help_text="When it is one customer's.")
     starts_at = fields.InstantField(allow_null=True, help_text="Of a code from a pool.")
     expires_at = fields.InstantField(allow_null=True)
+    currency = serializers.CharField(allow_null=True, help_text="Of a value code.")
+    remaining = serializers.DecimalField(
+        max_digits=12, decimal_places=2, allow_null=True, help_text="What is left of a value code."
+    )
 
 
 class CodeCheckSerializer(serializers.Serializer):
@@ -74,4 +78,6 @@ def _shape(found: Found) -> dict[str, Any]:
         "customer_id": holder.customer_id if holder is not None else None,
         "starts_at": found.code.starts_at,
         "expires_at": holder.expires_at if holder is not None else found.code.ends_at,
+        "currency": holder.currency if holder is not None and holder.remaining is not None else None,
+        "remaining": holder.remaining if holder is not None else None,
     }

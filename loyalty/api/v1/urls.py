@@ -12,6 +12,7 @@ from loyalty.api.v1 import (
     points_transactions,
     reward_fulfillments,
     schema,
+    value_codes,
 )
 
 ADDRESSES: list[tuple[str, type[View], str]] = [
@@ -32,6 +33,14 @@ ADDRESSES: list[tuple[str, type[View], str]] = [
     ("reward_fulfillments/<str:pk>/reissue", reward_fulfillments.ReissueRewardFulfillment, "reissue"),
     ("reward_fulfillments/<str:pk>/mark_used", reward_fulfillments.MarkRewardFulfillmentUsed, "mark_used"),
     ("reward_fulfillments/<str:pk>/mark_unused", reward_fulfillments.MarkRewardFulfillmentUnused, "mark_unused"),
+    ("reward_fulfillments/<str:pk>/value_code", value_codes.OneValueCode, "value_code"),
+    ("reward_fulfillments/<str:pk>/redeem", value_codes.RedeemValueCode, "redeem_value_code"),
+    ("value_code_redemptions", value_codes.ValueCodeRedemptions, "value_code_redemptions"),
+    (
+        "value_code_redemptions/<str:pk>/reverse",
+        value_codes.ReverseValueCodeRedemption,
+        "reverse_value_code_redemption",
+    ),
     ("code_checks", code_checks.CodeChecks, "code_checks"),
     ("schema", schema.Schema, "schema"),
 ]
