@@ -1,7 +1,7 @@
 """Claim: decide everything about a reward somebody is to get, and commit it before any shop is asked."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from loyalty.common import clock, codes
 from loyalty.common.actors import Actor
 from loyalty.customers.models import Customer, ShippingAddress
+from loyalty.customers.profile import Address
 from loyalty.events import log
 from loyalty.merchant import queries as merchant
 from platforms.models import StoreConnection
@@ -52,10 +53,12 @@ def save(
     idempotency_key: str | None,
     internal_note: str = "",
     value: Decimal | None = None,
+    address: Address | None = None,
 ) -> RedeemedReward:
     """Write the pending redeemed reward with its copies and its code. The caller holds the customer's account lock.
 
-    `value` is what a variable cost bought; without it the reward's own amount counts. Raises RewardIncomplete.
+    `value` is what a variable cost bought; without it the reward's own amount counts. `address` is where it goes, where
+    that is not the customer's own. Raises RewardIncomplete.
     """
     programme = merchant.programme()
     kind = registry.type_of(reward.type)
@@ -123,7 +126,7 @@ def save(
         customer_phone=customer.phone or "",
         customer_first_name=customer.first_name,
         customer_last_name=customer.last_name,
-        shipping_address=_address(customer),
+        shipping_address=asdict(address) if address is not None else _address(customer),
         internal_note=internal_note,
     )
     log.record(

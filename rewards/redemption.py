@@ -11,12 +11,15 @@ from loyalty.common.actors import Actor
 from loyalty.common.causes import Cause, CauseType
 from loyalty.common.clock import Stopwatch
 from loyalty.common.errors import DomainError
+from loyalty.customers.models import Customer
+from loyalty.customers.profile import Address
 from loyalty.points import ledger, locking
 from loyalty.points.errors import IdempotencyConflict
 from platforms import registry as platforms
 from rewards import catalogue, claim, issuing, limits, pricing
 from rewards.catalogue import UnknownReward
-from rewards.models import FulfillmentStatus, Origin, PointsProduct, RedeemedReward
+from rewards.models import FulfillmentStatus, Origin, PointsProduct, RedeemedReward, Reward
+from rewards.types import registry as types
 
 
 class RedemptionFailed(DomainError):
@@ -30,6 +33,18 @@ class RedemptionFailed(DomainError):
             "if it happens again, tell us."
         )
         self.redeemed_reward_id = redeemed_reward_id
+
+
+class AddressNeeded(DomainError):
+    """Something is sent, and nobody knows where to."""
+
+    code = "address_needed"
+    field = "shipping_address"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"“{name}” is sent by post, and no address of this customer is known. Give an address with it."
+        )
 
 
 class RedemptionUnresolved(DomainError):
@@ -55,12 +70,15 @@ def redeem(
     expected_value: Decimal | None = None,
     idempotency_key: str | None = None,
     deadline: float | None = None,
+    address: Address | None = None,
+    address_required: bool = False,
 ) -> RedeemedReward:
     """Redeem a reward and wait, at most `deadline` seconds, until the shop has made it. Not inside a transaction.
 
     The same idempotency key gives the same redeemed reward, whatever became of it. A variable cost needs
     `points_to_spend`; with it nothing is spent at another fixed price, and with `expected_value` nothing for another
-    value, than the caller saw. Raises PriceChanged, ValueChanged, PointsNotAccepted, InsufficientPoints,
+    value, than the caller saw. `address` is where this one goes; the customer's own stays as it is. With
+    `address_required` what is sent needs one or the other. Raises AddressNeeded, PriceChanged, ValueChanged, PointsNotAccepted, InsufficientPoints,
     CustomerDisabled, PointsOwed, RewardNotAvailable, UnknownReward, UnknownCustomer, RewardIncomplete, IdempotencyConflict,
     RedemptionFailed, RedemptionUnresolved.
     """
@@ -76,6 +94,8 @@ def redeem(
             expected_value=expected_value,
             idempotency_key=idempotency_key,
             patience=patience,
+            address=address,
+            address_required=address_required,
         )
     except IntegrityError:  # the same key at the same moment, from another customer's request
         before = _before(idempotency_key, customer_id, points_product_id, points_to_spend)
@@ -103,6 +123,8 @@ def _start(
     expected_value: Decimal | None,
     idempotency_key: str | None,
     patience: float,
+    address: Address | None,
+    address_required: bool,
 ) -> tuple[RedeemedReward, claim.Claim | None]:
     """Hold the points and commit the code; gives back our claim on the call, or none when there is none to make."""
     account = locking.lock(customer_id=customer_id, now=now)
@@ -118,6 +140,8 @@ def _start(
     catalogue.require_nothing_owed(owed=account.owed)
     catalogue.require_open(reward=reward, now=now)
     catalogue.require_in_audience(reward=reward, customer_id=customer_id)
+    if address_required and address is None:
+        _require_address(reward=reward, customer=customer)
     limits.require_place_for_customer(reward=reward, customer_id=customer_id)
     limits.require_place_in_period(reward=reward, customer_id=customer_id, now=now)
     limits.require_stock(reward=reward)
@@ -132,6 +156,7 @@ def _start(
         value=price.value,
         balance_after=max(account.balance - price.points, 0),
         idempotency_key=idempotency_key,
+        address=address,
     )
     redeemed.hold = ledger.hold(
         customer_id=customer_id,
@@ -149,6 +174,12 @@ def _start(
     limits.require_liability(redeemed=redeemed, now=now)
     limits.take_piece(reward=reward)
     return redeemed, ours
+
+
+def _require_address(*, reward: Reward, customer: Customer) -> None:
+    """Raises AddressNeeded."""
+    if types.type_of(reward.type).is_delivered and getattr(customer, "shipping_address", None) is None:
+        raise AddressNeeded(reward.name)
 
 
 def _before(

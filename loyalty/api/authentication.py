@@ -41,6 +41,17 @@ def actor_of(request: Request) -> Actor:
     return actors.api_key(request.auth.pk)
 
 
+def require_scope(request: Request, scope: str) -> None:
+    """Refuse a key that lacks a scope which only some requests to an address need. Raises PermissionDenied."""
+    principal: Any = request.user
+    if not keys.allows(key=principal.key, scope=scope):
+        raise exceptions.PermissionDenied(lacking(scope), code="missing_scope")
+
+
+def lacking(scope: str) -> str:
+    return f"This API key lacks the scope {scope}. Make a key that has it in the back office."
+
+
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer api_…`."""
 
@@ -76,6 +87,6 @@ class HasScope(BasePermission):
         needed = scopes.get(method)
         if needed is None:
             return True
-        self.message = f"This API key lacks the scope {needed}. Make a key that has it in the back office."
+        self.message = lacking(needed)
         principal: Any = request.user
         return keys.allows(key=principal.key, scope=needed)

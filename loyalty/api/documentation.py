@@ -23,7 +23,7 @@ REASONS = {
     403: "The API key lacks the scope.",
     404: "There is no such thing.",
     405: "This address does not take that method.",
-    409: "A request with the same Idempotency-Key is under way; ask again.",
+    409: "A request with the same Idempotency-Key is under way, ask again; or the plan that was shown is out of date.",
     411: "The body came in chunks, without Content-Length.",
     413: "The body is too large.",
     415: "The body is not JSON.",
@@ -51,7 +51,7 @@ REPLAYED = OpenApiParameter(
     "Idempotent-Replayed",
     str,
     OpenApiParameter.HEADER,
-    response=[200, 201, 202, 422],
+    response=[200, 201, 202, 409, 422],
     description="`true` on a repeated answer.",
 )
 UPDATED_AT_MIN = OpenApiParameter("updated_at_min", str, description="Date and time: changed at or after it.")
@@ -73,7 +73,25 @@ class ErrorSerializer(serializers.Serializer):
             "code": serializers.CharField(help_text="For programs."),
             "message": serializers.CharField(help_text="For people: what was wrong, where, what to do."),
             "request_id": serializers.CharField(),
+            "pointer": serializers.CharField(
+                required=False, help_text="JSON pointer to the field of the body that is at fault, when it is one."
+            ),
         },
+    )
+
+
+class EffectSerializer(serializers.Serializer):
+    kind = serializers.CharField(help_text="What it concerns: status, use, code, points, limit, delivery, customer.")
+    sentence = serializers.CharField(help_text="For people.")
+
+
+class PlanSerializer(serializers.Serializer):
+    effects = EffectSerializer(many=True, help_text="Everything it would do, now; empty when it is refused.")
+    refusal = serializers.CharField(allow_null=True, help_text="Why it would be refused, now.")
+    points_returned = serializers.IntegerField(help_text="Points that would go back to the customer.")
+    fingerprint = serializers.CharField(
+        allow_null=True,
+        help_text="Send it with the act: it is refused when the state has moved since. Null: not taken.",
     )
 
 
@@ -131,15 +149,16 @@ def write(
     wrapped: bool = True,
     missing: bool = False,
     addressed: bool | None = None,
+    plan: bool = False,
     description: str = "",
     refusals: str = "",
 ) -> Decorator:
-    """An operation that changes something. `also`: further successes.
+    """An operation that changes something. `also`: further successes. `plan`: it can be tried with `dry_run`.
 
     `missing`: what it is about may not be there; its id stands in the path unless `addressed` says otherwise.
     """
     in_path = missing if addressed is None else addressed
-    envelope = _envelope(name, shape, kind="one")
+    envelope = _envelope(name, shape, kind="planned" if plan else "one")
     return _operation(
         operation or f"create_{name}",
         summary,
@@ -181,10 +200,12 @@ def _operation(
 
 @cache
 def _envelope(name: str, shape: SerializerClass, *, kind: str) -> serializers.Serializer:
-    content: dict[str, Any] = {name: shape(many=kind != "one")}
+    content: dict[str, Any] = {name: shape(many=kind.startswith("by"))}
     if kind == "by_cursor":
         content["metadata"] = MetadataSerializer()
-    return inline_serializer(f"{_camel(name)}Envelope", content)
+    if kind == "planned":
+        content["plan"] = PlanSerializer(required=False, help_text="Only with `dry_run`; then nothing was changed.")
+    return inline_serializer(f"{'Planned' if kind == 'planned' else ''}{_camel(name)}Envelope", content)
 
 
 def _body(name: str, accepts: SerializerClass, *, wrapped: bool) -> Any:

@@ -1,4 +1,4 @@
-"""Every refusal as one JSON shape: `{"error": {"code", "message", "request_id"}}`."""
+"""Every refusal as one JSON shape: `{"error": {"code", "message", "request_id"}}`, and a `pointer` to the field."""
 
 import logging
 from dataclasses import dataclass
@@ -80,6 +80,7 @@ class Problem:
     status: int
     code: str
     message: str
+    field: tuple[str, ...] = ()  # the way to the part of the body that is at fault
 
 
 SERVER_ERROR = Problem(500, "internal_error", "Something went wrong on our side. Tell us the request id.")
@@ -105,11 +106,21 @@ def answer(error: Exception, *, request: Request, request_id: str) -> Response:
         logger.error("API request %s failed.", request_id, exc_info=error)
     if problem == SERVER_ERROR:
         got_request_exception.send(sender=None, request=request)
-    body = {"error": {"code": problem.code, "message": problem.message, "request_id": request_id}}
-    headers = {"Retry-After": str(SECONDS_TO_WAIT[problem.status])} if problem.status in SECONDS_TO_WAIT else {}
+    told = {"code": problem.code, "message": problem.message, "request_id": request_id}
+    if problem.field:
+        told["pointer"] = pointer(problem.field, request=request)
+    waits = problem.status in SECONDS_TO_WAIT and problem.code != "plan_outdated"  # which no waiting brings back
+    headers = {"Retry-After": str(SECONDS_TO_WAIT[problem.status])} if waits else {}
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return Response(body, status=problem.status, headers=headers)
+    return Response({"error": told}, status=problem.status, headers=headers)
+
+
+def pointer(field: tuple[str, ...], *, request: Request) -> str:
+    """Where in the body the field stands, or should, as a JSON pointer: the wrapping counts when there was one."""
+    wrapping = getattr(request, "wrapped_in", "")
+    parts = (wrapping, *field) if wrapping else field
+    return "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in parts)
 
 
 def translate(error: Exception) -> Problem:
@@ -117,7 +128,7 @@ def translate(error: Exception) -> Problem:
     if isinstance(error, RequestError):
         return Problem(error.status, error.code, error.sentence)
     if isinstance(error, DomainError):
-        return Problem(_status_of(error), error.code, error.sentence)
+        return Problem(_status_of(error), error.code, error.sentence, (error.field,) if error.field else ())
     for kind, problem in FORESEEN:
         if isinstance(error, kind):
             return problem
@@ -158,9 +169,10 @@ def _of_validation(detail: Any) -> Problem:
             path.append(str(name))
         else:
             detail = detail[0]
-    name = ".".join(part for part in path if part != "non_field_errors") or "The body"
+    field = tuple(part for part in path if part != "non_field_errors")
+    name = ".".join(field) or "The body"
     if detail.code == "null":
-        return Problem(400, "missing_parameter", f"{name} is null. Give it a value.")
+        return Problem(400, "missing_parameter", f"{name} is null. Give it a value.", field)
     if detail.code == "required":
-        return Problem(400, "missing_parameter", f"{name} is missing. Send it in the JSON body.")
-    return Problem(400, "invalid_parameter", f"{name}: {detail}")
+        return Problem(400, "missing_parameter", f"{name} is missing. Send it in the JSON body.", field)
+    return Problem(400, "invalid_parameter", f"{name}: {detail}", field)

@@ -1,7 +1,8 @@
 """The answer one `Idempotency-Key` of one API key stands for.
 
-Stored are answers the domain gave: success, and refusals with status 422. A request that never reached the domain
-(400, 404) frees its key. What is not decided yet (5xx) keeps the key for the same request, which is then resumed.
+Stored are answers the domain gave: success, and refusals with status 422, or 409 for a plan that is out of date. A
+request that never reached the domain (400, 404) frees its key. What is not decided yet (5xx) keeps the key for the same
+request, which is then resumed.
 """
 
 import hashlib
@@ -127,7 +128,8 @@ def _store(claim: Claim, response: Response) -> bool:
 
 def _settle_refusal(claim: Claim, response: Response) -> None:
     mine = _open(claim.record_id).filter(locked_until=claim.locked_until)
-    if response.status_code == 422:
+    is_decided = response.status_code == 409 and response.data["error"]["code"] != errors.RequestInProgress.code
+    if response.status_code == 422 or is_decided:
         _store(claim, response)
     elif response.status_code >= 500:
         mine.update(locked_until=timezone.now())

@@ -30,6 +30,12 @@ class Scope(models.TextChoices):
     POINTS_PURCHASE_WRITE = "points_purchase:write", "Redeem rewards for customers"
     REWARD_FULFILLMENT_READ = "reward_fulfillment:read", "See redeemed rewards"
     REWARD_FULFILLMENT_WRITE = "reward_fulfillment:write", "Cancel redeemed rewards, mark them used or unused"
+    REWARD_CANCELLATION_WRITE = (
+        "reward_cancellation:write",
+        "Cancel rewards after use, and by force without the shop's proof",
+    )
+    DELIVERY_READ = "delivery:read", "See parcels and their addresses"
+    DELIVERY_WRITE = "delivery:write", "Ship, deliver and cancel parcels, and correct addresses"
     CODE_READ = "code:read", "Check a code: what it is, whose, whether it was used"
     VALUE_CODE_READ = "value_code:read", "See what is left of value codes, and what was spent"
     VALUE_CODE_WRITE = "value_code:write", "Spend value codes, and give back what was spent"

@@ -42,6 +42,7 @@ def body_of(request: Request, *, name: str) -> dict[str, Any]:
     body = request.data
     if isinstance(body, dict) and isinstance(body.get(name), dict):
         body = body[name]
+        request.wrapped_in = name  # type: ignore[attr-defined]  # for the pointers of refusals
     if not isinstance(body, dict):
         raise errors.MalformedBody(f'The body is not an object. Send {{"{name}": {{…}}}} or its fields alone.')
     return body

@@ -8,6 +8,7 @@ class DomainError(Exception):
     """
 
     code = "refused"
+    field = ""  # the one thing the caller gave, or left out, that is at fault
 
     def __init__(self, sentence: str, *, code: str | None = None) -> None:
         super().__init__(sentence)

@@ -16,7 +16,7 @@ from loyalty.common import actors
 from loyalty.common.actors import SYSTEM, Actor
 from loyalty.common.adminkit import acts, show
 from loyalty.common.errors import DomainError
-from rewards import bulk, cancellation, delivery, extension, probing, reissue, usage
+from rewards import bulk, cancellation, delivery, extension, probing, rehearsal, reissue, usage
 from rewards.admin import words
 from rewards.models import CancellationReason, CancellationState, FulfillmentStatus, RedeemedReward
 
@@ -48,30 +48,12 @@ class StatusAct(acts.Act):
         raise NotImplementedError
 
     def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
-        """Rehearsed: the domain does it and everything is rolled back, so the preview cannot differ from the deed."""
-        before = load(pk)
-        try:
-            with transaction.atomic():
-                self.call(pk=pk, actor=SYSTEM, now=now, data=data)
-                after = load(pk)
-                transaction.set_rollback(True)
-        except DomainError as refusal:
-            return acts.Preview(title=words.title(before), refusal=refusal.sentence)
-        return acts.Preview(title=words.title(before), effects=changes(before, after))
+        found = rehearsal.rehearse(lambda: self.call(pk=pk, actor=SYSTEM, now=now, data=data), redeemed_reward_id=pk)
+        return acts.Preview(title=words.title(load(pk)), effects=found.effects, refusal=found.refusal)
 
     def apply(self, *, pk: int, actor: Actor, now: datetime, token: str, data: Mapping[str, Any]) -> str:
         self.call(pk=pk, actor=actor, now=now, data=data)
         return f"{words.title(load(pk))}: {self.done}."
-
-
-def changes(before: RedeemedReward, after: RedeemedReward) -> list[str]:
-    """Each status that moves, in words; one sentence when none does."""
-    found = []
-    if before.usage_status != after.usage_status:
-        found.append(f"Usage: {before.get_usage_status_display()} → {after.get_usage_status_display()}")
-    if before.delivery_status != after.delivery_status:
-        found.append(f"Delivery: {before.get_delivery_status_display()} → {after.get_delivery_status_display()}")
-    return found or ["Nothing changes: it is so already."]
 
 
 class MarkUsed(StatusAct):

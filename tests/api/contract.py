@@ -36,8 +36,9 @@ def unnamed(shape: dict[str, Any], value: Any, path: str) -> list[str]:
     """Properties that are sent and not documented: JSON Schema alone would let them pass."""
     if "$ref" in shape:
         shape = document()["components"]["schemas"][shape["$ref"].rpartition("/")[2]]
-    if "allOf" in shape:
-        return unnamed(shape["allOf"][0], value, path)
+    for several in ("allOf", "oneOf", "anyOf"):  # a reference, and maybe null beside it
+        if several in shape:
+            return unnamed(shape[several][0], value, path)
     if isinstance(value, list):
         return [line for row in value for line in unnamed(shape["items"], row, f"{path}[*]")]
     if not isinstance(value, dict):

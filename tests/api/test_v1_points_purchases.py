@@ -13,7 +13,7 @@ from rewards import issuing
 from rewards.models import RedeemedReward
 from tests.api.conftest import Integrator, refusal
 from tests.factories.catalogue import VariablePriceFactory
-from tests.factories.people import CustomerFactory
+from tests.factories.people import ShippingAddressFactory
 from tests.factories.points import give
 
 pytestmark = pytest.mark.django_db
@@ -89,7 +89,7 @@ def test_a_customer_id_that_is_none_is_refused(api, gift, value):
 
 
 def test_too_few_points_are_refused_and_leave_nothing_behind(api, gift):
-    poor = CustomerFactory()
+    poor = ShippingAddressFactory().customer
     give(poor, 99, now=timezone.now())
 
     assert refusal(purchase(api, gift, poor)) == (422, "insufficient_points")
@@ -158,7 +158,7 @@ def test_a_repeated_key_answers_with_the_same_code(api, product, customer, shop)
 
 
 def test_a_key_that_was_used_for_another_customer_is_refused(api, gift, customer):
-    other = CustomerFactory()
+    other = ShippingAddressFactory().customer
     give(other, 250, now=timezone.now())
     purchase(api, gift, customer, key="one")
 
@@ -167,7 +167,7 @@ def test_a_key_that_was_used_for_another_customer_is_refused(api, gift, customer
 
 
 def test_a_last_spend_can_be_repeated_though_the_points_are_gone(api, gift):
-    poor = CustomerFactory()
+    poor = ShippingAddressFactory().customer
     give(poor, 100, now=timezone.now())
 
     assert purchase(api, gift, poor, key="one").status_code == 201
@@ -266,3 +266,48 @@ def test_points_off_the_steps_of_a_variable_cost_are_refused(api, customer, spen
 
     assert refusal(answer) == (422, "points_not_accepted")
     assert figures(customer) == (250, 0)
+
+
+ADDRESS = {"line_1": "ul. Długa 2", "city": "Gdańsk", "country": "PL"}
+
+
+def test_a_gift_goes_to_the_address_it_is_redeemed_with_and_the_customers_own_stays(api, gift, customer):
+    body = {"customer_id": customer.pk, "shipping_address": ADDRESS}
+
+    answer = api.post(f"/points_products/{gift.pk}/purchase", body)
+
+    assert answer.status_code == 201, answer.json()
+    assert RedeemedReward.objects.get().shipping_address["line_1"] == "ul. Długa 2"
+    customer.shipping_address.refresh_from_db()
+    assert customer.shipping_address.line_1 == "ul. Prosta 1"
+
+
+def test_a_gift_without_any_address_asks_for_one_and_names_the_field(api, gift, customer):
+    customer.shipping_address.delete()
+    path = f"/points_products/{gift.pk}/purchase"
+
+    flat = api.post(path, {"customer_id": customer.pk})
+    wrapped = api.post(path, {"points_purchase": {"customer_id": customer.pk}})
+
+    assert refusal(flat) == refusal(wrapped) == (422, "address_needed")
+    assert flat.json()["error"]["pointer"] == "/shipping_address"
+    assert wrapped.json()["error"]["pointer"] == "/points_purchase/shipping_address"
+    assert "Give an address with it." in flat.json()["error"]["message"]
+    assert not RedeemedReward.objects.exists()
+    assert api.post(path, {"customer_id": customer.pk, "shipping_address": ADDRESS}).status_code == 201
+
+
+def test_a_discount_asks_for_no_address(api, product, customer):
+    customer.shipping_address.delete()
+
+    assert api.post(f"/points_products/{product.pk}/purchase", {"customer_id": customer.pk}).status_code == 201
+
+
+@pytest.mark.parametrize("field", ["line_1", "city", "country"])
+def test_an_address_without_a_part_it_needs_is_refused_by_name(api, gift, customer, field):
+    address = {name: value for name, value in ADDRESS.items() if name != field}
+
+    answer = api.post(f"/points_products/{gift.pk}/purchase", {"customer_id": customer.pk, "shipping_address": address})
+
+    assert refusal(answer) == (400, "missing_parameter")
+    assert answer.json()["error"]["pointer"] == f"/shipping_address/{field}"

@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from loyalty.api import authentication, documentation, errors, fields, parsing, query, views
 from loyalty.api.keys import Scope
-from loyalty.api.v1 import reward_fulfillments
+from loyalty.api.v1 import addresses, reward_fulfillments
 from rewards import redemption
 from rewards.models import PointsProduct, RedeemedReward
 
@@ -29,6 +29,11 @@ class NewPointsPurchaseSerializer(serializers.Serializer):
         allow_null=True,
         help_text="Of a variable cost: a step between its minimum and maximum. Of a fixed one: leave out, null, or its price.",
     )
+    shipping_address = addresses.AddressSerializer(
+        required=False,
+        allow_null=True,
+        help_text="Extension: where this one goes. A gift needs it when the customer's own address is not known.",
+    )
 
 
 class PointsPurchases(views.ApiView):
@@ -46,7 +51,7 @@ class PointsPurchases(views.ApiView):
             "`redemption_unresolved` the shop did not answer in time: the points are held while it is being checked, and "
             "the same Idempotency-Key later answers with the result."
         ),
-        refusals="too few points, another price, points between two steps, customer excluded, reward not available, limit reached, the shop refused",
+        refusals="too few points, no address for a gift, another price, points between two steps, customer excluded, reward not available, limit reached, the shop refused",
     )
     @views.once(atomic=False)
     def post(self, request: Request, pk: str) -> Response:
@@ -63,6 +68,10 @@ class PointsPurchases(views.ApiView):
             now=now,
             points_to_spend=given.validated_data.get("points_to_spend"),
             idempotency_key=self.domain_key,
+            address=addresses.address_of(address)
+            if (address := given.validated_data.get("shipping_address"))
+            else None,
+            address_required=True,
         )
         return Response({"points_purchase": _shape(redeemed)}, status=201)
 

@@ -1,6 +1,7 @@
-"""Redeemed rewards, which Smile calls reward fulfillments: list, get, cancel, mark used, mark unused."""
+"""Redeemed rewards, which Smile calls reward fulfillments: list and get. What is done with them: see `reward_acts`."""
 
 from datetime import datetime
+from typing import Any
 
 from django.db.models import QuerySet
 from django.http import QueryDict
@@ -9,13 +10,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from loyalty.api import authentication, documentation, errors, fields, pagination, parsing, query, views
+from loyalty.api import documentation, errors, fields, pagination, query, views
 from loyalty.api.keys import Scope
-from loyalty.common.errors import DomainError
-from rewards import cancellation, queries, reissue, usage
+from rewards import queries
 from rewards.filters import RedeemedRewardFilter
 from rewards.models import (
-    CancellationState,
     DeliveryStatus,
     FulfillmentStatus,
     Origin,
@@ -89,21 +88,6 @@ class RewardFulfillmentSerializer(serializers.Serializer):
         return redeemed.delivery_status or None
 
 
-class CancelSerializer(serializers.Serializer):
-    return_points = serializers.BooleanField(required=False, default=True)
-    internal_note = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=1000)
-
-
-class MarkUsedSerializer(serializers.Serializer):
-    order_id = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=120)
-
-
-class UsedMeanwhile(DomainError):
-    """The cancellation came too late."""
-
-    code = "used_meanwhile"
-
-
 def readable(*, now: datetime) -> QuerySet[RedeemedReward]:
     """What integrators see, joined with what its shape needs. Redemptions that have not succeeded are not among it."""
     return queries.with_status(queryset=queries.visible(), now=now).select_related("code", "customer")
@@ -152,119 +136,6 @@ class OneRewardFulfillment(views.ApiView):
         return Response({"reward_fulfillment": RewardFulfillmentSerializer(shown).data})
 
 
-class CancelRewardFulfillment(views.ApiView):
-    scopes = {"POST": Scope.REWARD_FULFILLMENT_WRITE}
-
-    @documentation.write(
-        "reward_fulfillment",
-        RewardFulfillmentSerializer,
-        accepts=CancelSerializer,
-        status=200,
-        missing=True,
-        operation="cancel_reward_fulfillment",
-        summary="Cancel a redeemed reward (extension)",
-        description=(
-            "The code is killed in the shop and proved dead, then the points go back. While the shop cannot be reached "
-            "the answer is 202, `fulfillment_status` stays `issued` and `status` is `cancelling`: get it again later. "
-            "Cancelling twice is harmless."
-        ),
-        refusals="it was used, or it cannot be cancelled any more",
-        also=(202,),
-    )
-    @views.once(atomic=False)
-    def post(self, request: Request, pk: str) -> Response:
-        redeemed_reward_id = existing(pk)
-        given = CancelSerializer(data=parsing.body_of(request, name="reward_fulfillment"))
-        given.is_valid(raise_exception=True)
-        row = cancellation.cancel(
-            redeemed_reward_id=redeemed_reward_id,
-            return_points=given.validated_data["return_points"],
-            internal_note=given.validated_data.get("internal_note") or "",
-            actor=authentication.actor_of(request),
-            now=timezone.now(),
-        )
-        if row.state == CancellationState.USED_MEANWHILE:
-            raise UsedMeanwhile("The shop shows that the code was used before it could be killed: no points went back.")
-        return _answer(redeemed_reward_id, status=202 if row.state == CancellationState.CANCELLING else 200)
-
-
-class ReissueRewardFulfillment(views.ApiView):
-    scopes = {"POST": Scope.REWARD_FULFILLMENT_WRITE}
-
-    @documentation.write(
-        "reward_fulfillment",
-        RewardFulfillmentSerializer,
-        accepts=None,
-        status=201,
-        missing=True,
-        operation="reissue_reward_fulfillment",
-        summary="Give a failed reward anew (extension)",
-        description=(
-            "A failed reward stays failed. The answer is the new one, which names it in `reissue_of_id` and is pending "
-            "until the shop has made it. Reissuing twice gives the same new one."
-        ),
-        refusals="it has not failed, or its limits are reached",
-    )
-    @views.once(atomic=True)
-    def post(self, request: Request, pk: str) -> Response:
-        redeemed_reward_id = existing(pk)
-        parsing.body_of(request, name="reward_fulfillment")
-        new = reissue.reissue(
-            redeemed_reward_id=redeemed_reward_id, actor=authentication.actor_of(request), now=timezone.now()
-        )
-        return _answer(new.pk, status=201)
-
-
-class MarkRewardFulfillmentUsed(views.ApiView):
-    scopes = {"POST": Scope.REWARD_FULFILLMENT_WRITE}
-
-    @documentation.write(
-        "reward_fulfillment",
-        RewardFulfillmentSerializer,
-        accepts=MarkUsedSerializer,
-        status=200,
-        missing=True,
-        operation="mark_reward_fulfillment_used",
-        summary="Mark a redeemed reward used (extension)",
-        refusals="expired, canceled, or its use is not tracked",
-    )
-    @views.once(atomic=True)
-    def post(self, request: Request, pk: str) -> Response:
-        redeemed_reward_id = existing(pk)
-        given = MarkUsedSerializer(data=parsing.body_of(request, name="reward_fulfillment"))
-        given.is_valid(raise_exception=True)
-        usage.mark_used(
-            redeemed_reward_id=redeemed_reward_id,
-            order_id=given.validated_data.get("order_id") or "",
-            actor=authentication.actor_of(request),
-            now=timezone.now(),
-        )
-        return _answer(redeemed_reward_id)
-
-
-class MarkRewardFulfillmentUnused(views.ApiView):
-    scopes = {"POST": Scope.REWARD_FULFILLMENT_WRITE}
-
-    @documentation.write(
-        "reward_fulfillment",
-        RewardFulfillmentSerializer,
-        accepts=None,
-        status=200,
-        missing=True,
-        operation="mark_reward_fulfillment_unused",
-        summary="Mark a redeemed reward unused (extension)",
-        refusals="its parcel has been shipped, it was canceled, or its use is not tracked",
-    )
-    @views.once(atomic=True)
-    def post(self, request: Request, pk: str) -> Response:
-        redeemed_reward_id = existing(pk)
-        parsing.body_of(request, name="reward_fulfillment")
-        usage.mark_unused(
-            redeemed_reward_id=redeemed_reward_id, actor=authentication.actor_of(request), now=timezone.now()
-        )
-        return _answer(redeemed_reward_id)
-
-
 def existing(pk: str) -> int:
     """The id of a redeemed reward that integrators see. Raises NotFound."""
     number = query.path_id(pk)
@@ -273,10 +144,9 @@ def existing(pk: str) -> int:
     return number
 
 
-def _answer(redeemed_reward_id: int, *, status: int = 200) -> Response:
-    """What became of it."""
-    shown = readable(now=timezone.now()).get(pk=redeemed_reward_id)
-    return Response({"reward_fulfillment": RewardFulfillmentSerializer(shown).data}, status=status)
+def shape(redeemed_reward_id: int) -> Any:
+    """A redeemed reward as the wire has it now."""
+    return RewardFulfillmentSerializer(readable(now=timezone.now()).get(pk=redeemed_reward_id)).data
 
 
 def _filtered(request: Request) -> QuerySet[RedeemedReward]:
