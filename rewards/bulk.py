@@ -1,4 +1,4 @@
-"""Mark used, mark unused or cancel many rewards as a job: each row checked first, then done, with its own outcome."""
+"""What is done with one reward, done with many as a job: each row checked first, then done, with its own outcome."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from loyalty.jobs import queries as job_queries
 from loyalty.jobs.models import Job, JobRow, Step, Verdict
 from loyalty.jobs.work import Outcome
 from loyalty.points import locking
-from rewards import cancellation, usage
+from rewards import cancellation, delivery, probing, reissue, usage
 from rewards.models import FulfillmentStatus, RedeemedReward
 
 MOST_ROWS = 100_000
@@ -24,27 +24,60 @@ class BulkAct(StrEnum):
     USED = "used"
     UNUSED = "unused"
     CANCEL = "cancel"
+    DELIVERED = "delivered"
+    CANCEL_DELIVERY = "cancel_delivery"
+    REISSUE = "reissue"
+    CHECK_AGAIN = "check_again"
 
 
 TITLES = {
     BulkAct.USED: "Mark rewards used",
     BulkAct.UNUSED: "Mark rewards unused",
     BulkAct.CANCEL: "Cancel rewards",
+    BulkAct.DELIVERED: "Mark parcels delivered",
+    BulkAct.CANCEL_DELIVERY: "Cancel deliveries",
+    BulkAct.REISSUE: "Reissue rewards",
+    BulkAct.CHECK_AGAIN: "Check canceled codes again",
 }
 SUMMARIES = {
     BulkAct.USED: "Each reward is marked used; gifts are thereby ordered.",
     BulkAct.UNUSED: "Each reward is marked unused again.",
     BulkAct.CANCEL: "Each reward is canceled: its code is killed at the shop by a worker, and then its points go back.",
+    BulkAct.DELIVERED: "Each parcel has arrived.",
+    BulkAct.CANCEL_DELIVERY: "No parcel is sent. The rewards and their points stay as they are.",
+    BulkAct.REISSUE: "Each customer gets a new reward in place of the one that failed, without spending points.",
+    BulkAct.CHECK_AGAIN: "A worker asks the shop about each code. What it says stands on the reward's page.",
 }
 DONE = {
     BulkAct.USED: "Marked used.",
     BulkAct.UNUSED: "Marked unused.",
     BulkAct.CANCEL: "Canceled, or being canceled until the shop has proved its code dead.",
+    BulkAct.DELIVERED: "Marked delivered.",
+    BulkAct.CANCEL_DELIVERY: "Its delivery is canceled.",
+    BulkAct.REISSUE: "Reissued as reward {new}.",
+    BulkAct.CHECK_AGAIN: "The shop is being asked.",
 }
 PERMISSIONS = {
     BulkAct.USED: "rewards.mark_used",
     BulkAct.UNUSED: "rewards.mark_unused",
     BulkAct.CANCEL: "rewards.cancel_redeemedreward",
+    BulkAct.DELIVERED: "rewards.deliver_redeemedreward",
+    BulkAct.CANCEL_DELIVERY: "rewards.deliver_redeemedreward",
+    BulkAct.REISSUE: "rewards.reissue_redeemedreward",
+    BulkAct.CHECK_AGAIN: "rewards.cancel_redeemedreward",
+}
+MOVES: dict[BulkAct, Callable[..., RedeemedReward]] = {  # those that move a status and ask nobody
+    BulkAct.USED: usage.mark_used,
+    BulkAct.UNUSED: usage.mark_unused,
+    BulkAct.DELIVERED: delivery.deliver,
+    BulkAct.CANCEL_DELIVERY: delivery.cancel_delivery,
+}
+FINAL = {  # why undoing is refused
+    BulkAct.CANCEL: "A canceled reward stays canceled. Grant it anew if the customer is to have it.",
+    BulkAct.DELIVERED: "A parcel that has arrived has arrived.",
+    BulkAct.CANCEL_DELIVERY: "Order the gift anew on its page if it is to be sent after all.",
+    BulkAct.REISSUE: "A reissued reward is the customer's. Cancel the new one if it is not to count.",
+    BulkAct.CHECK_AGAIN: "Asking the shop changed nothing that could be taken back.",
 }
 OPPOSITE = {BulkAct.USED: BulkAct.UNUSED, BulkAct.UNUSED: BulkAct.USED}
 
@@ -101,25 +134,26 @@ class Apply:
         act, actor = BulkAct(job.plan["act"]), _actor(job)
         refused = _refused_before(job, rows, Step.CHECK)
         left = [row for row in rows if row.number not in refused]
-        _lock_accounts(left, now=now)
-        return [_judged(row, lambda pk: _do(act, pk, actor=actor, now=now)) for row in left]
+        ordered = _locked_in_order(left, now=now)
+        return [_judged(row, lambda pk: _do(act, pk, actor=actor, now=now)) for row in ordered]
 
 
 class Undo:
     batch_size: int = 100
 
     def __call__(self, *, job: Job, rows: Sequence[JobRow], now: datetime) -> list[Outcome]:
-        actor, opposite = _actor(job), OPPOSITE.get(BulkAct(job.plan["act"]))
+        act, actor = BulkAct(job.plan["act"]), _actor(job)
+        opposite = OPPOSITE.get(act)
         done = job_queries.outcomes(job=job, step=Step.APPLY, numbers=[row.number for row in rows])
         left = [row for row in rows if row.number in done and done[row.number].verdict == Verdict.OK]
-        _lock_accounts(left, now=now)
+        ordered = _locked_in_order(left, now=now)
 
         def back(pk: int) -> tuple[Verdict, str]:
             if opposite is None:
-                raise Irreversible("A canceled reward stays canceled. Grant it anew if the customer is to have it.")
+                raise Irreversible(FINAL[act])
             return _do(opposite, pk, actor=actor, now=now)
 
-        return [_judged(row, back) for row in left]
+        return [_judged(row, back) for row in ordered]
 
 
 def _judged(row: JobRow, deed: Callable[[int], tuple[Verdict, str]]) -> Outcome:
@@ -142,6 +176,13 @@ def _rehearse(job: Job, pk: int, *, now: datetime) -> tuple[Verdict, str]:
         if plan.refusal:
             raise cancellation.CancellationRefused(plan.refusal)
         return Verdict.OK, " ".join(effect.sentence for effect in plan.effects)
+    if act == BulkAct.REISSUE:
+        if RedeemedReward.objects.filter(reissue_of_id=pk).exists():
+            return Verdict.UNCHANGED, "It was reissued before."
+        anew = reissue.plan(redeemed_reward_id=pk, now=now)
+        if anew.refusal:
+            raise reissue.ReissueRefused(anew.refusal)
+        return Verdict.OK, " ".join(anew.effects)
     found: tuple[Verdict, str] = (Verdict.OK, "")
     try:
         with transaction.atomic():
@@ -152,15 +193,25 @@ def _rehearse(job: Job, pk: int, *, now: datetime) -> tuple[Verdict, str]:
 
 
 def _do(act: BulkAct, pk: int, *, actor: Actor, now: datetime) -> tuple[Verdict, str]:
-    before = RedeemedReward.objects.values_list("usage_status", "fulfillment_status").get(pk=pk)
-    if act == BulkAct.CANCEL:
-        if before[1] == FulfillmentStatus.CANCELLED:
-            return Verdict.UNCHANGED, "It was canceled before."
-        cancellation.begin(redeemed_reward_id=pk, actor=actor, now=now)
+    if act in MOVES:
+        return _move(act, pk, actor=actor, now=now)
+    if act == BulkAct.REISSUE:
+        before = RedeemedReward.objects.filter(reissue_of_id=pk).exists()
+        new = reissue.reissue(redeemed_reward_id=pk, actor=actor, now=now)
+        return (Verdict.UNCHANGED, "It was reissued before.") if before else (Verdict.OK, DONE[act].format(new=new.pk))
+    if act == BulkAct.CHECK_AGAIN:
+        probing.ask(redeemed_reward_id=pk, now=now)
         return Verdict.OK, DONE[act]
-    mark = usage.mark_used if act == BulkAct.USED else usage.mark_unused
-    after = mark(redeemed_reward_id=pk, actor=actor, now=now)
-    if before[0] == after.usage_status:
+    if RedeemedReward.objects.filter(pk=pk, fulfillment_status=FulfillmentStatus.CANCELLED).exists():
+        return Verdict.UNCHANGED, "It was canceled before."
+    cancellation.begin(redeemed_reward_id=pk, actor=actor, now=now)
+    return Verdict.OK, DONE[act]
+
+
+def _move(act: BulkAct, pk: int, *, actor: Actor, now: datetime) -> tuple[Verdict, str]:
+    before = RedeemedReward.objects.values_list("usage_status", "delivery_status").get(pk=pk)
+    after = MOVES[act](redeemed_reward_id=pk, actor=actor, now=now)
+    if before == (after.usage_status, after.delivery_status):
         return Verdict.UNCHANGED, "It was so already."
     return Verdict.OK, DONE[act]
 
@@ -171,12 +222,18 @@ def _refused_before(job: Job, rows: Sequence[JobRow], step: Step) -> set[int]:
     return {number for number, outcome in found.items() if outcome.verdict != Verdict.OK}
 
 
-def _lock_accounts(rows: Sequence[JobRow], *, now: datetime) -> None:
-    """The accounts of a batch in the order of their ids, before anything is written: batches cannot wait in a circle."""
+def _locked_in_order(rows: Sequence[JobRow], *, now: datetime) -> list[JobRow]:
+    """Lock the accounts of a batch; gives back its rows by reward. So batches, and who redeems, never wait in a circle.
+
+    Accounts in the order of their ids, before anything is written. Each row then locks what belongs to its reward, its
+    stock last, and keeps it until the batch is through: hence one reward after the other, in the order of their ids.
+    """
     ids = [int(row.data["id"]) for row in rows]
-    customers = RedeemedReward.objects.filter(pk__in=ids).order_by("customer_id").values_list("customer_id", flat=True)
-    for customer_id in customers.distinct():
+    found = RedeemedReward.objects.filter(pk__in=ids)
+    for customer_id in found.order_by("customer_id").values_list("customer_id", flat=True).distinct():
         locking.lock(customer_id=customer_id, now=now)
+    reward_of = dict(found.values_list("pk", "reward_id"))
+    return sorted(rows, key=lambda row: (reward_of.get(int(row.data["id"]), 0), row.number))
 
 
 def _actor(job: Job) -> Actor:

@@ -97,6 +97,19 @@ def check(*, cancellation_id: int, actor: Actor, now: datetime) -> Finding:
     return finding
 
 
+@transaction.atomic
+def ask(*, redeemed_reward_id: int, now: datetime) -> None:
+    """Let a worker ask the shop about a canceled code, at once. Raises NothingToCheck."""
+    redeemed = RedeemedReward.objects.select_related("connection").get(pk=redeemed_reward_id)
+    ended = Cancellation.objects.select_for_update().filter(redeemed_reward=redeemed, state__in=ENDED)
+    row = ended.order_by("-id").first()
+    if row is None or not can_check(redeemed=redeemed):
+        raise NothingToCheck(f"No shop knows a code of “{redeemed.name}” that was canceled: there is nothing to check.")
+    row.probe_due_at = now
+    row.save(update_fields=["probe_due_at"])
+    queue.enqueue("rewards.probe", cancellation_id=row.pk)
+
+
 def can_check(*, redeemed: RedeemedReward) -> bool:
     """Whether a canceled reward has a code that a shop can be asked about."""
     ended = Cancellation.objects.filter(redeemed_reward=redeemed, state__in=ENDED)

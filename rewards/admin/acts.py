@@ -39,6 +39,9 @@ def begin_job(request: HttpRequest, *, act: bulk.BulkAct, rows: QuerySet) -> str
     return reverse("admin:jobs_job_change", args=(job.pk,))
 
 
+TRACKING = "admin:rewards_redeemedreward_tracking"
+
+
 class StatusAct(acts.Act):
     """An act that moves statuses in our database alone. Subclasses say the call and the word for what was done."""
 
@@ -105,6 +108,11 @@ class Ship(StatusAct):
     tone = "primary"
     form_class = ShipForm
 
+    def begin(self, request: HttpRequest, *, rows: QuerySet) -> str:
+        """So many parcels have so many numbers: they come in a table."""
+        messages.info(request, "So many parcels are shipped by a table of their tracking numbers. Send it here.")
+        return reverse(TRACKING)
+
     def call(self, *, pk: int, actor: Actor, now: datetime, data: Mapping[str, Any]) -> None:
         given = {name: value for name, value in data.items() if value}
         delivery.ship(redeemed_reward_id=pk, actor=actor, now=now, **given)
@@ -117,6 +125,9 @@ class Deliver(StatusAct):
     tone = "primary"
     form_class = CommentForm
 
+    def begin(self, request: HttpRequest, *, rows: QuerySet) -> str:
+        return begin_job(request, act=bulk.BulkAct.DELIVERED, rows=rows)
+
     def call(self, *, pk: int, actor: Actor, now: datetime, data: Mapping[str, Any]) -> None:
         delivery.deliver(redeemed_reward_id=pk, actor=actor, now=now, comment=data.get("comment") or "")
 
@@ -126,6 +137,9 @@ class CancelDelivery(StatusAct):
     explain = "The parcel is not sent after all. The reward itself stays as it is: to undo it and return the points, cancel it."
     done = "delivery canceled. To give the points back too, cancel the reward"
     form_class = CommentForm
+
+    def begin(self, request: HttpRequest, *, rows: QuerySet) -> str:
+        return begin_job(request, act=bulk.BulkAct.CANCEL_DELIVERY, rows=rows)
 
     def call(self, *, pk: int, actor: Actor, now: datetime, data: Mapping[str, Any]) -> None:
         delivery.cancel_delivery(redeemed_reward_id=pk, actor=actor, now=now, comment=data.get("comment") or "")
@@ -243,6 +257,9 @@ class Reissue(acts.Act):
     tone = "primary"
     form_class = NoteForm
 
+    def begin(self, request: HttpRequest, *, rows: QuerySet) -> str:
+        return begin_job(request, act=bulk.BulkAct.REISSUE, rows=rows)
+
     def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
         plan = reissue.plan(redeemed_reward_id=pk, now=now)
         return acts.Preview(
@@ -328,7 +345,9 @@ class CheckAgain(acts.Act):
     explain = (
         "Asks the shop now whether the code of a canceled reward is dead. A code that still works is disabled again."
     )
-    bulk = False
+
+    def begin(self, request: HttpRequest, *, rows: QuerySet) -> str:
+        return begin_job(request, act=bulk.BulkAct.CHECK_AGAIN, rows=rows)
 
     def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
         redeemed = load(pk)
