@@ -241,6 +241,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-issuing": {"task": "rewards.sweep_issuing", "schedule": 5.0, "options": {"expires": 5}},
     "sweep-cancellations": {"task": "rewards.sweep_cancellations", "schedule": 10.0, "options": {"expires": 10}},
     "sweep-probes": {"task": "rewards.sweep_probes", "schedule": 60.0, "options": {"expires": 60}},
+    "sweep-extensions": {"task": "rewards.sweep_extensions", "schedule": 10.0, "options": {"expires": 10}},
     "sweep-expiry": {"task": "rewards.sweep_expiry", "schedule": 60.0, "options": {"expires": 60}},
     "watch-pools": {"task": "rewards.watch_pools", "schedule": 60.0, "options": {"expires": 60}},
     "sweep-webhooks": {"task": "hooks.sweep_webhooks", "schedule": 5.0, "options": {"expires": 5}},

@@ -197,6 +197,7 @@ class Capabilities:
     minimum_order: bool = True
     expiry: bool = True
     binds_customer: bool = False
+    extends: bool = False  # extend_code works: the last day of a code can be moved, an expired one's too
     refuses_duplicates: bool = True  # False: the shop would make a second code of the same name
     returns_use_on_cancel: bool = False  # cancelling an order makes its code usable again
     webhooks: bool = True
@@ -250,6 +251,13 @@ class Adapter(Protocol):
 
     def disable_code(self, code: str, remote_id: str) -> Answer[PlatformCode | None]:
         """Make the code unusable. OK with None when the shop no longer has it. Calling it twice is harmless."""
+        ...
+
+    def extend_code(self, code: str, remote_id: str, expires_at: datetime) -> Answer[PlatformCode | None]:
+        """Let the code live until then, where `capabilities.extends`; gives it as the shop has it afterwards.
+
+        OK with None when the shop has no such code. Calling it twice is harmless, and it brings no disabled code back.
+        """
         ...
 
     def read_order(self, external_id: str) -> Answer[ShopOrder | None]:

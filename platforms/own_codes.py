@@ -33,6 +33,7 @@ class OwnCodesAdapter:
         calls_out=False,
         kinds=frozenset(DiscountKind) - {DiscountKind.FREE_PRODUCT},  # there is no shop to have products
         binds_customer=True,
+        extends=True,
         webhooks=False,
     )
     code_page: ClassVar[str] = ""
@@ -59,6 +60,9 @@ class OwnCodesAdapter:
         return Answer(outcome=Outcome.OK, value=None)
 
     def disable_code(self, code: str, remote_id: str) -> Answer[PlatformCode | None]:
+        return Answer(outcome=Outcome.OK, value=None)
+
+    def extend_code(self, code: str, remote_id: str, expires_at: datetime) -> Answer[PlatformCode | None]:
         return Answer(outcome=Outcome.OK, value=None)
 
     def read_order(self, external_id: str) -> Answer[ShopOrder | None]:

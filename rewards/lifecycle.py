@@ -7,7 +7,9 @@ from loyalty.common.errors import DomainError
 from rewards.models import (
     Cancellation,
     CancellationState,
+    CodeExtension,
     DeliveryStatus,
+    ExtensionState,
     FulfillmentStatus,
     RedeemedReward,
     UsageStatus,
@@ -43,6 +45,12 @@ CANCELLATION: dict[str, set[str]] = {  # of the cancellation itself: how an undo
     CancellationState.UNPROVED: {CancellationState.PROVED},  # when a later look shows the code dead
     CancellationState.SHARED: set(),
     CancellationState.USED_MEANWHILE: set(),
+}
+EXTENSION: dict[str, set[str]] = {  # of a longer life that a shop was asked for
+    ExtensionState.ASKING: {ExtensionState.UNKNOWN, ExtensionState.EXTENDED, ExtensionState.REFUSED},
+    ExtensionState.UNKNOWN: {ExtensionState.EXTENDED, ExtensionState.REFUSED},
+    ExtensionState.EXTENDED: set(),
+    ExtensionState.REFUSED: set(),
 }
 TABLES = {"fulfillment_status": FULFILLMENT, "usage_status": USAGE, "delivery_status": DELIVERY}
 
@@ -80,6 +88,13 @@ def move_cancellation(row: Cancellation, state: CancellationState) -> None:
     """Give a cancellation the caller has locked another state; the caller saves it. Raises IllegalTransition."""
     if state not in CANCELLATION[row.state]:
         raise IllegalTransition(f"Cancellation {row.pk} is {row.state!r} and cannot become {state!r}.")
+    row.state = state
+
+
+def move_extension(row: CodeExtension, state: ExtensionState) -> None:
+    """Give an extension the caller has locked another state; the caller saves it. Raises IllegalTransition."""
+    if state not in EXTENSION[row.state]:
+        raise IllegalTransition(f"Extension {row.pk} is {row.state!r} and cannot become {state!r}.")
     row.state = state
 
 

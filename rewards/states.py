@@ -131,7 +131,7 @@ TABLE: tuple[State, ...] = (
         axes="issued, not used, past its end",
         meaning="Its time is over and it was not used.",
         next="Nothing more happens by itself. It can no longer be marked used or unused; staff may cancel it, and "
-        "extend it where no shop keeps its last day.",
+        "extend it where its shop can.",
         visible=True,
     ),
     State(

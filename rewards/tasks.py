@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from rewards import bulk, cancellation, expiry, issuing, pool_imports, pool_making, pools, probing
+from rewards import bulk, cancellation, expiry, extension, issuing, pool_imports, pool_making, pools, probing
 
 PATIENCE = 20.0  # seconds one task asks a shop before it leaves the rest to the sweep
 JOB_PATIENCE = 45.0  # seconds one task works on a job before it hands the rest on
@@ -64,3 +64,13 @@ def watch_pools() -> None:
 @shared_task(name="rewards.sweep_expiry")
 def sweep_expiry() -> None:
     expiry.sweep(now=timezone.now())
+
+
+@shared_task(name="rewards.extend")
+def extend(*, extension_id: int) -> None:
+    extension.proceed(extension_id=extension_id, now=timezone.now())
+
+
+@shared_task(name="rewards.sweep_extensions")
+def sweep_extensions() -> None:
+    extension.sweep(now=timezone.now())

@@ -37,6 +37,7 @@ class SandboxAdapter:
     capabilities: ClassVar[Capabilities] = Capabilities(
         kinds=frozenset(DiscountKind),
         binds_customer=True,
+        extends=True,
         returns_use_on_cancel=True,
         registers_webhooks=True,
         steps_to_disable=(
@@ -84,6 +85,16 @@ class SandboxAdapter:
         if not found.ok or found.value is None:
             return found
         return self._disabled(self._disable(found.value.remote_id))
+
+    def extend_code(self, code: str, remote_id: str, expires_at: datetime) -> Answer[PlatformCode | None]:
+        if remote_id:
+            answer = self._extend(remote_id, expires_at)
+            if _error_code(answer) != "not_found":
+                return self._extended(answer)
+        found = self.find_code(code)
+        if not found.ok or found.value is None:
+            return found
+        return self._extended(self._extend(found.value.remote_id, expires_at))
 
     def read_order(self, external_id: str) -> Answer[ShopOrder | None]:
         answer = self._call("GET", f"/api/orders/{quote(external_id, safe='')}")
@@ -139,6 +150,18 @@ class SandboxAdapter:
 
     def _disable(self, remote_id: str) -> HttpAnswer:
         return self._call("POST", f"/api/codes/{quote(remote_id, safe='')}/disable")
+
+    def _extend(self, remote_id: str, expires_at: datetime) -> HttpAnswer:
+        path = f"/api/codes/{quote(remote_id, safe='')}/extend"
+        return self._call("POST", path, body={"expires_at": expires_at.isoformat()})
+
+    def _extended(self, answer: HttpAnswer) -> Answer[PlatformCode | None]:
+        if not answer.ok:
+            return _failure(answer)
+        try:
+            return answer.success(reading.code(answer.data))
+        except Unreadable as error:
+            return answer.unusable(str(error))
 
     def _disabled(self, answer: HttpAnswer) -> Answer[PlatformCode | None]:
         if _error_code(answer) == "not_found":

@@ -35,6 +35,7 @@ class VendureAdapter:
     key: ClassVar[str] = "vendure"
     label: ClassVar[str] = "Vendure"
     capabilities: ClassVar[Capabilities] = Capabilities(
+        extends=True,
         refuses_duplicates=False,
         returns_use_on_cancel=True,
         registers_webhooks=False,
@@ -91,23 +92,11 @@ class VendureAdapter:
 
     def disable_code(self, code: str, remote_id: str) -> Answer[PlatformCode | None]:
         """Disable the promotion, every double of it that we made, and read the code back."""
-        conversation = client.Conversation(self._access)
-        before = _search(conversation, code)
-        if before.value is None:
-            return client.relay(before)
-        for promotion in before.value[1]:
-            meant = not remote_id or promotion.code.remote_id == remote_id or promotion.is_ours
-            if not (meant and promotion.enabled):
-                continue
-            answer = conversation.ask(queries.DISABLE_CODE, id=promotion.code.remote_id)
-            if answer.refusal is Refusal.NOT_FOUND:
-                continue
-            if answer.value is None:
-                return client.relay(answer)
-            refused = client.refused_result(answer, "updatePromotion", expected="Promotion")
-            if refused is not None:
-                return refused
-        return _find(conversation, code)
+        return _change(self._access, code, remote_id, queries.DISABLE_CODE)
+
+    def extend_code(self, code: str, remote_id: str, expires_at: datetime) -> Answer[PlatformCode | None]:
+        """Move the end of the promotion, and of every double of it that we made, and read the code back."""
+        return _change(self._access, code, remote_id, queries.EXTEND_CODE, endsAt=expires_at.isoformat())
 
     def read_order(self, external_id: str) -> Answer[ShopOrder | None]:
         """One order, whole. A cart and a draft are no orders yet."""
@@ -186,6 +175,27 @@ def _search(conversation: client.Conversation, code: str) -> Answer[Found]:
         return _ok(answer, (reading.shop(answer.value), found))
     except reading.Unreadable as error:
         return _unreadable(answer, error)
+
+
+def _change(access: Access, code: str, remote_id: str, document: str, **values: str) -> Answer[PlatformCode | None]:
+    """Change each promotion of that code which is enabled and meant, and read the code back."""
+    conversation = client.Conversation(access)
+    before = _search(conversation, code)
+    if before.value is None:
+        return client.relay(before)
+    for promotion in before.value[1]:
+        meant = not remote_id or promotion.code.remote_id == remote_id or promotion.is_ours
+        if not (meant and promotion.enabled):
+            continue
+        answer = conversation.ask(document, id=promotion.code.remote_id, **values)
+        if answer.refusal is Refusal.NOT_FOUND:
+            continue
+        if answer.value is None:
+            return client.relay(answer)
+        refused = client.refused_result(answer, "updatePromotion", expected="Promotion")
+        if refused is not None:
+            return refused
+    return _find(conversation, code)
 
 
 def _find(conversation: client.Conversation, code: str) -> Answer[PlatformCode | None]:

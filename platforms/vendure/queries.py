@@ -64,6 +64,16 @@ mutation DisableCode($id: ID!) {
 }
 """
 
+EXTEND_CODE = """
+mutation ExtendCode($id: ID!, $endsAt: DateTime!) {
+  updatePromotion(input: { id: $id, endsAt: $endsAt }) {
+    __typename
+    ... on Promotion { id }
+    ... on ErrorResult { errorCode message }
+  }
+}
+"""
+
 DELETE_CODE = """
 mutation DeleteCode($id: ID!) {
   deletePromotion(id: $id) { result message }

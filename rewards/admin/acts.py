@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import messages
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -291,18 +290,19 @@ class Extend(acts.Act):
     preview_fields = ("days",)
 
     def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
-        """Rehearsed, and rolled back."""
-        before = load(pk)
-        try:
-            with transaction.atomic():
-                after = extension.extend(redeemed_reward_id=pk, days=data.get("days") or 30, actor=SYSTEM, now=now)
-                transaction.set_rollback(True)
-        except DomainError as refusal:
-            return acts.Preview(title=words.title(before), refusal=refusal.sentence)
-        return acts.Preview(title=words.title(before), effects=[f"Its end: {ends(before)} → {ends(after)}"])
+        """Planned: no shop is asked before somebody confirms."""
+        redeemed = load(pk)
+        found = extension.plan(redeemed=redeemed, days=data.get("days") or 30, now=now)
+        effects = [f"Its end: {ends(redeemed)} → {show.instant_text(found.until)}", *found.effects]
+        return acts.Preview(
+            title=words.title(redeemed), effects=[] if found.refusal else effects, refusal=found.refusal
+        )
 
     def apply(self, *, pk: int, actor: Actor, now: datetime, token: str, data: Mapping[str, Any]) -> str:
         redeemed = extension.extend(redeemed_reward_id=pk, days=data["days"], actor=actor, now=now)
+        row = extension.standing(redeemed_reward_id=pk)
+        if row is not None and row.state in extension.OPEN:
+            return f"{words.title(load(pk))}: the shop has not answered yet. It is asked again by itself."
         return f"{words.title(load(pk))}: lives until {ends(redeemed)}."
 
 

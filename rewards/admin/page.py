@@ -171,6 +171,8 @@ class RewardPage(desk.ReadOnlyAdmin):
         facts += [("Reissued as", show.link(f"Reward {new.pk}", url_of(new.pk))) for new in redeemed.reissues.all()]
         if redeemed.minimum_order is not None:
             facts.insert(3, ("Minimum order", show.money(redeemed.minimum_order, redeemed.currency)))
+        if (asked := extension.standing(redeemed_reward_id=redeemed.pk)) is not None:
+            facts.append(("More time", ". ".join(filter(None, (asked.get_state_display(), asked.last_reason)))))
         if redeemed.cancelled_at is not None:
             facts.append(("Canceled", show.instant(redeemed.cancelled_at)))
         return facts

@@ -7,6 +7,7 @@ from typing import Any
 
 from loyalty.common.adminkit import show
 from loyalty.common.adminkit.acts import Act
+from rewards import extension
 from rewards.models import CancellationState, DeliveryStatus, RedeemedReward, UsageStatus
 from rewards.queries import Status
 
@@ -47,6 +48,9 @@ def coming(redeemed: RedeemedReward, status: str, *, now: datetime) -> list[tupl
     work = getattr(redeemed, "issue_work", None)
     if work is not None:
         events.append((work.due_at, "The shop is asked again"))
+    row = extension.standing(redeemed_reward_id=redeemed.pk)
+    if row is not None and row.due_at is not None:
+        events.append((row.due_at, "The shop is asked again to let the code live longer"))
     if status == Status.CANCELLING:
         due = redeemed.cancellations.filter(state=CancellationState.CANCELLING).values_list("due_at", flat=True)
         events += [(at, "The shop is asked again to kill the code") for at in due if at is not None]

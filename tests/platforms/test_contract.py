@@ -139,6 +139,42 @@ def test_takes_a_missing_code_for_dead(shop: Harness) -> None:
     assert (answer.outcome, answer.value) == (Outcome.OK, None)
 
 
+def test_lets_a_code_live_longer_where_it_says_so(shop: Harness) -> None:
+    adapter = shop.adapter()
+    if not adapter.capabilities.extends:
+        pytest.skip(f"{adapter.label} keeps the last day of its codes")
+    spec = shop.spec(expires_at=datetime.now(UTC) - timedelta(hours=1))
+    made = adapter.create_code(spec).value
+    assert made is not None
+    assert shop.refuses(spec.code)
+
+    first = adapter.extend_code(spec.code, made.remote_id, EXPIRES_AT)
+    again = adapter.extend_code(spec.code, "", EXPIRES_AT)
+
+    assert first.value is not None
+    assert (first.value.alive, first.value.expires_at) == (True, EXPIRES_AT)
+    assert again.value == first.value == adapter.find_code(spec.code).value
+    assert shop.buy(email="longer@example.com", code=spec.code)
+
+
+def test_brings_no_disabled_code_back_with_more_time(shop: Harness) -> None:
+    spec = shop.spec()
+    made = shop.adapter().create_code(spec).value
+    assert made is not None
+    shop.adapter().disable_code(spec.code, made.remote_id)
+
+    answer = shop.adapter().extend_code(spec.code, made.remote_id, EXPIRES_AT)
+
+    assert answer.value is None or not answer.value.alive
+    assert shop.refuses(spec.code)
+
+
+def test_has_no_time_to_give_to_a_missing_code(shop: Harness) -> None:
+    answer = shop.adapter().extend_code("NEVER-MADE", "no_such_id", EXPIRES_AT)
+
+    assert (answer.outcome, answer.value) == (Outcome.OK, None)
+
+
 def test_counts_a_use_from_the_completed_order_only(shop: Harness) -> None:
     spec = shop.spec()
     shop.adapter().create_code(spec)
@@ -223,11 +259,12 @@ def test_says_not_sent_when_the_shop_is_switched_off(shop: Harness) -> None:
         adapter.create_code(shop.spec()),
         adapter.find_code("ANY"),
         adapter.disable_code("ANY", "1"),
+        adapter.extend_code("ANY", "1", EXPIRES_AT),
         adapter.read_order("1"),
         adapter.orders_since(""),
     ]
 
-    assert [one.outcome for one in answers] == [Outcome.NOT_SENT] * 6
+    assert [one.outcome for one in answers] == [Outcome.NOT_SENT] * 7
     assert all(one.reason.endswith(".") for one in answers)
 
 

@@ -32,6 +32,7 @@ def test_knows_no_shop() -> None:
 
     assert adapter.find_code("GIFT-1").value is None
     assert adapter.disable_code("GIFT-1", "").ok
+    assert adapter.extend_code("GIFT-1", "", datetime(2031, 1, 1, tzinfo=UTC)).ok
     page = adapter.orders_since("").value
     assert page is not None
     assert (page.orders, page.more) == ((), False)

@@ -96,6 +96,7 @@ def test_refuses_a_body_that_is_too_large(shop: SandboxShop) -> None:
         ("GET", "/api/nothing", 404),
         ("GET", "/api/orders/unknown", 404),
         ("POST", "/api/codes/unknown/disable", 404),
+        ("POST", "/api/codes/unknown/extend", 422),
         ("POST", "/api/orders/unknown/cancel", 404),
         ("DELETE", "/api/codes", 405),
         ("PATCH", "/api/shop", 405),

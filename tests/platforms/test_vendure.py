@@ -37,6 +37,34 @@ def test_prefers_the_living_code_when_the_text_exists_twice():
     assert answer.value == PlatformCode(code="loy-1", remote_id="12", alive=True, reference="", percent=Decimal(10))
 
 
+def test_moves_the_end_of_every_promotion_of_ours_and_reads_the_code_back():
+    double = fake.promotion(id="8", createdAt="2026-11-21T20:00:01.000Z")
+    theirs = fake.promotion(id="9", description="", enabled=True)
+    moved = fake.data(updatePromotion={"__typename": "Promotion", "id": "7"})
+    later = fake.promotion(endsAt="2031-05-17T21:59:59.000Z")
+    with fake.scripted_shop(
+        fake.promotions(fake.promotion(), double, theirs), moved, moved, fake.promotions(later)
+    ) as shop:
+        answer = fake.adapter_for(shop.url).extend_code("LOY-1", "7", datetime(2031, 5, 17, 21, 59, 59, tzinfo=UTC))
+
+    assert shop.asked == ["FindCode", "ExtendCode", "ExtendCode", "FindCode"]
+    asked = [request["variables"] for request in shop.requests[1:3]]
+    assert [variables["id"] for variables in asked] == ["7", "8"]
+    assert {variables["endsAt"] for variables in asked} == {"2031-05-17T21:59:59+00:00"}
+    assert answer.value is not None
+    assert answer.value.expires_at == datetime(2031, 5, 17, 21, 59, 59, tzinfo=UTC)
+
+
+def test_gives_no_more_time_to_what_is_switched_off():
+    off = fake.promotion(enabled=False)
+    with fake.scripted_shop(fake.promotions(off), fake.promotions(off)) as shop:
+        answer = fake.adapter_for(shop.url).extend_code("LOY-1", "7", NOW)
+
+    assert shop.asked == ["FindCode", "FindCode"]
+    assert answer.value is not None
+    assert answer.value.alive is False
+
+
 def test_calls_an_expired_code_dead():
     with fake.scripted_shop(fake.promotions(fake.promotion(endsAt="2020-01-01T00:00:00.000Z"))) as shop:
         answer = fake.adapter_for(shop.url).find_code("LOY-1")

@@ -1,11 +1,13 @@
-"""Extension: an expired reward lives again where no shop keeps its last day; nothing is ever cut short."""
+"""Extension: an expired reward lives again, in its shop too; nothing is ever cut short."""
 
+import dataclasses
 from datetime import timedelta
 
 import pytest
 
 from loyalty.common import actors
 from loyalty.events.models import Event
+from platforms.sandbox.adapter import SandboxAdapter
 from rewards import extension, granting, queries, usage
 from rewards.extension import ExtensionRefused
 from rewards.models import RedeemedReward
@@ -67,7 +69,9 @@ def test_is_refused_where_there_is_nothing_to_extend(fields, sentence):
         extend(row(**fields))
 
 
-def test_is_refused_where_a_shop_keeps_the_last_day():
+def test_is_refused_where_a_shop_keeps_the_last_day(monkeypatch):
+    can = dataclasses.replace(SandboxAdapter.capabilities, extends=False)
+    monkeypatch.setattr(SandboxAdapter, "capabilities", can)
     redeemed = row(connection=ConnectionFactory(name="Roastery"), code="A-2345", expires_at=NOW)
 
     with pytest.raises(ExtensionRefused, match="Roastery keeps the last day"):
@@ -77,6 +81,12 @@ def test_is_refused_where_a_shop_keeps_the_last_day():
     assert RedeemedReward.objects.get().expires_at == NOW
 
 
+@pytest.mark.parametrize("days", [0, -1, 3_651, 10**9])
+def test_by_days_that_make_no_sense_is_refused(expired, days):
+    with pytest.raises(ExtensionRefused, match="choose from 1 to 3650"):
+        extend(expired, days=days)
+
+
 def test_page_shows_the_new_end_before_and_does_it(expired):
     client = staff(VIEW, "rewards.extend_redeemedreward")
     RedeemedReward.objects.update(expires_at=NOW - 400 * DAY)
@@ -84,6 +94,7 @@ def test_page_shows_the_new_end_before_and_does_it(expired):
 
     shown = client.get(url)
     assert "Its end: 17 Oct 2025, 12:00 →" in words(shown)
+    assert not Event.objects.filter(kind="reward.extended").exists()
     client.post(url, {"confirmed": "yes", "shown": "days=30", "days": "30"}, follow=True)
 
     assert Event.objects.filter(kind="reward.extended").count() == 1

@@ -12,7 +12,9 @@ from rewards.lifecycle import IllegalTransition
 from rewards.models import (
     Cancellation,
     CancellationState,
+    CodeExtension,
     DeliveryStatus,
+    ExtensionState,
     FulfillmentStatus,
     RedeemedReward,
     RewardType,
@@ -129,6 +131,28 @@ def test_refuses_to_ship_what_is_not_a_gift():
 
     with pytest.raises(IllegalTransition, match="only gifts"):
         lifecycle.move(redeemed, now=NOW, delivery_status="shipped")
+
+
+EXTENSION = {
+    ("asking", "unknown"),
+    ("asking", "extended"),
+    ("asking", "refused"),
+    ("unknown", "extended"),
+    ("unknown", "refused"),
+}
+
+
+@pytest.mark.parametrize(("present", "wanted"), list(itertools.product(ExtensionState.values, repeat=2)))
+def test_allows_an_extension_to_move_exactly_where_its_table_does(present, wanted):
+    row = CodeExtension(pk=1, state=present)
+
+    if (present, wanted) in EXTENSION:
+        lifecycle.move_extension(row, ExtensionState(wanted))
+        assert row.state == wanted
+    else:
+        with pytest.raises(IllegalTransition):
+            lifecycle.move_extension(row, ExtensionState(wanted))
+        assert row.state == present
 
 
 CANCELLATION = {

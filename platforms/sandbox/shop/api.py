@@ -165,6 +165,16 @@ def _disable_code(shop: Shop, request: Request, code_id: str) -> Reply:
     return exchange.as_json(200, disabled)
 
 
+def _extend_code(shop: Shop, request: Request, code_id: str) -> Reply:
+    expires_at = fields.parse_object(request.body, known=("expires_at",)).instant("expires_at")
+    if expires_at is None:
+        raise Refused("invalid_field", "Say until when: expires_at.")
+    with shop.store.writing() as connection:
+        row = codes.extend(connection, code_id, expires_at=expires_at, now=shop.now())
+        extended = codes.as_json(connection, row, currency=shop.currency, now=shop.now())
+    return exchange.as_json(200, extended)
+
+
 def _list_orders(shop: Shop, request: Request, _: str) -> Reply:
     cursor, limit = request.query.get("updated_after") or "0", request.query.get("limit") or "50"
     if re.fullmatch(r"\d{1,15}", cursor, re.ASCII) is None:
@@ -263,6 +273,7 @@ ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
     ("GET", "/api/codes", "find", _find_codes),
     ("GET", f"/api/codes/{ID}", "find", _read_code),
     ("POST", f"/api/codes/{ID}/disable", "disable", _disable_code),
+    ("POST", f"/api/codes/{ID}/extend", "extend", _extend_code),
     ("GET", "/api/orders", "orders", _list_orders),
     ("GET", f"/api/orders/{ID}", "orders", _read_order),
     ("POST", f"/api/orders/{ID}/cancel", "", _cancel_order),

@@ -106,6 +106,18 @@ def switch(connection: sqlite3.Connection, code_id: str, *, enabled: bool, now: 
     return read(connection, code_id)
 
 
+def extend(connection: sqlite3.Connection, code_id: str, *, expires_at: datetime, now: datetime) -> sqlite3.Row:
+    """Move the end; a code that was disabled stays so. Raises Refused: not_found, invalid_field."""
+    code = read(connection, code_id)
+    if code["starts_at"] is not None and store.instant(expires_at) <= code["starts_at"]:
+        raise Refused("invalid_field", "expires_at must be after starts_at.")
+    connection.execute(
+        "UPDATE codes SET expires_at = ?, updated_at = ? WHERE id = ?",
+        (store.instant(expires_at), store.instant(now), code_id),
+    )
+    return read(connection, code_id)
+
+
 def uses(connection: sqlite3.Connection, code_id: str) -> int:
     """Completed orders that carry the code. Counted, not kept, so cancelling an order gives the use back by itself."""
     row = connection.execute(
