@@ -79,9 +79,11 @@ def was_consumed(redeemed: RedeemedReward) -> bool:
 
 
 def others_hold_the_code(redeemed: RedeemedReward) -> bool:
-    """Whether the code is shared with rewards that live: it must not die with this one."""
+    """Whether others have the same code, or are about to get it: it must not die with this one."""
     if redeemed.code_id is None:
         return False
+    if redeemed.code is not None and redeemed.code.is_shared:
+        return True
     alive = [FulfillmentStatus.PENDING, FulfillmentStatus.ISSUED]
     others = RedeemedReward.objects.filter(code_id=redeemed.code_id, fulfillment_status__in=alive)
     return others.exclude(pk=redeemed.pk).exists()
@@ -143,7 +145,12 @@ def _effects(
     elif redeemed.expires_at is not None and redeemed.expires_at <= now:
         effects.append(Effect("use", f"Its time was over on {_day(redeemed.expires_at)}, and it was never used."))
     if others_hold_the_code(redeemed) and redeemed.code is not None:
-        sentence = f"The code {redeemed.code.code} keeps working: other customers have the same one."
+        sentence = (
+            f"The code {redeemed.code.code} keeps working, for this customer too: it is one code for many, and nothing "
+            "is disabled in the shop."
+            if redeemed.code.is_shared
+            else f"The code {redeemed.code.code} keeps working: other customers have the same one."
+        )
         effects.append(Effect("code", sentence))
     elif redeemed.code is not None:
         where = f" in {redeemed.connection.name}" if redeemed.connection is not None else ""

@@ -155,13 +155,15 @@ def queue(*, redeemed: RedeemedReward, now: datetime, lease: timedelta | None = 
 
 
 def new_code(*, reward: Reward, now: datetime) -> RewardCode | None:
-    """A code of this reward, out of its pool or fresh, unique in its shop; none for types without one.
+    """The code of one customer: the reward's shared one, one out of its pool, or a fresh one; none for types without.
 
     Raises RewardNotAvailable when the pool is empty, RewardIncomplete.
     """
     kind = registry.type_of(reward.type)
     if not kind.carries_code(reward):
         return None
+    if reward.shared_code_id is not None:
+        return _shared(reward)
     if (drawn := pools.draw(reward=reward, now=now)) is not None:
         return drawn
     for _ in range(MOST_COLLISIONS):
@@ -174,6 +176,17 @@ def new_code(*, reward: Reward, now: datetime) -> RewardCode | None:
         except IntegrityError:
             continue  # 31^10 codes: a collision is a curiosity, several in a row a broken random source
     raise RewardIncomplete(f"No free code was found for “{reward.name}” in {MOST_COLLISIONS} tries: change its prefix.")
+
+
+def _shared(reward: Reward) -> RewardCode | None:
+    """The one code of everybody. Raises RewardIncomplete when the reward has moved to another shop since."""
+    code = reward.shared_code
+    if code is not None and code.connection_id != reward.connection_id:
+        raise RewardIncomplete(
+            f"“{reward.name}” shares the code {code.code}, which is of another shop than the reward's. Choose its "
+            "shared code anew."
+        )
+    return code
 
 
 def connection_of(redeemed: RedeemedReward) -> StoreConnection | None:

@@ -7,7 +7,7 @@ from django.db import models
 
 from loyalty.common import codes
 from rewards import queries, states
-from rewards.models import RedeemedReward, RewardCode
+from rewards.models import RedeemedReward, Reward, RewardCode
 
 
 class CodeState(models.TextChoices):
@@ -33,7 +33,7 @@ SENTENCES: dict[CodeState, str] = {
     CodeState.NOT_YET: "It lies ready, but is not handed out before its start.",
     CodeState.OVER_IN_POOL: "Nobody has got it, and nobody will: its end is over.",
     CodeState.NOBODYS: "It was taken for a customer and then replaced, or a job set it aside. Nobody has it.",
-    CodeState.SHARED: "Several customers have it.",
+    CodeState.SHARED: "It is one code for many: everybody who gets the reward has the same one.",
     **{CodeState(state.key): state.meaning for state in states.TABLE if state.key in CodeState},
 }
 USABLE = {CodeState.ISSUED, CodeState.SHARED}
@@ -73,10 +73,10 @@ def _told(code: RewardCode, *, now: datetime) -> Found:
     """In a constant number of queries, however many share it."""
     owned = queries.with_status(RedeemedReward.objects.filter(code=code), now)
     newest = list(owned.select_related("reward").order_by("-redeemed_at", "-id")[:2])
+    is_shared = code.is_shared or len(newest) > 1
     if not newest:
-        return _unowned(code, now=now)
+        return _shared_by_nobody(code) if is_shared else _unowned(code, now=now)
     holder = newest[0]
-    is_shared = len(newest) > 1
     state = CodeState.SHARED if is_shared else _state_of(holder, now=now)
     return Found(
         code=code,
@@ -85,6 +85,19 @@ def _told(code: RewardCode, *, now: datetime) -> Found:
         reward_id=holder.reward_id,
         reward_name=holder.name,
         holder=None if is_shared else holder,
+    )
+
+
+def _shared_by_nobody(code: RewardCode) -> Found:
+    """A shared code that nobody has got yet."""
+    reward = Reward.objects.filter(shared_code=code).order_by("pk").first()
+    return Found(
+        code=code,
+        state=CodeState.SHARED,
+        since=code.created_at,
+        reward_id=reward.pk if reward is not None else None,
+        reward_name=reward.name if reward is not None else "",
+        holder=None,
     )
 
 

@@ -50,6 +50,7 @@ FAILURES: dict[str, str] = {
     "unknown": "The shop did not answer clearly",
     "not_made": "The shop did not answer, and made nothing",
     "gave_up": "Tried too often",
+    "shared_code_unfit": "The shop does not take the shared code",
     "credentials_unreadable": "The shop's credentials cannot be read",
     "reward_incomplete": "The reward lacks something",
 }

@@ -133,6 +133,15 @@ def _round(claim: Claim, watch: Stopwatch, *, patience: float) -> Verdict | floa
         if waiting.in_doubt_since is not None:  # its code may live: only the shop can say, once it can be asked again
             return _put_off(claim, now=watch.now)
         return _fail(claim, Failure(refusal.code, refusal.sentence), watch)
+    return _ask(claim, redeemed, adapter, waiting, watch, patience=patience)
+
+
+def _ask(
+    claim: Claim, redeemed: RedeemedReward, adapter: Adapter, waiting: IssueWork, watch: Stopwatch, *, patience: float
+) -> Verdict | float:
+    """The question that is to be asked now."""
+    if redeemed.code is not None and redeemed.code.is_shared:
+        return _see_shared(claim, redeemed, adapter, watch, attempts=waiting.attempts, patience=patience)
     if waiting.in_doubt_since is not None:
         return _look_up(claim, redeemed, adapter, watch, in_doubt_since=waiting.in_doubt_since)
     if waiting.attempts >= MOST_ATTEMPTS:
@@ -187,6 +196,28 @@ def _look_up(
         return _fail(claim, Failure("not_made", reason), watch)
     IssueWork.objects.filter(pk=redeemed.pk, claim=claim.token).update(in_doubt_since=None)
     return _later(claim, redeemed, watch)
+
+
+def _see_shared(
+    claim: Claim, redeemed: RedeemedReward, adapter: Adapter, watch: Stopwatch, *, attempts: int, patience: float
+) -> Verdict | float:
+    """A shared code is in the shop already: ask whether it works. Nothing is made there, so no answer is ever in doubt."""
+    if attempts >= MOST_ATTEMPTS:
+        return _fail(claim, Failure("gave_up", _gave_up(redeemed)), watch)
+    started_at = watch.now
+    ours = IssueWork.objects.filter(pk=redeemed.pk, claim=claim.token)
+    if not ours.update(attempts=F("attempts") + 1, in_doubt_since=None):
+        return Verdict.WAITING
+    answer = adapter.find_code(_code(redeemed))
+    _note(redeemed, "find", answer, started_at=started_at, finished_at=watch.now)
+    if answer.outcome is Outcome.REJECTED:
+        return _fail(claim, Failure(str(answer.refusal or "rejected"), answer.reason), watch)
+    if not answer.ok:
+        return _nothing_done(claim, redeemed, answer, watch, patience=patience)
+    if answer.value is None or not answer.value.alive:
+        reason = f"The shop does not take the shared code {_code(redeemed)} any more, or not yet."
+        return _fail(claim, Failure("shared_code_unfit", reason), watch)
+    return _issue(claim, answer.value, EvidenceKind.FOUND, answer, watch)
 
 
 def absence_counts(in_doubt_since: datetime, *, now: datetime) -> bool:
@@ -246,7 +277,7 @@ def _issue(
         redeemed = locked(redeemed_reward_id=claim.redeemed_reward_id, now=watch.now)
         if not IssueWork.objects.filter(pk=redeemed.pk, claim=claim.token).delete()[0]:
             return _verdict_of(redeemed)
-        if redeemed.code is not None:
+        if redeemed.code is not None and not redeemed.code.is_shared:  # a shared one was looked at when it was shared
             redeemed.code.remote_id = made.remote_id
             redeemed.code.save(update_fields=["remote_id"])
             CodeEvidence.objects.create(
@@ -308,7 +339,12 @@ def _fail(claim: Claim, failure: Failure, watch: Stopwatch) -> Verdict:
 
 
 def _nothing_done(
-    claim: Claim, redeemed: RedeemedReward, answer: Answer[PlatformCode], watch: Stopwatch, *, patience: float
+    claim: Claim,
+    redeemed: RedeemedReward,
+    answer: Answer[PlatformCode] | Answer[PlatformCode | None],
+    watch: Stopwatch,
+    *,
+    patience: float,
 ) -> Verdict | float:
     """The shop could not be reached, or wants us to wait: nothing was made. A grant is tried again later.
 
@@ -331,7 +367,7 @@ def _later(claim: Claim, redeemed: RedeemedReward, watch: Stopwatch, *, wait: fl
 
 
 def _gave_up(redeemed: RedeemedReward) -> str:
-    last = IssueAttempt.objects.filter(redeemed_reward=redeemed, call="create").order_by("-id").first()
+    last = IssueAttempt.objects.filter(redeemed_reward=redeemed).order_by("-id").first()
     said = f" Its last answer: {last.reason}" if last is not None and last.reason else ""
     return f"The shop did not make it in {MOST_ATTEMPTS} tries.{said}"
 

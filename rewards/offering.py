@@ -42,7 +42,7 @@ def problems(*, reward: Reward, bought_by_steps: bool = False) -> dict[str, str]
     for name in OWN_FIELDS:
         if _filled(reward, name) and name not in kind.needs | kind.takes and not _of_coupon(reward, name):
             found[name] = f"Leave this empty: a reward of type “{label}” has none."
-    return _shop_problems(reward, kind, label) | found
+    return _shop_problems(reward, kind, label) | _shared_problems(reward, kind) | found
 
 
 def price_problems(*, reward: Reward, price: PointsProduct) -> dict[str, str]:
@@ -139,6 +139,19 @@ def _coupon_problems(reward: Reward) -> dict[str, str]:
     if reward.percent is not None and reward.amount is not None:
         return {"percent": "A printed coupon takes off an amount or a percentage: leave one of them empty."}
     return {}
+
+
+def _shared_problems(reward: Reward, kind: TypeOfReward) -> dict[str, str]:
+    """A reward that shares a code stays with the shop and the sort of code it was chosen for."""
+    code = reward.shared_code
+    if code is None:
+        return {}
+    change = (
+        f"This reward gives everybody the code {code.code}. Give each a code of their own first, under “Shared code”."
+    )
+    if not kind.carries_code(reward) or kind.code_is_money:
+        return {"type": change}
+    return {"connection": change} if code.connection_id != reward.connection_id else {}
 
 
 def _shop_problems(reward: Reward, kind: TypeOfReward, label: str) -> dict[str, str]:

@@ -138,6 +138,10 @@ def require_codes(*, reward_id: int) -> Reward:
     reward = Reward.objects.filter(pk=reward_id).first()
     if reward is None:
         raise NoPool(f"There is no reward {reward_id}. Check the number.")
+    if reward.shared_code_id is not None:
+        raise NoPool(
+            f"Everybody who gets “{reward.name}” has one shared code: it needs no pool.", code="code_is_shared"
+        )
     if not registry.type_of(reward.type).has_code:
         raise NoPool(f"“{reward.name}” is a {reward.get_type_display().lower()}: it has no codes, and needs no pool.")
     require_fitting(reward=reward)
@@ -184,6 +188,8 @@ def configure(*, reward_id: int, in_use: bool, warn_below: int, actor: Actor, no
         raise NoPool("This reward has no pool yet. Import codes, or make some ahead.")
     if not 0 <= warn_below <= MOST_TO_WARN:
         raise NoPool(f"The warning comes below 0 to {MOST_TO_WARN:,} free codes.", code="out_of_range")
+    if in_use and not pool.in_use and Reward.objects.filter(pk=reward_id, shared_code__isnull=False).exists():
+        raise NoPool("Everybody who gets this reward has one shared code: end that first.", code="code_is_shared")
     if (pool.in_use, pool.warn_below) != (in_use, warn_below):
         pool.in_use, pool.warn_below = in_use, warn_below
         pool.save(update_fields=["in_use", "warn_below"])

@@ -1,6 +1,5 @@
 """Used or not: by staff, by an integrator, and by what an order did to a code."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -13,7 +12,8 @@ from loyalty.common.actors import SYSTEM, Actor
 from loyalty.common.errors import DomainError
 from loyalty.events import log
 from loyalty.merchant import queries as merchant
-from rewards import issuing, lifecycle, parcels
+from rewards import holders, issuing, lifecycle, parcels
+from rewards.holders import OrderUse
 from rewards.models import (
     Cancellation,
     CancellationState,
@@ -26,6 +26,7 @@ from rewards.models import (
 )
 from rewards.types import registry as types
 
+UNMATCHED = "code.use_unmatched"  # a shared code was used by somebody who has none of its rewards
 SPENT = "reward.code_spent"  # the order was canceled, and the shop keeps the code used
 
 
@@ -44,6 +45,7 @@ class OrderVerdict(StrEnum):
     NOT_YET = "not_yet"  # the reward is still being generated: ask again later
     USED_AFTER_CANCEL = "used_after_cancel"  # canceled here and used there: a person has to look
     OTHER_ORDER = "other_order"  # another order used it before: a person has to look
+    UNMATCHED = "unmatched"  # a shared code, and the buyer has none of its rewards: a person has to look
     UNTRACKED = "untracked"
 
 
@@ -170,23 +172,19 @@ def open_cancellation(*, redeemed_reward_id: int) -> Cancellation | None:
     ).first()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderUse:
-    """A completed order that a code took effect on."""
-
-    connection_id: int
-    order_id: str
-    code: str
-    used_at: datetime
-
-
 @transaction.atomic
 def record_order_use(*, use: OrderUse, actor: Actor, now: datetime) -> OrderVerdict:
     """A completed order carried a code. The shop's word is a fact: it counts even past the expiry we know of."""
-    redeemed_id = _redeemed_by_code(connection_id=use.connection_id, code=use.code)
-    if redeemed_id is None:
+    code = RewardCode.objects.filter(connection_id=use.connection_id, canonical=codes.canonical(use.code)).first()
+    if code is None:
         return OrderVerdict.FOREIGN
-    redeemed = issuing.locked(redeemed_reward_id=redeemed_id, now=now)
+    redeemed_id = holders.of_use(code=code, use=use, now=now)
+    if redeemed_id is None:
+        return _unmatched(code, use=use, actor=actor, now=now) if code.is_shared else OrderVerdict.FOREIGN
+    return _used(issuing.locked(redeemed_reward_id=redeemed_id, now=now), use=use, actor=actor, now=now)
+
+
+def _used(redeemed: RedeemedReward, *, use: OrderUse, actor: Actor, now: datetime) -> OrderVerdict:
     match redeemed.fulfillment_status:
         case FulfillmentStatus.PENDING:
             return OrderVerdict.NOT_YET
@@ -201,6 +199,21 @@ def record_order_use(*, use: OrderUse, actor: Actor, now: datetime) -> OrderVerd
         close_as_used(under_way, now=now)
     _use(redeemed, used_at=use.used_at, order_id=use.order_id, actor=actor, now=now)
     return OrderVerdict.USED
+
+
+def _unmatched(code: RewardCode, *, use: OrderUse, actor: Actor, now: datetime) -> OrderVerdict:
+    """Somebody used a shared code without a reward that we know of: told to staff once an order, and never guessed."""
+    fact: dict[str, Any] = {"kind": UNMATCHED, "subject_type": "reward_code", "subject_id": code.pk}
+    if not log.exists(**fact, order_id=use.order_id):
+        log.record(
+            **fact,
+            customer_id=use.customer_id,
+            actor=actor,
+            now=now,
+            order_id=use.order_id,
+            used_at=use.used_at.isoformat(),
+        )
+    return OrderVerdict.UNMATCHED
 
 
 def close_as_used(cancellation: Cancellation, *, now: datetime) -> None:
@@ -289,13 +302,6 @@ def _used_before(redeemed: RedeemedReward, *, use: OrderUse, actor: Actor, now: 
     if not _noted_before(redeemed, "reward.used_twice", use.order_id):
         _log("reward.used_twice", redeemed, actor, now, order_id=use.order_id)
     return OrderVerdict.OTHER_ORDER
-
-
-def _redeemed_by_code(*, connection_id: int, code: str) -> int | None:
-    row = RewardCode.objects.filter(connection_id=connection_id, canonical=codes.canonical(code)).first()
-    if row is None:
-        return None
-    return RedeemedReward.objects.filter(code=row).values_list("pk", flat=True).first()
 
 
 def _noted_before(redeemed: RedeemedReward, kind: str, order_id: str) -> bool:

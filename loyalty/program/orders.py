@@ -18,7 +18,8 @@ from loyalty.program import refunds
 from loyalty.program.models import Order, OrderCode, OrderRefund, OrderStatus
 from platforms.adapter import ShopOrder
 from rewards import usage
-from rewards.usage import OrderUse, OrderVerdict
+from rewards.holders import OrderUse
+from rewards.usage import OrderVerdict
 
 # An order's course: news of one instant never takes it back.
 COURSE = (OrderStatus.PLACED, OrderStatus.COMPLETED, OrderStatus.CANCELLED)
@@ -163,7 +164,13 @@ def _use(stored: Order, *, connection_id: int, code: str, actor: Actor, now: dat
     if not _still_as(stored):
         return None
     return usage.record_order_use(
-        use=OrderUse(connection_id=connection_id, order_id=stored.external_id, code=code, used_at=stored.placed_at),
+        use=OrderUse(
+            connection_id=connection_id,
+            order_id=stored.external_id,
+            code=code,
+            used_at=stored.placed_at,
+            customer_id=stored.customer_id,
+        ),
         actor=actor,
         now=now,
     )

@@ -3,8 +3,10 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, QuerySet, Subquery, Sum
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -12,10 +14,11 @@ from django.utils.safestring import SafeString
 from loyalty.common.adminkit import desk, lists, show
 from loyalty.common.errors import DomainError
 from rewards import limits, offering, pricing
-from rewards.admin import pools
+from rewards.admin import pools, shared_code
 from rewards.admin.catalogue_form import RewardFilter, RewardForm, TextForm
 from rewards.admin.catalogue_price import PRICE_FIELDS
 from rewards.models import CodePool, Reward, RewardStock, RewardText
+from rewards.types import registry as types
 
 WINDOWS = ("active_from", "active_until", "visible_from", "visible_until", "restricted")
 
@@ -37,6 +40,7 @@ class RewardAdmin(desk.DeskAdmin):
 
     form = RewardForm
     inlines = (TextInline,)
+    change_form_template = "admin/rewards/reward/change_form.html"
     list_display = ("name", "on", "kind", "price", "worth", "left", "per_customer", "window", "shop")
     list_select_related = ("connection", "points_product", "pool")
     ordering = ("-enabled", "name", "pk")
@@ -79,6 +83,36 @@ class RewardAdmin(desk.DeskAdmin):
         ("Categories and labels", {"fields": ("shelves", "labels")}),
         ("Image and link", {"fields": ("image_url", "action_url")}),
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.shared_code_view)
+        return [path("<int:pk>/shared-code/", view, name=shared_code.URL_NAME), *super().get_urls()]
+
+    def shared_code_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return shared_code.view(request, model_admin=self, reward=self.seen_reward(request, pk))
+
+    def seen_reward(self, request: HttpRequest, pk: int) -> Reward:
+        """A reward this person may look at."""
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
+        found = Reward.objects.select_related("connection", "shared_code").filter(pk=pk).first()
+        if found is None:
+            raise Http404(f"There is no reward {pk}.")
+        return found
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        extra = {"tools": self.page_tools(request, object_id), **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, extra)
+
+    def page_tools(self, request: HttpRequest, object_id: str) -> list[desk.Tool]:
+        """Buttons above the form of a reward."""
+        reward = self.get_object(request, object_id)
+        if reward is None or not types.type_of(reward.type).carries_code(reward):
+            return []
+        code = f": {reward.shared_code.code}" if reward.shared_code is not None else ""
+        return [desk.Tool(f"Shared code{code}", reverse(f"admin:{shared_code.URL_NAME}", args=(reward.pk,)))]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Rewards are switched off, not deleted: what was redeemed points at them."""

@@ -24,6 +24,7 @@ ADVICE: dict[str, str] = {
     "throttled": "The shop asked us to come back later. Try again in some minutes.",
     "not_sent": "The shop could not be reached. Test its connection under Shops.",
     "not_made": "The shop did not answer in time and made nothing. Test its connection under Shops.",
+    "shared_code_unfit": "Look at the code in the shop, or give the reward another shared code in the catalogue.",
     "gave_up": "The shop was asked again and again for about a day. Test its connection under Shops.",
     "reward_incomplete": "The reward lacks something its type needs. Complete it in the catalogue.",
 }

@@ -18,6 +18,7 @@ class RewardCode(models.Model):
     remote_id = models.CharField(max_length=120, blank=True)
     created_at = models.DateTimeField()
     disabled_at = models.DateTimeField(null=True)  # when the shop proved, or we decided, that it is dead
+    is_shared = models.BooleanField(default=False, db_default=False)  # one code that many customers have
 
     # Of codes in a pool alone.
     pool = models.ForeignKey("rewards.CodePool", null=True, on_delete=models.PROTECT, db_index=False)
@@ -41,6 +42,10 @@ class RewardCode(models.Model):
             models.CheckConstraint(
                 condition=Q(starts_at__isnull=True) | Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at")),
                 name="code_times_in_order",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_shared=False) | Q(pool__isnull=True, disabled_at__isnull=True),
+                name="code_shared_in_no_pool_and_never_killed",
             ),
         ]
         indexes = [

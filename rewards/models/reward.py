@@ -11,6 +11,7 @@ from rewards.models.reward_type import RewardType, reward_types
 
 MOST_DAYS = 36_500  # a century: more is a slip of the keyboard, and dates end
 OF_AN_AMOUNT = [RewardType.DISCOUNT_CODE, RewardType.VALUE_CODE, RewardType.GIFT_CARD]
+CODES_OF_MONEY = [RewardType.VALUE_CODE, RewardType.GIFT_CARD]
 MADE_IN_SHOPS = [
     RewardType.PERCENTAGE_DISCOUNT,
     RewardType.DISCOUNT_CODE,
@@ -96,6 +97,15 @@ class Reward(models.Model):
         blank=True,
         validators=[RegexValidator("^[A-Z0-9]*$", "Only capital letters and digits.")],
         help_text="Codes start with it, as in SUMMER-7KQ2M9XWPB. For codes made from now on.",
+    )
+    shared_code = models.ForeignKey(  # what everybody gets who has it from now on; empty: codes of their own
+        "rewards.RewardCode",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
     )
     days_inactive = models.PositiveIntegerField(
         default=0,
@@ -210,6 +220,10 @@ class Reward(models.Model):
             models.CheckConstraint(
                 condition=Q(liability_limit__isnull=True) | Q(liability_limit__gte=0),
                 name="reward_liability_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(shared_code__isnull=True) | ~Q(type__in=CODES_OF_MONEY),
+                name="reward_shares_no_code_that_is_money",
             ),
             models.CheckConstraint(condition=Q(currency__regex="^[A-Z]{3}$"), name="reward_currency_code"),
         ]

@@ -9,14 +9,15 @@ from loyalty.common.causes import Cause, CauseType
 from loyalty.points import adjustments, audit, ledger, queries
 from loyalty.points.models import PointsTransaction, TransactionKind
 from rewards import cancellation, granting, issuing, limits, redemption, usage
-from rewards.models import FulfillmentStatus, IssueAttempt, RedeemedReward, RewardStock
+from rewards.models import FulfillmentStatus, IssueAttempt, RedeemedReward, RewardCode, RewardStock
 from rewards.usage import OrderUse
 from tests.concurrency.races import kinds_of_failure, race, succeeded
 from tests.factories.catalogue import GiftFactory, PointsProductFactory, RewardFactory
-from tests.factories.people import CustomerFactory
+from tests.factories.people import ConnectionFactory, CustomerFactory
 from tests.factories.points import NOW, give
 from tests.factories.shop import connect
 from tests.fakes.sandbox import running_sandbox_shop
+from tests.rewards.admin_rows import row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -232,3 +233,28 @@ def test_changing_the_limit_while_redeeming_counts_every_piece():
 
     taken = RedeemedReward.objects.filter(reward=reward, takes_place=True).count()
     assert RewardStock.objects.get(reward=reward).left == 10 - taken
+
+
+def test_orders_of_one_buyer_with_a_shared_code_each_use_a_reward_of_their_own():
+    customer, product = CustomerFactory(), PointsProductFactory(reward__connection=ConnectionFactory())
+    give(customer, 100 * THREADS)
+    code = RewardCode.objects.create(
+        connection=product.reward.connection, code="ALL", canonical="ALL", created_at=NOW, is_shared=True
+    )
+    for _ in range(THREADS):
+        row(at=NOW, customer=customer, reward=product.reward, connection=product.reward.connection, code=code)
+    uses = [
+        OrderUse(
+            connection_id=product.reward.connection_id,
+            order_id=str(number),
+            code="ALL",
+            used_at=NOW,
+            customer_id=customer.pk,
+        )
+        for number in range(THREADS)
+    ]
+
+    results = race(*[lambda use=use: usage.record_order_use(use=use, actor=STAFF, now=NOW) for use in uses])
+
+    assert results == [usage.OrderVerdict.USED] * THREADS
+    assert RedeemedReward.objects.filter(usage_status="used").values("used_order_id").distinct().count() == THREADS
