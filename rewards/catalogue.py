@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
-from django.db.models.functions import Coalesce
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce, JSONObject
 
 from loyalty.common.errors import DomainError
 from loyalty.customers.models import Customer, CustomerState
@@ -15,7 +17,16 @@ from loyalty.points import queries as points
 from loyalty.points.errors import UnknownCustomer
 from rewards import limits, pools, pricing, wording
 from rewards.limits import RewardNotAvailable
-from rewards.models import PointsProduct, RedeemedReward, Reward, RewardAudience, RewardStock, RewardText
+from rewards.models import (
+    PointsProduct,
+    RedeemedReward,
+    Reward,
+    RewardAudience,
+    RewardCategory,
+    RewardStock,
+    RewardText,
+    RewardTier,
+)
 from rewards.pricing import Steps
 from rewards.types import registry
 
@@ -50,6 +61,16 @@ class Words:
     usage_instructions: str = ""
     terms: str = ""
     action_text: str = ""
+    brand: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """A category of the catalogue, as a customer sees it."""
+
+    pk: int
+    name: str
+    position: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +92,8 @@ class Offer:
     currency: str
     needs_address: bool
     featured: bool
+    brand: str = ""
+    shelves: tuple[Shelf, ...] = ()
     reason_code: str = ""
     reason: str = ""
 
@@ -117,9 +140,14 @@ def _closed(reward: Reward, *, now: datetime) -> tuple[str, str]:
     return "", ""
 
 
-def require_in_audience(*, reward: Reward, customer_id: int) -> None:
-    """Refuse a customer a restricted reward is not for. Raises RewardNotAvailable."""
-    if reward.restricted and not RewardAudience.objects.filter(reward=reward, customer_id=customer_id).exists():
+def require_in_audience(*, reward: Reward, customer: Customer) -> None:
+    """Refuse a customer a restricted reward is not for: neither on its list nor in its tiers.
+
+    Raises RewardNotAvailable.
+    """
+    if not reward.restricted or RewardAudience.objects.filter(reward=reward, customer=customer).exists():
+        return
+    if customer.tier_id is None or not RewardTier.objects.filter(reward=reward, tier_id=customer.tier_id).exists():
         raise RewardNotAvailable("This reward is not offered to this customer.", code="not_in_audience")
 
 
@@ -141,9 +169,14 @@ def _within(window: str, now: datetime) -> Q:
     return begun & (Q(**{f"{end}__isnull": True}) | Q(**{f"{end}__gt": now}))
 
 
-def _offered_to(customer_id: int, *, now: datetime) -> QuerySet[PointsProduct]:
-    mine = RewardAudience.objects.filter(customer_id=customer_id).values("reward_id")
-    return on_offer(now=now).filter(Q(reward__restricted=False) | Q(reward__in=mine))
+def _offered_to(customer: Customer, *, now: datetime) -> QuerySet[Any]:
+    """With the `shelves` each stands in: no query of their own."""
+    listed = RewardAudience.objects.filter(customer=customer).values("reward_id")
+    of_tier = RewardTier.objects.filter(tier_id=customer.tier_id or 0).values("reward_id")
+    own = Q(reward__restricted=False) | Q(reward__in=listed) | Q(reward__in=of_tier)
+    stands_in = RewardCategory.objects.filter(rewards=OuterRef("reward_id")).order_by("position", "pk")
+    shelf = stands_in.values(shelf=JSONObject(pk="pk", name="name", position="position"))
+    return on_offer(now=now).filter(own).annotate(shelves=ArraySubquery(shelf))
 
 
 def offers(*, customer_id: int, now: datetime, language: str | None = None) -> list[Offer]:
@@ -153,7 +186,7 @@ def offers(*, customer_id: int, now: datetime, language: str | None = None) -> l
     """
     customer = require_customer(customer_id=customer_id)
     products = list(
-        _offered_to(customer_id, now=now).order_by(
+        _offered_to(customer, now=now).order_by(
             "-reward__featured", Coalesce("points_price", "variable_points_min"), "id"
         )
     )
@@ -163,7 +196,7 @@ def offers(*, customer_id: int, now: datetime, language: str | None = None) -> l
 def offer(*, customer_id: int, points_product_id: int, now: datetime, language: str | None = None) -> Offer:
     """One of them. Raises UnknownReward when this customer cannot see it, UnknownCustomer, CustomerDisabled."""
     customer = require_customer(customer_id=customer_id)
-    products = list(_offered_to(customer_id, now=now).filter(pk=points_product_id))
+    products = list(_offered_to(customer, now=now).filter(pk=points_product_id))
     if not products:
         raise UnknownReward(f"There is no reward with the price {points_product_id} for you now.")
     return _offers(customer=customer, products=products, now=now, language=language)[0]
@@ -193,10 +226,17 @@ def _words(text: RewardText) -> Words:
         usage_instructions=text.usage_instructions,
         terms=text.terms,
         action_text=text.action_text,
+        brand=text.brand,
     )
 
 
-def _offers(*, customer: Customer, products: list[PointsProduct], now: datetime, language: str | None) -> list[Offer]:
+def shelves(*, offers: Iterable[Offer]) -> list[Shelf]:
+    """The categories that hold any of these offers, in the merchant's order."""
+    found = {shelf for offer in offers for shelf in offer.shelves}
+    return sorted(found, key=lambda shelf: (shelf.position, shelf.name, shelf.pk))
+
+
+def _offers(*, customer: Customer, products: list[Any], now: datetime, language: str | None) -> list[Offer]:
     rewards = [product.reward for product in products]
     language = language or language_of(customer)
     texts = words(rewards=rewards, language=language)
@@ -246,6 +286,8 @@ def _offers(*, customer: Customer, products: list[PointsProduct], now: datetime,
                 currency=reward.currency,
                 needs_address=registry.type_of(reward.type).is_delivered,
                 featured=reward.featured,
+                brand=text.brand,
+                shelves=tuple(Shelf(**shelf) for shelf in product.shelves),
                 reason_code=code,
                 reason=reason,
             )

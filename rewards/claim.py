@@ -121,6 +121,7 @@ def save(
         image_url=reward.image_url,
         action_text=text.action_text,
         action_url=reward.action_url,
+        brand=text.brand,
         balance_after=balance_after,
         customer_email=customer.email or "",
         customer_phone=customer.phone or "",

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import transaction
 
 from platforms import registry as platforms
-from rewards.models import ExchangeType, PointsProduct, Reward, RewardAudience, RewardCategory, RewardType
+from rewards.models import ExchangeType, PointsProduct, Reward, RewardAudience, RewardCategory, RewardTier, RewardType
 from rewards.types import registry
 from rewards.types.base import TypeOfReward
 
@@ -92,6 +92,16 @@ def set_audience(*, reward_id: int, customer_ids: Collection[int]) -> None:
     rows.exclude(customer_id__in=customer_ids).delete()
     RewardAudience.objects.bulk_create(
         (RewardAudience(reward_id=reward_id, customer_id=pk) for pk in customer_ids), ignore_conflicts=True
+    )
+
+
+@transaction.atomic
+def set_tiers(*, reward_id: int, tier_ids: Collection[int]) -> None:
+    """The VIP tiers a restricted reward is for, from now on."""
+    rows = RewardTier.objects.filter(reward_id=reward_id)
+    rows.exclude(tier_id__in=tier_ids).delete()
+    RewardTier.objects.bulk_create(
+        (RewardTier(reward_id=reward_id, tier_id=pk) for pk in tier_ids), ignore_conflicts=True
     )
 
 

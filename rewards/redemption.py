@@ -139,7 +139,7 @@ def _start(
     customer = catalogue.require_customer(customer_id=customer_id)
     catalogue.require_nothing_owed(owed=account.owed)
     catalogue.require_open(reward=reward, now=now)
-    catalogue.require_in_audience(reward=reward, customer_id=customer_id)
+    catalogue.require_in_audience(reward=reward, customer=customer)
     if address_required and address is None:
         _require_address(reward=reward, customer=customer)
     limits.require_place_for_customer(reward=reward, customer_id=customer_id)

@@ -32,6 +32,7 @@ COPIED = (
     "image_url",
     "action_text",
     "action_url",
+    "brand",
 )
 
 

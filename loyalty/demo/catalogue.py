@@ -74,6 +74,7 @@ def _of_other_types() -> list[Spec]:
 
 
 CATEGORIES = {"Garden": ("seeds", "can", "trowels", "bench", "fern"), "Together": ("evening", "card", "coupon")}
+BRANDS = {"mug": "Ashfold Pottery", "can": "Hollis & Sons", "trowels": "Hollis & Sons"}
 TOTALS = {"can": 40, "bench": 3}
 SOLD_OUT = "tote"
 MONEY = ("percent", "amount", "minimum_order", "tax_value", "liability_limit")
@@ -98,6 +99,7 @@ def load(*, shop: StoreConnection, now: datetime) -> dict[str, PointsProduct]:
                 short_description=description,
                 usage_instructions=texts.usage(spec.type, carries_code="carries_code" in fields)[language],
                 terms=texts.TERMS[language],
+                brand=BRANDS.get(spec.key, ""),
             )
             for language, (name, description) in texts.NAMES[spec.key].items()
         )

@@ -74,7 +74,17 @@ class RewardAdmin(desk.DeskAdmin):
         ("Code", {"fields": ("prefix", "days_inactive", "days_valid")}),
         (
             "Availability",
-            {"fields": ("active_from", "active_until", "visible_from", "visible_until", "restricted", "audience")},
+            {
+                "fields": (
+                    "active_from",
+                    "active_until",
+                    "visible_from",
+                    "visible_until",
+                    "restricted",
+                    "tiers",
+                    "audience",
+                )
+            },
         ),
         (
             "Limits",
@@ -153,6 +163,7 @@ class RewardAdmin(desk.DeskAdmin):
         super().save_model(request, obj, form, change)
         offering.set_price(reward_id=obj.pk, price=form.price(), now=timezone.now())
         offering.set_audience(reward_id=obj.pk, customer_ids=form.customer_ids)
+        offering.set_tiers(reward_id=obj.pk, tier_ids=form.tier_ids())
         offering.set_categories(reward_id=obj.pk, names=form.category_names())
         if wanted == obj.limit_total:
             return

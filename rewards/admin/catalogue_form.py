@@ -120,9 +120,16 @@ class RewardForm(PriceFields, ListFields):
                 if name in self.fields and name not in self.errors:
                     self.add_error(name, sentence)
             self.judge_price(draft)
-        if data.get("restricted") and not self.customer_ids and "audience" not in self.errors:
-            self.add_error("audience", "Name at least one customer, or offer the reward to everybody.")
+        self.judge_audience(data)
         return data
+
+    def judge_audience(self, data: dict[str, Any]) -> None:
+        """Somebody, or everybody: a reward that is restricted to nobody would be seen by nobody."""
+        if not data.get("restricted"):
+            if data.get("tiers"):
+                self.add_error("tiers", "Tick “only for some customers” as well, or choose no tier.")
+        elif not (self.customer_ids or data.get("tiers") or "audience" in self.errors):
+            self.add_error("audience", "Choose a tier or name a customer, or offer the reward to everybody.")
 
 
 class TextForm(forms.ModelForm):
@@ -130,7 +137,7 @@ class TextForm(forms.ModelForm):
 
     class Meta:
         model = RewardText
-        fields = ("language", "name", "short_description", "usage_instructions", "terms", "action_text")
+        fields = ("language", "name", "short_description", "usage_instructions", "terms", "action_text", "brand")
         widgets: ClassVar[dict[str, Any]] = {
             "short_description": forms.Textarea(attrs={"rows": 2}),
             "usage_instructions": forms.Textarea(attrs={"rows": 2}),

@@ -1,23 +1,30 @@
-"""Lists on the form of a reward, typed as text: the customers it is for, and the categories it stands in."""
+"""Lists on the form of a reward: the tiers and the customers it is for, and the categories it stands in."""
 
 from typing import Any
 
 from django import forms
 
-from loyalty.customers.models import Customer
-from rewards.models import Reward, RewardAudience
+from loyalty.customers.models import Customer, Tier
+from rewards.models import Reward, RewardAudience, RewardTier
 
 MOST_TYPED = 5_000
 
 
 class ListFields(forms.ModelForm):
-    """`customer_ids` and `category_names` are what was typed, once the form is valid."""
+    """`tier_ids`, `customer_ids` and `category_names` are what was chosen, once the form is valid."""
 
+    tiers = forms.ModelMultipleChoiceField(
+        Tier.objects.order_by("rank"),
+        label="VIP tiers",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Customers in any of these tiers, as long as they are in it.",
+    )
     audience = forms.CharField(
         label="Customers of the list",
         required=False,
         widget=forms.Textarea(attrs={"rows": 5}),
-        help_text=f"For a restricted reward: one e-mail address a line, at most {MOST_TYPED:,}.",
+        help_text=f"One e-mail address a line, at most {MOST_TYPED:,}. They need not be in one of the tiers.",
     )
     shelves = forms.CharField(
         label="Categories",
@@ -37,6 +44,8 @@ class ListFields(forms.ModelForm):
             rows = RewardAudience.objects.filter(reward=self.instance).order_by("customer__email")
             emails = rows.values_list("customer__email", flat=True)[:MOST_TYPED]
             names = self.instance.categories.order_by("position", "name").values_list("name", flat=True)
+            tiers = RewardTier.objects.filter(reward=self.instance).values_list("tier_id", flat=True)
+            self.initial.update(tiers=list(tiers))
             self.initial.update(audience="\n".join(filter(None, emails)), shelves=", ".join(names))
 
     def clean_audience(self) -> str:
@@ -65,6 +74,9 @@ class ListFields(forms.ModelForm):
         if any(len(name) > 60 for name in names):
             raise forms.ValidationError("A category's name has at most 60 characters.")
         return ", ".join(filter(None, names))
+
+    def tier_ids(self) -> list[int]:
+        return [tier.pk for tier in self.cleaned_data.get("tiers", ())]
 
     def category_names(self) -> list[str]:
         return [name for name in self.cleaned_data.get("shelves", "").split(", ") if name]

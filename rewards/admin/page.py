@@ -169,6 +169,8 @@ class RewardPage(desk.ReadOnlyAdmin):
         if redeemed.reissue_of_id is not None:
             facts.append(("Reissue of", show.link(f"Reward {redeemed.reissue_of_id}", url_of(redeemed.reissue_of_id))))
         facts += [("Reissued as", show.link(f"Reward {new.pk}", url_of(new.pk))) for new in redeemed.reissues.all()]
+        if redeemed.brand:
+            facts.insert(2, ("Brand", redeemed.brand))
         if redeemed.code is not None and redeemed.code.is_shared:
             facts.insert(1, ("Sort of code", "One code for many: others have it too, and canceling never disables it"))
         if redeemed.minimum_order is not None:

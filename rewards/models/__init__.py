@@ -18,7 +18,7 @@ from rewards.models.redeemed_reward import (
     RedeemedReward,
     UsageStatus,
 )
-from rewards.models.reward import Period, Reward, RewardAudience, RewardCategory, RewardStock, RewardText
+from rewards.models.reward import Period, Reward, RewardAudience, RewardCategory, RewardStock, RewardText, RewardTier
 from rewards.models.reward_type import RewardKind, RewardType, reward_types
 from rewards.models.value_code import ValueCodeUse
 
@@ -51,6 +51,7 @@ __all__ = [
     "RewardKind",
     "RewardStock",
     "RewardText",
+    "RewardTier",
     "RewardType",
     "UsageStatus",
     "ValueCodeUse",

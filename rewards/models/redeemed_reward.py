@@ -108,6 +108,7 @@ class RedeemedReward(models.Model):
     image_url = models.CharField(max_length=300, blank=True)
     action_text = models.CharField(max_length=60, blank=True)
     action_url = models.CharField(max_length=300, blank=True)
+    brand = models.CharField(max_length=80, blank=True, default="", db_default="")
     balance_after = models.PositiveIntegerField("active points after")  # spendable, right after redeeming
     customer_email = models.CharField("e-mail", max_length=254, blank=True)
     customer_phone = models.CharField("phone", max_length=32, blank=True)

@@ -5,7 +5,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import F, Q
 
-from loyalty.customers.models import Customer
+from loyalty.customers.models import Customer, Tier
 from platforms.models import StoreConnection
 from rewards.models.reward_type import RewardType, reward_types
 
@@ -144,10 +144,11 @@ class Reward(models.Model):
         help_text="The most that rewards may be worth together that customers have and have not used.",
     )
     restricted = models.BooleanField(
-        "only for a list of customers",
+        "only for some customers",
         default=False,
         db_default=False,
-        help_text="Nobody else sees or redeems it. Staff may give it to anybody.",
+        help_text="For those in the tiers below and those on the list. Nobody else sees or redeems it; staff may give "
+        "it to anybody.",
     )
     categories = models.ManyToManyField(RewardCategory, blank=True, related_name="rewards")
     labels = ArrayField(
@@ -247,6 +248,21 @@ class RewardAudience(models.Model):
         return f"Customer {self.customer_id}"
 
 
+class RewardTier(models.Model):
+    """One VIP tier a restricted reward is for."""
+
+    reward = models.ForeignKey(Reward, on_delete=models.CASCADE, related_name="tiers")
+    tier = models.ForeignKey(Tier, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        verbose_name = "tier of the audience"
+        verbose_name_plural = "tiers of the audience"
+        constraints = [models.UniqueConstraint(fields=["reward", "tier"], name="reward_tier_once")]
+
+    def __str__(self) -> str:
+        return f"Tier {self.tier_id}"
+
+
 class RewardText(models.Model):
     """What customers read, a row per language."""
 
@@ -257,6 +273,9 @@ class RewardText(models.Model):
     usage_instructions = models.TextField(blank=True)
     terms = models.TextField("terms and conditions", blank=True)
     action_text = models.CharField(max_length=60, blank=True)
+    brand = models.CharField(
+        max_length=80, blank=True, default="", db_default="", help_text="Whose it is, where that is worth saying."
+    )
 
     class Meta:
         verbose_name = "text"

@@ -42,6 +42,7 @@ def test_shows_a_product_as_smile_does_with_our_fields_beside(api, gift):
             "description": "Blue.",
             "image_url": "",
             "type": "gift",
+            "brand": None,
             "usage_instructions": None,
             "terms_and_conditions": None,
         },

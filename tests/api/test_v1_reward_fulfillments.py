@@ -26,6 +26,7 @@ SMILE = {
     ),
 }
 OURS = {
+    "brand",
     *("status", "type", "origin", "delivery_status", "cost_in_points", "reward_id", "points_product_id", "issued_at"),
     *("cancelled_at", "used_order_id", "customer", "starts_at", "reissue_of_id", "remaining"),
 }
@@ -81,6 +82,7 @@ def test_shows_a_redeemed_reward_as_smile_does_with_our_fields_beside(api, bough
         "terms_and_conditions": "Once per order.",
         "status": "issued",
         "type": "discount_code",
+        "brand": None,
         "origin": "redemption",
         "delivery_status": None,
         "cost_in_points": 100,

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from loyalty.customers.models import Customer, CustomerState
 from loyalty.merchant import queries as merchant
-from rewards.models import RedeemedReward, RewardStock
+from rewards import offering
+from rewards.models import RedeemedReward, RewardCategory, RewardStock
 from tests.factories.catalogue import GiftFactory
 from tests.factories.people import CustomerFactory
 from tests.factories.points import give
@@ -182,6 +183,43 @@ def test_asks_the_database_no_more_for_many_rewards_than_for_few(visitor, on_off
         page_of(visitor)
 
     assert len(few) <= 17
+
+
+def names_of(page):
+    return re.findall(r"<h3 [^>]*>(.*?)</h3>", page)
+
+
+def test_shows_one_category_by_a_link_that_keeps_the_rest_of_the_address(visitor, on_offer):
+    mug, soap = on_offer(GiftFactory(), price=1, name="Mug"), on_offer(GiftFactory(), price=2, name="Soap")
+    offering.set_categories(reward_id=mug.reward_id, names=["Kitchen", "Presents"])
+    offering.set_categories(reward_id=soap.reward_id, names=["Bath", "Presents"])
+    kitchen = RewardCategory.objects.get(name="Kitchen")
+
+    page = visitor.get(HOME, {"search": "m", "category": kitchen.pk}).content.decode()
+
+    assert names_of(page) == ["Mug"]
+    assert re.findall(r'<li><a href="([^"]*)" aria-current="true">(.*?)</a>', page) == [
+        (f"?search=m&amp;category={kitchen.pk}#offers-title", "Kitchen")
+    ]
+    assert '<a href="?search=m#offers-title">All</a>' in page
+    assert re.findall(r"#offers-title\"[^>]*>(\w+)</a></li>", page) == ["All", "Bath", "Kitchen", "Presents"]
+    assert names_of(page_of(visitor)) == ["Mug", "Soap"]
+
+
+@pytest.mark.parametrize("category", ["999999", "soap", "-1"])
+def test_a_category_that_holds_nothing_leads_back_to_all(visitor, on_offer, category):
+    on_offer(GiftFactory(), price=1, name="Mug")
+
+    page = " ".join(visitor.get(HOME, {"category": category}).content.decode().split())
+
+    assert "There is nothing in this category at the moment." in page
+    assert '<a href="?#offers-title">See all rewards</a>' in page
+
+
+def test_says_the_brand_of_a_reward(visitor, on_offer):
+    on_offer(GiftFactory(), price=1, name="Mug", brand="Oat & Slate")
+
+    assert '<span class="of-brand" lang="en">Oat &amp; Slate</span>' in page_of(visitor)
 
 
 def test_greets_a_newcomer_who_has_nothing(client, signed_up):

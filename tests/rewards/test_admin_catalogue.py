@@ -8,6 +8,7 @@ import pytest
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 
+from loyalty.customers.models import Tier
 from rewards import limits
 from rewards.models import PointsProduct, Reward, RewardStock, RewardText
 from tests.factories.catalogue import GiftFactory, PointsProductFactory, RewardFactory
@@ -115,7 +116,7 @@ def test_a_new_reward_starts_switched_off_with_its_text_and_price(manager):
             {"type": "free_delivery", "amount": "", "liability_limit": "50"},
             "Nobody knows what one of these is worth: fill in its tax value, or leave this empty.",
         ),
-        ({"restricted": "on"}, "Name at least one customer, or offer the reward to everybody."),
+        ({"restricted": "on"}, "Choose a tier or name a customer, or offer the reward to everybody."),
         ({"restricted": "on", "audience": "nobody@example.com"}, "Nobody has this address: nobody@example.com."),
         ({"shelves": "x" * 61}, "A category's name has at most 60 characters."),
         ({"points_price": "0"}, "This is at least 1."),
@@ -208,6 +209,25 @@ def test_keeps_the_list_of_customers_the_categories_and_the_labels_as_they_were_
     page = manager.get(f"{LIST}{reward.pk}/change/").content.decode()
     assert "Anna@Example.com\nben@example.com" in page
     assert 'value="Garden, Spring"' in page
+
+
+def test_keeps_the_tiers_and_the_brand(manager):
+    gold = Tier.objects.create(name="Gold", rank=2)
+
+    manager.post(f"{LIST}add/", form(restricted="on", tiers=[gold.pk], **{"texts-0-brand": "Oat & Slate"}))
+
+    reward = Reward.objects.get()
+    assert list(reward.tiers.values_list("tier_id", flat=True)) == [gold.pk]
+    assert reward.texts.get().brand == "Oat & Slate"
+    assert re.search(r'value="\d+" id="id_tiers_0" checked', manager.get(f"{LIST}{reward.pk}/change/").content.decode())
+
+
+def test_tiers_of_a_reward_for_everybody_are_a_mistake(manager):
+    gold = Tier.objects.create(name="Gold", rank=2)
+
+    page = words(manager.post(f"{LIST}add/", form(tiers=[gold.pk])))
+
+    assert "Tick “only for some customers” as well, or choose no tier." in page
 
 
 def test_the_form_knows_which_fields_each_type_has(manager):

@@ -29,6 +29,7 @@ def seen(page):
         "connection",
         "prefix",
         "points_price",
+        "tiers",
         "audience",
     )
     return {name for name in names if page.locator(f".form-row.field-{name}").is_visible()}
@@ -45,7 +46,8 @@ def test_shows_the_fields_of_the_type_and_of_the_cost(form):
     form.check("#id_carries_code")
     form.check("#id_restricted")
 
-    assert seen(form) == {"carries_code", "percent", "amount", "connection", "prefix", "points_price", "audience"}
+    coupon = {"carries_code", "percent", "amount", "connection", "prefix", "points_price"}
+    assert seen(form) == coupon | {"tiers", "audience"}
     assert form.complaints == []
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from loyalty.common import actors
+from loyalty.customers.models import Customer, Tier
 from loyalty.merchant.models import Programme
 from rewards import cancellation, catalogue, granting, limits, offering, redemption, usage, value_codes
 from rewards.limits import RewardNotAvailable
@@ -155,6 +156,55 @@ def test_a_restricted_reward_is_seen_and_redeemed_by_its_list_alone_and_given_to
     assert redeem(customer, product).fulfillment_status == "issued"
     granted = granting.grant(customer_id=other.pk, reward_id=product.reward_id, actor=STAFF, now=NOW)
     assert granted.fulfillment_status == "issued"
+
+
+def test_a_reward_for_tiers_is_seen_and_redeemed_by_those_in_them_as_long_as_they_are(customer):
+    gold, silver = Tier.objects.create(name="Gold", rank=2), Tier.objects.create(name="Silver", rank=1)
+    other, nobody = CustomerFactory(tier=silver), CustomerFactory()
+    Customer.objects.filter(pk=customer.pk).update(tier=gold)
+    give(other, 100)
+    product = PointsProductFactory(reward=GiftFactory(restricted=True))
+    offering.set_tiers(reward_id=product.reward_id, tier_ids=[gold.pk])
+
+    assert [product.pk in offers(who) for who in (customer, other, nobody)] == [True, False, False]
+    assert refused(other, product) == "not_in_audience"
+    assert redeem(customer, product).fulfillment_status == "issued"
+    Customer.objects.filter(pk=customer.pk).update(tier=silver)
+
+    assert product.pk not in offers(customer)
+    assert refused(customer, product) == "not_in_audience"
+
+
+def test_a_reward_for_a_tier_and_a_list_is_for_both(customer):
+    gold = Tier.objects.create(name="Gold", rank=2)
+    golden, other = CustomerFactory(tier=gold), CustomerFactory()
+    product = PointsProductFactory(reward=GiftFactory(restricted=True))
+    offering.set_tiers(reward_id=product.reward_id, tier_ids=[gold.pk])
+    offering.set_audience(reward_id=product.reward_id, customer_ids=[customer.pk])
+
+    assert [product.pk in offers(who) for who in (customer, golden, other)] == [True, True, False]
+
+
+def test_the_tiers_are_what_was_set_last():
+    gold, silver = Tier.objects.create(name="Gold", rank=2), Tier.objects.create(name="Silver", rank=1)
+    reward = GiftFactory(restricted=True)
+
+    offering.set_tiers(reward_id=reward.pk, tier_ids=[gold.pk])
+    offering.set_tiers(reward_id=reward.pk, tier_ids=[silver.pk])
+
+    assert list(reward.tiers.values_list("tier__name", flat=True)) == ["Silver"]
+
+
+def test_the_brand_is_kept_as_it_was_when_it_was_redeemed(customer):
+    product = PointsProductFactory(reward=GiftFactory())
+    text = RewardTextFactory(reward=product.reward, brand="Oat & Slate")
+
+    assert offers(customer)[product.pk].brand == "Oat & Slate"
+    redeemed = redeem(customer, product)
+    text.brand = "Another"
+    text.save()
+
+    assert RedeemedReward.objects.get(pk=redeemed.pk).brand == "Oat & Slate"
 
 
 def test_the_list_is_what_was_set_last(customer):

@@ -25,6 +25,7 @@ class RewardSerializer(serializers.Serializer):
     created_at = fields.InstantField()
     updated_at = fields.InstantField()
     type = serializers.ChoiceField(choices=RewardType.choices, help_text="Extension.")
+    brand = serializers.CharField(allow_null=True, help_text="Extension: whose it is.")
     usage_instructions = serializers.CharField(allow_null=True, help_text="Extension.")
     terms_and_conditions = serializers.CharField(allow_null=True, help_text="Extension.")
 
@@ -106,6 +107,7 @@ def shape(products: list[PointsProduct]) -> list[dict[str, Any]]:
                     "created_at": product.reward.created_at,
                     "updated_at": product.reward.updated_at,
                     "type": product.reward.type,
+                    "brand": words.brand or None,
                     "usage_instructions": words.usage_instructions or None,
                     "terms_and_conditions": catalogue.terms(
                         reward=product.reward, text=words, language=programme.language

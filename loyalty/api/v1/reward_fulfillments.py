@@ -64,6 +64,7 @@ class RewardFulfillmentSerializer(serializers.Serializer):
     updated_at = fields.InstantField()
     status = serializers.ChoiceField(choices=Status.choices, help_text="Extension: the one word people read.")
     type = serializers.ChoiceField(choices=RewardType.choices, help_text="Extension.")
+    brand = fields.OptionalTextField(help_text="Extension: whose it is.")
     origin = serializers.ChoiceField(choices=Origin.choices, help_text="Extension.")
     delivery_status = serializers.SerializerMethodField(help_text="Extension: null until a reward is used.")
     cost_in_points = serializers.IntegerField(help_text="Extension.")

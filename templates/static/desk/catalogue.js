@@ -12,7 +12,9 @@ document.addEventListener("DOMContentLoaded", () => {
     const found = row(name);
     const input = field(name);
     if (!found || !input) return;
-    const filled = input.type === "checkbox" ? input.checked : input.value !== "";
+    const several = input.querySelector("input[type=checkbox]") !== null; // a list of boxes
+    const ticked = several ? input.querySelector("input:checked") !== null : input.checked;
+    const filled = several || input.type === "checkbox" ? ticked : input.value !== "" && input.value !== undefined;
     const refused = found.querySelector(".errorlist") !== null;
     found.hidden = !(wanted || filled || refused); // what is filled in is never out of sight
   };
@@ -29,7 +31,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const cost = field("cost");
     if (cost) Object.entries(costs).forEach(([kind, names]) => names.forEach((name) => show(name, cost.value === kind)));
     const restricted = field("restricted");
-    if (restricted) show("audience", restricted.checked);
+    if (restricted) ["tiers", "audience"].forEach((name) => show(name, restricted.checked));
   };
   document.addEventListener("change", (event) => {
     if (["id_type", "id_cost", "id_carries_code", "id_restricted"].includes(event.target.id)) refresh();
