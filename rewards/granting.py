@@ -92,8 +92,7 @@ def grant_several(
     idempotency_key: str | None = None,
 ) -> list[RedeemedReward]:
     """The same reward several times over: all of them, or none. Raises QuantityRefused and what `grant` raises."""
-    if not 1 <= quantity <= MOST_AT_ONCE:
-        raise QuantityRefused(f"{quantity} of a reward cannot be granted at once: choose from 1 to {MOST_AT_ONCE}.")
+    require_quantity(quantity)
     return [
         grant(
             customer_id=customer_id,
@@ -102,12 +101,18 @@ def grant_several(
             now=now,
             origin=origin,
             internal_note=internal_note,
-            idempotency_key=_numbered(idempotency_key, number),
+            idempotency_key=numbered(idempotency_key, number),
         )
         for number in range(quantity)
     ]
 
 
-def _numbered(key: str | None, number: int) -> str | None:
+def require_quantity(quantity: int) -> None:
+    """Refuse none at all, and more than anybody means. Raises QuantityRefused."""
+    if not 1 <= quantity <= MOST_AT_ONCE:
+        raise QuantityRefused(f"{quantity} of a reward cannot be given at once: choose from 1 to {MOST_AT_ONCE}.")
+
+
+def numbered(key: str | None, number: int) -> str | None:
     """The caller's key for the first, and one of its own for each that follows."""
     return key if key is None or not number else f"{key}:{number}"

@@ -7,6 +7,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from loyalty.common import queue
 from loyalty.common.actors import Actor
 from loyalty.common.causes import Cause, CauseType
 from loyalty.common.clock import Stopwatch
@@ -85,7 +86,7 @@ def redeem(
     watch = Stopwatch(now)
     patience = float(settings.REDEEM_DEADLINE_SECONDS if deadline is None else deadline)
     try:
-        redeemed, ours = _start(
+        redeemed, ours = start(
             customer_id=customer_id,
             points_product_id=points_product_id,
             actor=actor,
@@ -113,7 +114,7 @@ def resolve(*, redeemed_reward_id: int, now: datetime) -> RedeemedReward:
 
 
 @transaction.atomic
-def _start(
+def start(
     *,
     customer_id: int,
     points_product_id: int,
@@ -122,11 +123,15 @@ def _start(
     points_to_spend: int | None,
     expected_value: Decimal | None,
     idempotency_key: str | None,
-    patience: float,
-    address: Address | None,
-    address_required: bool,
+    patience: float | None,
+    address: Address | None = None,
+    address_required: bool = False,
+    internal_note: str = "",
 ) -> tuple[RedeemedReward, claim.Claim | None]:
-    """Hold the points and commit the code; gives back our claim on the call, or none when there is none to make."""
+    """Hold the points and commit the code; gives back our claim on the call, or none when there is none to make.
+
+    Without patience nobody claims the call: it is a worker's, or whoever takes it first. Raises as `redeem`.
+    """
     account = locking.lock(customer_id=customer_id, now=now)
     before = _before(idempotency_key, customer_id, points_product_id, points_to_spend)
     if before is not None:
@@ -157,6 +162,7 @@ def _start(
         balance_after=max(account.balance - price.points, 0),
         idempotency_key=idempotency_key,
         address=address,
+        internal_note=internal_note,
     )
     redeemed.hold = ledger.hold(
         customer_id=customer_id,
@@ -168,7 +174,10 @@ def _start(
     redeemed.save(update_fields=["hold"])
     ours = None
     if platforms.calls_out(reward.connection):
-        ours = claim.queue(redeemed=redeemed, now=now, lease=timedelta(seconds=patience + 10))
+        lease = timedelta(seconds=patience + 10) if patience is not None else None
+        ours = claim.queue(redeemed=redeemed, now=now, lease=lease)
+        if ours is None:
+            queue.enqueue("rewards.issue", redeemed_reward_id=redeemed.pk)
     else:
         issuing.record_issued(redeemed=redeemed, now=now)
     limits.require_liability(redeemed=redeemed, now=now)

@@ -41,6 +41,7 @@ class Action(StrEnum):
     MOVE_POINTS = "move points between customers"
     SETTLE_SHORTFALLS = "collect and waive what customers owe"
     GRANT = "grant"
+    REDEEM = "redeem for customers"
     SEE_ADDRESSES = "see addresses"
     EDIT_CUSTOMERS = "add and change customers"
     CONNECT_SHOPS = "connect shops"
@@ -101,6 +102,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     Action.MOVE_POINTS: frozenset({"points.transfer_points"}),
     Action.SETTLE_SHORTFALLS: frozenset({"points.waive_shortfall"}),
     Action.GRANT: frozenset({"rewards.grant_reward"}),
+    Action.REDEEM: frozenset({"rewards.redeem_for_customer"}),
     Action.SEE_ADDRESSES: frozenset({"rewards.view_address"}),
     Action.EDIT_CUSTOMERS: frozenset({"customers.add_customer", "customers.change_customer"}),
     Action.CONNECT_SHOPS: frozenset({"platforms.add_storeconnection", "platforms.change_storeconnection"}),
@@ -136,6 +138,7 @@ TABLE: dict[Role, frozenset[Action]] = {
             Action.ADJUST,
             Action.RETURN_POINTS,
             Action.GRANT,
+            Action.REDEEM,
             Action.SEE_ADDRESSES,
             Action.EDIT_CUSTOMERS,
         }

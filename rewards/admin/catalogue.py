@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from loyalty.common.adminkit import desk, lists, show
 from loyalty.common.errors import DomainError
 from rewards import limits, offering, pricing
-from rewards.admin import pools, shared_code
+from rewards.admin import giving, pools, shared_code
 from rewards.admin.catalogue_form import RewardFilter, RewardForm, TextForm
 from rewards.admin.catalogue_price import PRICE_FIELDS
 from rewards.models import CodePool, Reward, RewardStock, RewardText
@@ -95,8 +95,15 @@ class RewardAdmin(desk.DeskAdmin):
     )
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.shared_code_view)
-        return [path("<int:pk>/shared-code/", view, name=shared_code.URL_NAME), *super().get_urls()]
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/shared-code/", view(self.shared_code_view), name=shared_code.URL_NAME),
+            path("<int:pk>/give/", view(self.give_view), name=giving.URL_NAME),
+            *super().get_urls(),
+        ]
+
+    def give_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return giving.view(request, model_admin=self, reward=self.seen_reward(request, pk))
 
     def shared_code_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return shared_code.view(request, model_admin=self, reward=self.seen_reward(request, pk))
@@ -119,10 +126,15 @@ class RewardAdmin(desk.DeskAdmin):
     def page_tools(self, request: HttpRequest, object_id: str) -> list[desk.Tool]:
         """Buttons above the form of a reward."""
         reward = self.get_object(request, object_id)
-        if reward is None or not types.type_of(reward.type).carries_code(reward):
-            return []
-        code = f": {reward.shared_code.code}" if reward.shared_code is not None else ""
-        return [desk.Tool(f"Shared code{code}", reverse(f"admin:{shared_code.URL_NAME}", args=(reward.pk,)))]
+        tools: list[desk.Tool] = []
+        if reward is None:
+            return tools
+        if reward.enabled and giving.may_give(request):
+            tools.append(desk.Tool("Give to a customer", reverse(f"admin:{giving.URL_NAME}", args=(reward.pk,))))
+        if types.type_of(reward.type).carries_code(reward):
+            code = f": {reward.shared_code.code}" if reward.shared_code is not None else ""
+            tools.append(desk.Tool(f"Shared code{code}", reverse(f"admin:{shared_code.URL_NAME}", args=(reward.pk,))))
+        return tools
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Rewards are switched off, not deleted: what was redeemed points at them."""

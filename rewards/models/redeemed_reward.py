@@ -128,6 +128,7 @@ class RedeemedReward(models.Model):
             ("extend_redeemedreward", "Can extend rewards that expired"),
             ("deliver_redeemedreward", "Can manage deliveries"),
             ("grant_reward", "Can grant rewards"),
+            ("redeem_for_customer", "Can redeem rewards with the points of customers"),
             ("view_address", "Can see shipping addresses"),
         ]
         constraints = [

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -26,7 +27,7 @@ from loyalty.program.models import Order
 from rewards import granting, redemption, usage
 from rewards.admin import words
 from rewards.models import FulfillmentStatus, Origin, RedeemedReward
-from tests.factories.catalogue import GiftFactory, PointsProductFactory, RewardFactory
+from tests.factories.catalogue import GiftFactory, PointsProductFactory, RewardFactory, VariablePriceFactory
 from tests.factories.people import ConnectionFactory, CustomerFactory, ShippingAddressFactory, StaffFactory
 from tests.factories.points import give
 from tests.factories.shop import connect
@@ -111,7 +112,7 @@ class TestPointsCard:
         shown = text_of(signed_in("viewer").get(page(anna)))
 
         assert "Adjust balance" not in shown
-        assert "Grant a reward" not in shown
+        assert "Give a reward" not in shown
         assert "Save" not in shown
 
 
@@ -606,40 +607,123 @@ class TestMovingPoints:
         assert manager.get(self.url(anna), {"to": to}).status_code == 404
 
 
-class TestGranting:
+class TestGiving:
     def url(self, customer) -> str:
         return reverse("admin:customers_customer_grant", args=(customer.pk,))
 
-    def test_grants_once_when_sent_twice(self, support, anna):
-        mug = GiftFactory()
-        form = support.get(self.url(anna)).context["form"]
-        fields = {"once": str(form["once"].value()), "reward": str(mug.pk), "internal_note": "Birthday"}
+    def fields(self, browser, customer, reward, **more) -> dict[str, str]:
+        """The form as it was opened, filled in."""
+        form = browser.get(self.url(customer)).context["form"]
+        return {"once": str(form["once"].value()), "reward": str(reward.pk), "way": "free", "quantity": "1", **more}
 
-        for _ in range(2):
-            answer = support.post(self.url(anna), fields, follow=True)
+    def confirm(self, browser, customer, fields):
+        """Preview, and press the button of the preview."""
+        plan = browser.post(self.url(customer), fields).context["plan"]
+        return browser.post(self.url(customer), {**fields, "token": plan.fingerprint, "apply": "1"}, follow=True)
 
-        redeemed = anna.redeemed_rewards.get()
-        assert (redeemed.origin, redeemed.cost_in_points) == (Origin.STAFF, 0)
-        assert "A mug was granted" in text_of(answer)
+    def test_previews_and_changes_nothing(self, support, anna):
+        give(anna, 300, now=timezone.now())
+        product = PointsProductFactory(reward=GiftFactory())
+
+        shown = text_of(
+            support.post(self.url(anna), self.fields(support, anna, product.reward, way="points", quantity="2"))
+        )
+
+        assert "The customer gets “A mug”, 2 times, for 200 points in all, 100 points each." in shown
+        assert "200 points from lot" in shown
+        assert "100 points are left to the customer." in shown
+        assert "No address is known. Ask for it" in shown
+        assert "Redeem for 200 points" in shown
+        assert not anna.redeemed_rewards.exists()
+
+    @pytest.mark.parametrize(("way", "origin", "cost"), [("points", "redemption", 100), ("free", "staff", 0)])
+    def test_gives_once_when_sent_twice(self, support, anna, way, origin, cost):
+        give(anna, 500, now=timezone.now())
+        product = PointsProductFactory(reward=GiftFactory())
+        fields = self.fields(support, anna, product.reward, way=way, quantity="3", internal_note="Birthday")
+
+        answer = self.confirm(support, anna, fields)
+        support.post(self.url(anna), {**fields, "token": "whatever", "apply": "1"})
+
+        rows = list(anna.redeemed_rewards.all())
+        assert [(row.origin, row.cost_in_points, row.internal_note) for row in rows] == [(origin, cost, "Birthday")] * 3
+        assert "has “A mug” 3 times now." in text_of(answer)
         assert answer.context["tab"] == "rewards"
+
+    def test_says_the_codes_that_were_made(self, support, anna):
+        answer = self.confirm(support, anna, self.fields(support, anna, RewardFactory()))
+
+        code = anna.redeemed_rewards.get().code.code
+        assert f"has “5 off” now: {code}." in text_of(answer)
+
+    def test_refuses_what_has_changed_since_it_was_previewed(self, support, anna):
+        give(anna, 500, now=timezone.now())
+        product = PointsProductFactory(reward=GiftFactory())
+        fields = self.fields(support, anna, product.reward, way="points")
+        plan = support.post(self.url(anna), fields).context["plan"]
+        product.points_price = 200
+        product.save()
+
+        answer = support.post(self.url(anna), {**fields, "token": plan.fingerprint, "apply": "1"})
+
+        assert "This is not what the preview showed" in text_of(answer)
+        assert answer.context["plan"].points == 200
+        assert not anna.redeemed_rewards.exists()
+
+    def test_the_same_form_with_another_number_is_refused(self, support, anna):
+        fields = self.fields(support, anna, GiftFactory())
+        self.confirm(support, anna, fields)
+
+        answer = support.post(self.url(anna), {**fields, "quantity": "2", "token": "x", "apply": "1"})
+
+        assert "This form was sent before with other values" in text_of(answer)
+        assert anna.redeemed_rewards.count() == 1
+
+    def test_asks_how_many_points_where_the_cost_is_variable(self, support, anna):
+        product = VariablePriceFactory()
+
+        answer = support.post(self.url(anna), self.fields(support, anna, product.reward, way="points"))
+
+        assert answer.context["form"].errors["points_each"] == [
+            "Say how many points to spend on each: a multiple of 100, from 200 to 800."
+        ]
 
     def test_offers_only_rewards_that_are_switched_on(self, support, anna):
         off = RewardFactory(name="Switched off", enabled=False)
-        form = support.get(self.url(anna)).context["form"]
 
-        assert off not in form.fields["reward"].queryset
-        answer = support.post(self.url(anna), {"once": str(form["once"].value()), "reward": str(off.pk)})
+        answer = support.post(self.url(anna), self.fields(support, anna, off))
+
         assert answer.context["form"].errors["reward"]
 
     def test_says_why_an_excluded_customer_gets_nothing(self, support):
         ben = CustomerFactory(state="disabled", first_name="Ben")
-        form = support.get(self.url(ben)).context["form"]
 
-        answer = support.post(self.url(ben), {"once": str(form["once"].value()), "reward": str(GiftFactory().pk)})
+        shown = text_of(support.post(self.url(ben), self.fields(support, ben, GiftFactory())))
 
-        assert answer.status_code == 200
-        assert answer.context["form"].non_field_errors()
+        assert "Refused. This customer is excluded from the programme" in shown
         assert not ben.redeemed_rewards.exists()
+
+    def test_only_offers_the_ways_this_person_may_use(self, signed_in, anna):
+        user = StaffFactory()
+        user.user_permissions.add(*Permission.objects.filter(codename__in=["view_customer", "grant_reward"]))
+        browser = Client()
+        browser.force_login(user)
+
+        answer = browser.post(self.url(anna), self.fields(browser, anna, GiftFactory(), way="points"))
+
+        assert answer.context["form"].errors["way"]
+
+    def test_is_reached_from_the_reward_s_page_by_an_e_mail_address(self, signed_in, anna):
+        manager, mug = signed_in("manager"), GiftFactory()
+        page_of_reward = manager.get(reverse("admin:rewards_reward_change", args=(mug.pk,)))
+        address = reverse("admin:rewards_reward_give", args=(mug.pk,))
+        assert f'href="{address}">Give to a customer</a>' in page_of_reward.content.decode()
+
+        unknown = manager.post(address, {"email": "nobody@example.com"})
+        known = manager.post(address, {"email": "ANNA@example.com"}, follow=True)
+
+        assert "No customer has this address." in text_of(unknown)
+        assert f'<option value="{mug.pk}" selected>' in known.content.decode()
 
 
 class TestPointsTab:

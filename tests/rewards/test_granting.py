@@ -1,7 +1,6 @@
 """Granting several at once: all of them or none, once however often it is asked."""
 
 import pytest
-from django.urls import reverse
 
 from loyalty.common import actors
 from rewards import granting
@@ -10,7 +9,6 @@ from rewards.limits import RewardNotAvailable
 from rewards.models import RedeemedReward
 from tests.factories.catalogue import GiftFactory
 from tests.factories.points import NOW
-from tests.rewards.admin_rows import staff, words
 
 pytestmark = pytest.mark.django_db
 
@@ -47,14 +45,3 @@ def test_gives_none_when_the_limit_allows_fewer(customer):
 def test_is_refused_beyond_reason(customer, quantity):
     with pytest.raises(QuantityRefused):
         grant(customer, GiftFactory(), quantity)
-
-
-def test_page_takes_a_quantity(customer):
-    client = staff("customers.view_customer", "rewards.grant_reward", "rewards.view_redeemedreward")
-    page = reverse("admin:customers_customer_grant", args=(customer.pk,))
-    hidden = {name: value for name, value in client.get(page).context["form"].initial.items() if value is not None}
-
-    done = client.post(page, {**hidden, "reward": GiftFactory().pk, "quantity": "2"}, follow=True)
-
-    assert "A mug was granted 2 times to" in words(done)
-    assert RedeemedReward.objects.count() == 2

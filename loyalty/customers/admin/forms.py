@@ -1,6 +1,7 @@
-"""What staff type on the customer page: who somebody is, an adjustment of points, a reward to grant."""
+"""What staff type on the customer page: who somebody is, an adjustment of points, a reward to give."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from loyalty.customers.models import Customer, CustomerState
 from loyalty.points.errors import MOST_POINTS
 from loyalty.points.models import AdjustmentReason, AdjustmentRequest
 from loyalty.points.requests import Wish
-from rewards import granting
+from rewards import granting, pricing, staff_redemption
 from rewards.models import Reward
 
 STATE_HELP = (
@@ -22,6 +23,8 @@ STATE_HELP = (
     "let them take part again. A member does not become a guest again."
 )
 STALE = "This form cannot be taken as it is. Nothing was changed. Open the page again and fill it in anew."
+POINTS, FREE = "points", "free"
+WAYS = {POINTS: "The customer's points pay for it", FREE: "Without points: a present of yours"}
 ADDRESS_FIELDS = ("recipient", "line_1", "line_2", "postal_code", "city", "region", "country")
 ADDRESS_NEEDS = ("line_1", "city", "country")
 
@@ -195,11 +198,19 @@ class TransferForm(OnceForm):
     )
 
 
-class GrantForm(OnceForm):
-    """A reward to give without points."""
+class GiveForm(OnceForm):
+    """A reward for this customer: which, how many, and whether their points pay."""
 
     reward = forms.ModelChoiceField(
         Reward.objects.none(), empty_label="Choose a reward", help_text="Only rewards that are switched on."
+    )
+    way = forms.ChoiceField(label="Points", widget=forms.RadioSelect)
+    points_each = forms.IntegerField(
+        label="Points for each",
+        min_value=1,
+        max_value=MOST_POINTS,
+        required=False,
+        help_text="Only where the cost is variable: so many points buy so much.",
     )
     quantity = forms.IntegerField(
         label="How many", min_value=1, max_value=granting.MOST_AT_ONCE, initial=1, required=False
@@ -211,7 +222,29 @@ class GrantForm(OnceForm):
         help_text="Only staff read it.",
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, ways: Sequence[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         rewards = Reward.objects.filter(enabled=True).order_by("name", "pk")
         self.fields["reward"].queryset = rewards  # type: ignore[attr-defined]
+        self.fields["way"].choices = [(way, WAYS[way]) for way in ways]  # type: ignore[attr-defined]
+        self.initial.setdefault("way", ways[0])
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        reward = cleaned.get("reward")
+        price = getattr(reward, "points_product", None) if reward is not None else None
+        steps = pricing.steps_of(price) if price is not None else None
+        if cleaned.get("way") == POINTS and steps is not None and not cleaned.get("points_each"):
+            self.add_error("points_each", f"Say how many points to spend on each: {pricing.accepted(steps)}.")
+        return cleaned
+
+    def wish(self) -> staff_redemption.Wish:
+        """What was typed, as the domain takes it."""
+        data, with_points = self.cleaned_data, self.cleaned_data["way"] == POINTS
+        return staff_redemption.Wish(
+            reward_id=data["reward"].pk,
+            quantity=data["quantity"] or 1,
+            with_points=with_points,
+            points_each=data["points_each"] if with_points else None,
+            internal_note=data["internal_note"],
+        )

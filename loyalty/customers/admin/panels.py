@@ -92,7 +92,7 @@ def page(request: HttpRequest, *, customer: Customer, now: datetime) -> dict[str
         "state": state_badge(customer),
         "expiring": points_queries.expiring(customer_id=customer.pk, now=now),
         "identities": customer.identities.select_related("connection").order_by("pk"),
-        "may_grant": request.user.has_perm(granting.GRANT),
+        "may_grant": bool(granting.may_give(request)),
         "attempt_count": attempts.count(),
         "tab": tab,
         "zone": show.zone_name(),
