@@ -6,7 +6,7 @@ left out: ask `is_valid()` first.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import django_filters
@@ -18,6 +18,7 @@ from loyalty.common.adminkit import moments
 from loyalty.customers import queries as customer_queries
 from platforms.adapter import Refusal
 from platforms.models import StoreConnection
+from rewards import states
 from rewards.models import (
     Cancellation,
     CancellationState,
@@ -98,7 +99,11 @@ USAGE_CHOICES = [(UsageStatus.USED.value, "Used"), (UsageStatus.UNUSED.value, "U
 
 
 class Boxes(forms.CheckboxSelectMultiple):
-    """Takes one word as well as a list of them: programs hand over either."""
+    """Takes one word as well as a list of them: programs hand over either. `hints` say what a choice means."""
+
+    def __init__(self, *args: Any, hints: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.hints = hints or {}
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
         value = super().value_from_datadict(data, files, name)
@@ -151,7 +156,12 @@ class RedeemedRewardFilter(django_filters.FilterSet):
     used_after = moments.MomentFilter(field_name="used_at", end=False, label="From")
     used_before = moments.MomentFilter(field_name="used_at", end=True, label="Until", method="used_until")
     usage = AnyOf(field_name="usage_status", choices=USAGE_CHOICES, label="Unused / used")
-    status = AnyOf(choices=Status.choices, label="Status", method="by_status")
+    status = AnyOf(
+        choices=Status.choices,
+        label="Status",
+        method="by_status",
+        widget=Boxes(hints={status: states.told(status) for status in Status.values}),
+    )
     kind = AnyOf(choices=Kind.choices, label="Kind", method="by_kind")
     type = AnyOf(choices=type_choices, label="Type")
     reward = OneOf(field_name="reward_id", label="Reward", widget=forms.Select, choices=[])

@@ -75,7 +75,6 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "rewards.view_codeevidence",
             "rewards.view_codepool",
             "rewards.view_issueattempt",
-            "rewards.view_pointsproduct",
             "rewards.view_redeemedreward",
             "rewards.view_reward",
             "rewards.view_rewardcode",
@@ -108,14 +107,11 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     Action.CONNECT_SHOPS: frozenset({"platforms.add_storeconnection", "platforms.change_storeconnection"}),
     Action.EDIT_CATALOGUE: frozenset(
         {
-            "rewards.add_pointsproduct",
             "rewards.add_reward",
             "rewards.add_rewardtext",
             "rewards.change_codepool",
-            "rewards.change_pointsproduct",
             "rewards.change_reward",
             "rewards.change_rewardtext",
-            "rewards.delete_pointsproduct",
             "rewards.delete_rewardtext",
         }
     ),

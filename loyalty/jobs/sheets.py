@@ -43,7 +43,7 @@ class Sheet:
         beginning = file.read(4)
         file.seek(0)
         if not beginning:
-            raise UnreadableSheet("The file is empty. Send a table with a header and one row a customer.")
+            raise UnreadableSheet("The file is empty. Send a table with a header and the rows below it.")
         for magic, what in BEGINNINGS:
             if beginning.startswith(magic):
                 raise UnreadableSheet(f"The file is neither CSV in UTF-8 nor an Excel workbook. {what} {SAVE_AS}")
@@ -53,7 +53,7 @@ class Sheet:
             self.header = [cell.strip() for cell in cells]
             break
         if not self.header:
-            raise UnreadableSheet("The file holds no text at all. Send a table with a header and one row a customer.")
+            raise UnreadableSheet("The file holds no text at all. Send a table with a header and the rows below it.")
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         return self._rows

@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
+from loyalty.common import qr
 from loyalty.common.adminkit import desk, show
 from loyalty.customers.models import Customer
 from loyalty.program.models import Order
@@ -29,6 +30,7 @@ from rewards.models import (
     UsageStatus,
 )
 from rewards.queries import Status
+from rewards.types import registry as types
 
 # Which buttons make sense in which state. The domain decides; this only keeps the page calm.
 OFFERED: dict[str, tuple[str, ...]] = {
@@ -113,6 +115,7 @@ class RewardPage(desk.ReadOnlyAdmin):
             "coming": why.coming(redeemed, status, now=now),
             "greyed": why.greyed(redeemed, status, acts=self.permitted_acts(request), offered=buttons, now=now),
             "facts": self.facts(redeemed),
+            "qr": qr_of(redeemed, status),
             "people": self.people(redeemed),
             "points": timeline.points_of(redeemed),
             "attempts": timeline.attempts_of(redeemed),
@@ -242,12 +245,20 @@ def offered(redeemed: RedeemedReward, status: str, *, now: datetime) -> list[str
         slugs.append("check-again")
     if usage.was_spent_for_nothing(redeemed=redeemed):
         slugs.append("reissue")
-    travels = redeemed.delivery_status in (DeliveryStatus.SHIPPED, DeliveryStatus.DELIVERED)
+    coupon = redeemed.is_gift and redeemed.code_id is not None  # its parcel does not depend on its use
+    travels = not coupon and redeemed.delivery_status in (DeliveryStatus.SHIPPED, DeliveryStatus.DELIVERED)
     ended = redeemed.expires_at is not None and redeemed.expires_at <= now
     waiting = redeemed.starts_at is not None and now < redeemed.starts_at
     if redeemed.usage_status == UsageStatus.UNTRACKED or travels or ended or waiting:
         slugs = [slug for slug in slugs if slug not in ("mark-used", "mark-unused")]
     return slugs + list(PARCEL.get(redeemed.delivery_status, ()) if redeemed.is_gift else ())
+
+
+def qr_of(redeemed: RedeemedReward, status: str) -> str:
+    """The code as it is read at a door, as long as it opens one; empty for types that show none."""
+    if redeemed.code is None or status != Status.ISSUED or not types.type_of(redeemed.type).shows_qr:
+        return ""
+    return qr.svg(redeemed.code.canonical, label=f"QR code {redeemed.code.code}")
 
 
 def worth(redeemed: RedeemedReward) -> Any:

@@ -18,11 +18,7 @@ from tests.rewards.admin_rows import AT, listed, row, staff, words
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/rewards/reward/"
-RIGHTS = tuple(
-    f"rewards.{verb}_{model}"
-    for model in ("reward", "rewardtext", "pointsproduct")
-    for verb in ("view", "add", "change")
-)
+RIGHTS = tuple(f"rewards.{verb}_{model}" for model in ("reward", "rewardtext") for verb in ("view", "add", "change"))
 
 
 STEPS = {

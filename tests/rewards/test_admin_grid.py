@@ -1,7 +1,9 @@
 """The redeemed rewards grid: its columns, its order, its filters, its counts, and what never stands in it."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
+from html import unescape
 
 import pytest
 from django.contrib.admin import site
@@ -10,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from loyalty.common.adminkit import lists
+from rewards import states
 from rewards.admin import grid_list, paging
 from rewards.models import Cancellation, RedeemedReward
 from tests.factories.catalogue import RewardFactory
@@ -506,3 +509,19 @@ def test_the_first_page_counts_what_waits_and_links_to_it(viewer):
 
 def test_the_first_page_tells_no_numbers_to_those_who_may_not_see_them():
     assert staff("rewards.view_reward").get("/admin/").context["stats"] == []
+
+
+def test_the_status_filter_says_what_each_word_means_and_whether_the_customer_sees_it():
+    row()
+    page = staff(VIEW).get(GRID).content.decode()
+
+    for number, status in enumerate(states.Status.values):
+        box = re.search(
+            rf'<input type="checkbox" name="status" value="{status}" id="(\w+)" aria-describedby="(\w+)">', page
+        )
+        assert (box[1], box[2]) == (f"id_status_{number}", f"id_status_{number}_hint")
+        hint = unescape(re.search(rf'<p class="desk-told__hint" id="{box[2]}">(.*?)</p>', page)[1])
+        meant = [each for each in states.TABLE if each.status == status and each.key not in ("attempt", "checking")]
+        assert all(each.meaning in hint for each in meant)
+        assert hint.endswith("Visible to the customer." if meant[0].visible else "Not visible to the customer.")
+    assert "No points were spent." not in page

@@ -11,7 +11,7 @@ from loyalty.common import actors
 from loyalty.program.models import Order
 from rewards import redemption, usage
 from rewards.models import Cancellation, CodeEvidence, Delivery, IssueAttempt, IssueWork
-from tests.factories.catalogue import GiftFactory, PointsProductFactory
+from tests.factories.catalogue import CouponGiftFactory, GiftFactory, InvitationFactory, PointsProductFactory
 from tests.factories.people import ConnectionFactory, StaffFactory
 from tests.factories.points import give
 from tests.rewards.admin_rows import AT, GRID, VIEW, attempt, gift_row, row, set_zone, staff, words
@@ -251,3 +251,26 @@ def test_takes_a_bounded_number_of_queries():
         client.get(f"{GRID}{redeemed.pk}/change/")
 
     assert len(captured) <= 14
+
+
+@pytest.mark.parametrize("delivery", ["ordered", "shipped", "delivered"])
+def test_a_printed_coupon_is_marked_used_wherever_its_parcel_is(delivery):
+    coupon = row(reward=CouponGiftFactory(), delivery_status=delivery, code="CARD-1")
+
+    page = open_page(coupon, "rewards.mark_used").content.decode()
+
+    assert f"{GRID}{coupon.pk}/act/mark-used/" in page
+    usage.mark_used(redeemed_reward_id=coupon.pk, actor=actors.SYSTEM, now=timezone.now())
+    page = open_page(coupon, "rewards.mark_unused").content.decode()
+    assert f"{GRID}{coupon.pk}/act/mark-unused/" in page
+
+
+def test_an_invitation_shows_its_code_as_it_is_read_at_the_door():
+    invitation = row(reward=InvitationFactory(), code="EVENING-7KQ2M9XWPB")
+
+    assert 'aria-label="QR code EVENING-7KQ2M9XWPB"' in open_page(invitation).content.decode()
+    invitation.usage_status, invitation.used_at = "used", invitation.redeemed_at
+    invitation.save()
+
+    assert '<svg class="qr"' not in open_page(invitation).content.decode()
+    assert '<svg class="qr"' not in open_page(row(code="PLAIN-1")).content.decode()

@@ -17,11 +17,12 @@ def drawn(bound: BoundField) -> SafeString:
 def _field(bound: BoundField) -> SafeString:
     kind = getattr(bound.field.widget, "input_type", "")
     if kind in {"checkbox", "radio"} and hasattr(bound.field, "choices"):
+        hints = getattr(bound.field.widget, "hints", {})
         options = format_html_join(
             "",
-            '<label class="desk-option"><input type="{}" name="{}" value="{}" id="{}_{}"{}> <span>{}</span></label>',
+            "{}",
             (
-                (kind, bound.html_name, value, bound.auto_id, place, _mark("checked", on=on), label)
+                (_option(bound, kind, f"{bound.auto_id}_{place}", value, label, on=on, hint=hints.get(value, "")),)
                 for place, (value, label, on) in enumerate(_options(bound))
             ),
         )
@@ -45,6 +46,24 @@ def _field(bound: BoundField) -> SafeString:
     return format_html(
         '<div class="desk-field"><label for="{}">{}</label>{}</div>', bound.id_for_label, bound.label, bound
     )
+
+
+def _option(bound: BoundField, kind: str, pk: str, value: str, label: Any, *, on: bool, hint: str) -> SafeString:
+    """One box or button; under it what it means, where that is said."""
+    described = format_html(' aria-describedby="{}_hint"', pk) if hint else ""
+    box = format_html(
+        '<label class="desk-option"><input type="{}" name="{}" value="{}" id="{}"{}{}> <span>{}</span></label>',
+        kind,
+        bound.html_name,
+        value,
+        pk,
+        _mark("checked", on=on),
+        described,
+        label,
+    )
+    if not hint:
+        return box
+    return format_html('<div class="desk-told">{}<p class="desk-told__hint" id="{}_hint">{}</p></div>', box, pk, hint)
 
 
 def _options(bound: BoundField) -> Iterator[tuple[str, Any, bool]]:

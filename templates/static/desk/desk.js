@@ -70,6 +70,9 @@
     }));
   });
 
+  // On a phone the less common bulk buttons fold away.
+  if (window.matchMedia("(max-width: 700px)").matches) each("details.desk-more", (more) => { more.open = false; });
+
   // The bulk buttons wake when something is selected.
   const list = document.getElementById("changelist-form");
   if (list) {
