@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('customers', '0001_initial'),
         ('platforms', '0001_initial'),
-        ('rewards', '0007_code_pools'),
+        ('rewards', '0008_value_reversals_extensions_and_expiry_told'),
     ]
 
     operations = [
