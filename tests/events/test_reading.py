@@ -1,0 +1,178 @@
+"""Reading events: in order, each once, and none missed however late it commits."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from django.db import connection, transaction
+
+from loyalty.common.actors import SYSTEM
+from loyalty.events import log, reading
+from loyalty.events.models import Event, EventReader
+from tests.concurrency.races import race
+from tests.factories.people import CustomerFactory
+from tests.factories.points import NOW as THEN
+from tests.factories.points import give
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+KINDS = {"reward.issued"}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_read(transactional_db) -> None:
+    EventReader.objects.all().delete()
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[psycopg.Connection]:
+    """Another session of the same database, with a transaction of its own."""
+    settings = connection.settings_dict
+    with psycopg.connect(
+        host=settings["HOST"], port=settings["PORT"], user=settings["USER"], password=settings["PASSWORD"],
+        dbname=settings["NAME"],
+    ) as session:  # fmt: skip
+        yield session
+
+
+def happens(number: int, kind: str = "reward.issued") -> Event:
+    return log.record(kind=kind, subject_type="redeemed_reward", subject_id=number, actor=SYSTEM, now=NOW)
+
+
+def happens_in(session: psycopg.Connection, number: int) -> None:
+    session.execute(
+        "INSERT INTO events_event (kind, occurred_at, actor_kind, subject_type, subject_id, data) "
+        "VALUES ('reward.issued', now(), 'system', 'redeemed_reward', %s, '{}')",
+        [number],
+    )
+
+
+def taken(reader: str = "mails", limit: int = 100) -> list[int]:
+    events, _ = reading.take(reader=reader, kinds=KINDS, limit=limit)
+    return [event.subject_id for event in events]
+
+
+def test_gives_each_event_once_in_order():
+    for number in (1, 2, 3):
+        happens(number)
+
+    assert taken(limit=2) == [1, 2]
+    assert taken(limit=2) == [3]
+    assert taken(limit=2) == []
+
+
+def test_passes_over_other_kinds_and_says_when_there_may_be_more():
+    happens(1, kind="reward.used")
+    happens(2)
+
+    assert reading.take(reader="mails", kinds=KINDS, limit=1) == ([], True)
+    events, more = reading.take(reader="mails", kinds=KINDS, limit=2)
+
+    assert ([event.subject_id for event in events], more) == ([2], False)
+
+
+def test_does_not_skip_what_commits_after_a_later_one(elsewhere):
+    happens_in(elsewhere, 1)  # has the lower id, and is not committed
+    happens(2)
+    while_it_is_open = taken()
+
+    elsewhere.commit()
+
+    assert while_it_is_open == []
+    assert taken() == [1, 2]
+    assert taken() == []
+
+
+def test_does_not_skip_an_older_transaction_that_writes_last(elsewhere):
+    elsewhere.execute("SELECT pg_current_xact_id()")
+    happens(1)
+    happens_in(elsewhere, 2)  # the higher id, of the lower transaction
+    elsewhere.commit()
+
+    assert sorted(taken()) == [1, 2]
+
+
+def test_forgets_what_was_rolled_back(elsewhere):
+    happens_in(elsewhere, 1)
+    happens(2)
+
+    elsewhere.rollback()
+
+    assert taken() == [2]
+
+
+def test_gives_the_same_events_again_when_the_caller_rolls_back():
+    happens(1)
+    with transaction.atomic():
+        assert taken() == [1]
+        transaction.set_rollback(True)
+
+    assert taken() == [1]
+
+
+def test_lets_one_read_at_a_time():
+    for number in range(20):
+        happens(number)
+
+    results = race(*[lambda: taken(limit=5)] * 4)
+
+    assert sorted(number for numbers in results for number in numbers) == list(range(20))
+
+
+def test_each_reader_has_a_place_of_its_own():
+    happens(1)
+
+    assert taken("mails") == [1]
+    assert taken("webhooks") == [1]
+
+
+def test_may_begin_now():
+    happens(1)
+    reading.begin_now(reader="mails")
+    happens(2)
+
+    assert taken() == [2]
+
+
+def test_knows_the_events_that_are_written_by_plain_sql_and_by_copy():
+    customer = CustomerFactory()
+    give(customer, 10, now=THEN, expires_at=datetime(2026, 11, 25, tzinfo=UTC))
+    fact = log.Fact(7, customer.pk, NOW, {})
+    log.record_many(kind="points.imported", subject_type="points_transaction", actor=SYSTEM, facts=[fact])
+
+    give(customer, 1, now=NOW)  # settles what is due by the ledger's own statement
+
+    events, _ = reading.take(reader="mails", kinds={"points.expired", "points.imported"}, limit=100)
+    assert [event.kind for event in events] == ["points.imported", "points.expired"]
+    assert all(event.transaction_id > 0 for event in events)
+
+
+def test_goes_on_after_the_database_came_from_another_server():
+    """The dump brings events of transactions that lie in this server's future; ours have lower numbers, higher ids."""
+    for number in (1, 2):
+        Event.objects.create(
+            kind="reward.issued", occurred_at=NOW, actor_kind="system", subject_type="redeemed_reward",
+            subject_id=number, transaction_id=10**15 + number,
+        )  # fmt: skip
+    happens(3)
+    first = Event.objects.get(subject_id=1)
+    EventReader.objects.create(name="mails", transaction_id=first.transaction_id, event_id=first.pk)
+
+    assert [taken() for _ in range(4)] == [[2], [], [3], []]
+
+    happens(4)
+    assert [taken() for _ in range(2)] == [[4], []]
+    assert taken("new") == [1, 2]
+    assert [taken("new") for _ in range(2)] == [[], [3, 4]]
+
+
+def test_uses_its_index():
+    happens(1)
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        plan = reading._after(EventReader(name="x"), None)[:10].explain()
+        cursor.execute("RESET enable_seqscan")
+
+    assert "event_reading" in plan
+    assert "Sort" not in plan
