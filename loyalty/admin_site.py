@@ -26,7 +26,10 @@ FAILED = "admin:rewards_redeemedreward_failed"
 class LoyaltyDeskSite(StaffEntrance, DeskSite):
     sections: ClassVar[Sequence[Section]] = (
         Section("Rewards", ("rewards.redeemedreward", "rewards.reward", "rewards.codepool")),
-        Section("Customers", ("customers.customer", "points.pointstransaction", "program.order", "jobs.job")),
+        Section(
+            "Customers",
+            ("customers.customer", "points.pointstransaction", "program.order", "jobs.job", "messages_out.mail"),
+        ),
         Section("Shops", ("platforms.storeconnection", "hooks.inboundwebhook")),
         Section("Settings", ("merchant.programme", "accounts.user", "auth.group", "api.apikey", "events.event")),
     )

@@ -138,6 +138,7 @@ INSTALLED_APPS = [
     "rewards",
     "loyalty.program",
     "loyalty.insights",
+    "loyalty.messages",
     "loyalty.hooks",
     "loyalty.api",
     "loyalty.cockpit",
@@ -251,6 +252,9 @@ CELERY_BEAT_SCHEDULE = {
     "release-due-holds": {"task": "points.release_due_holds", "schedule": 60.0, "options": {"expires": 60}},
     "sweep-jobs": {"task": "jobs.sweep", "schedule": 10.0, "options": {"expires": 10}},
     "forget-job-rows": {"task": "jobs.forget_rows", "schedule": 3600.0, "options": {"expires": 3600}},
+    "read-events-for-messages": {"task": "messages.read_events", "schedule": 5.0, "options": {"expires": 5}},
+    "send-messages": {"task": "messages.send", "schedule": 10.0, "options": {"expires": 10}},
+    "forget-texts-of-messages": {"task": "messages.forget_texts", "schedule": 3600.0, "options": {"expires": 3600}},
     "collect-shortfalls": {"task": "points.collect_shortfalls", "schedule": 300.0, "options": {"expires": 300}},
 }
 
@@ -333,6 +337,7 @@ try:
     vars().update(environ.Env.email_url_config(_email_url))
 except (ImproperlyConfigured, ValueError) as error:
     raise refuse("EMAIL_URL", "it is not an address such as smtp+tls://user:password@host:587.") from error
+EMAIL_TIMEOUT = whole_number("EMAIL_TIMEOUT", default=10, lowest=1, highest=60)  # seconds a mail server may be silent
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"rewards@{_public.hostname}")
 
 # Security headers. No inline script or style anywhere: the policy has no exception.
@@ -395,6 +400,8 @@ ALLOW_PRIVATE_SHOP_ADDRESSES = boolean("ALLOW_PRIVATE_SHOP_ADDRESSES", default=n
 JOB_LEASE_SECONDS = whole_number("JOB_LEASE_SECONDS", default=60, lowest=2, highest=600)
 # How many days after its end a job's table is kept: addresses, notes. What became of each row is kept for good.
 JOB_ROWS_KEPT_DAYS = whole_number("JOB_ROWS_KEPT_DAYS", default=90, lowest=1, highest=3650)
+# How many days after it was sent an e-mail's words and address are kept.
+MAIL_TEXTS_KEPT_DAYS = whole_number("MAIL_TEXTS_KEPT_DAYS", default=90, lowest=1, highest=3650)
 
 LOGGING = {
     "version": 1,

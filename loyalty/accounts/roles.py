@@ -43,6 +43,7 @@ class Action(StrEnum):
     GRANT = "grant"
     REDEEM = "redeem for customers"
     SEE_ADDRESSES = "see addresses"
+    SEND_MAILS_AGAIN = "send e-mails again"
     EDIT_CUSTOMERS = "add and change customers"
     CONNECT_SHOPS = "connect shops"
     EDIT_CATALOGUE = "add and change rewards"
@@ -59,6 +60,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "events.view_event",
             "hooks.view_inboundwebhook",
             "merchant.view_programme",
+            "messages_out.view_mail",
             "platforms.view_storeconnection",
             "points.view_adjustmentceiling",
             "points.view_adjustmentrequest",
@@ -103,6 +105,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     Action.GRANT: frozenset({"rewards.grant_reward"}),
     Action.REDEEM: frozenset({"rewards.redeem_for_customer"}),
     Action.SEE_ADDRESSES: frozenset({"rewards.view_address"}),
+    Action.SEND_MAILS_AGAIN: frozenset({"messages_out.send_again_mail"}),
     Action.EDIT_CUSTOMERS: frozenset({"customers.add_customer", "customers.change_customer"}),
     Action.CONNECT_SHOPS: frozenset({"platforms.add_storeconnection", "platforms.change_storeconnection"}),
     Action.EDIT_CATALOGUE: frozenset(
@@ -136,6 +139,7 @@ TABLE: dict[Role, frozenset[Action]] = {
             Action.GRANT,
             Action.REDEEM,
             Action.SEE_ADDRESSES,
+            Action.SEND_MAILS_AGAIN,
             Action.EDIT_CUSTOMERS,
         }
     ),

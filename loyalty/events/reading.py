@@ -2,7 +2,8 @@
 
 An event has its id before its transaction commits, so a lower id can appear after a higher one was read. Here they come
 by the id of their transaction, and only of transactions below the oldest one that is still under way: nothing can appear
-among those any more. A transaction that writes and stays open for long holds up every reader until it ends.
+among those any more. A transaction that writes and stays open for long, in any database of the server, holds up every
+reader until it ends.
 """
 
 from collections.abc import Collection

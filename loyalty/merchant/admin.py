@@ -9,13 +9,73 @@ from django.urls import reverse
 from django.utils import timezone
 
 from loyalty.common import actors
-from loyalty.common.adminkit import desk
+from loyalty.common.adminkit import desk, show
 from loyalty.events import log
-from loyalty.merchant.models import Programme
+from loyalty.merchant.models import CUSTOMER_MAILS, MOST_OFFICES, OFFICE_MAILS, Programme
+
+MAILS = [
+    ("To the back office", [(kind.value, kind.label) for kind in OFFICE_MAILS]),
+    ("To customers", [(kind.value, kind.label) for kind in CUSTOMER_MAILS]),
+]
+
+
+class AddressesField(forms.Field):
+    """E-mail addresses, one a line."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "cols": 40, "spellcheck": "false"})
+    address = forms.EmailField()
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str]:
+        lines = value if isinstance(value, list) else str(value or "").replace(",", "\n").splitlines()
+        return list(dict.fromkeys(self.read(line.strip()) for line in lines if line.strip()))
+
+    def read(self, line: str) -> str:
+        """One address. Raises ValidationError, which names it."""
+        try:
+            return str(self.address.clean(line))
+        except forms.ValidationError as error:
+            raise forms.ValidationError(f"{line[:100]!r} is no e-mail address. Write one a line.") from error
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return list(initial or []) != self.to_python(data)
+        except forms.ValidationError:
+            return True
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        if len(value) > MOST_OFFICES:
+            raise forms.ValidationError(f"{len(value)} addresses are too many: at most {MOST_OFFICES} are written to.")
+
+
+def switched_on(programme: Programme) -> list[str]:
+    return [kind for _, kinds in MAILS for kind, _ in kinds if kind not in programme.mails_off]
 
 
 class ProgrammeForm(forms.ModelForm):
     """The settings in the merchant's words."""
+
+    office_emails = AddressesField(
+        label="Back office", required=False, help_text="One address a line. Empty: nobody is written to."
+    )
+    mails_on = forms.MultipleChoiceField(  # kept the other way round: what a later release adds is sent
+        label="E-mails that are sent", required=False, choices=MAILS, widget=forms.CheckboxSelectMultiple
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "mails_on" in self.fields:  # not for those who only look
+            self.fields["mails_on"].initial = switched_on(self.instance)
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        if "mails_on" in self.cleaned_data:
+            on = self.cleaned_data["mails_on"]
+            self.instance.mails_off = [kind for _, kinds in MAILS for kind, _ in kinds if kind not in on]
+        return cleaned
 
     class Meta:
         model = Programme
@@ -39,6 +99,8 @@ class ProgrammeForm(forms.ModelForm):
             "expiry_notice_days",
             "adjustment_text",
             "transfers_allowed",
+            "office_emails",
+            "reply_to",
         )
         labels = {
             "points_label_one": "One of them",
@@ -55,6 +117,7 @@ class ProgrammeForm(forms.ModelForm):
             "self_cancel_minutes": "Minutes in which customers may cancel",
             "expiry_notice_days": "Days of notice",
             "adjustment_text": "Text of an adjustment",
+            "reply_to": "Answers go to",
         }
         help_texts = {
             "points_per_unit": "1 means 1 point for every whole dollar, euro or zloty.",
@@ -127,6 +190,14 @@ class ProgrammeAdmin(desk.DeskAdmin):
                 "points each role may adjust alone is set under “Adjustment ceilings” in the menu.",
             },
         ),
+        (
+            "E-mails",
+            {
+                "fields": ("office_emails", "mails_on", "reply_to"),
+                "description": "What was sent, what was not, and why, stands under “E-mails” in the menu. A test can be sent "
+                "from there.",
+            },
+        ),
     )
 
     def menu_links(self, request: HttpRequest) -> list[desk.Tool]:
@@ -134,6 +205,12 @@ class ProgrammeAdmin(desk.DeskAdmin):
         if not request.user.has_perm("points.view_adjustmentceiling"):
             return []
         return [desk.Tool("Adjustment ceilings", reverse("admin:points_adjustmentceiling_changelist"))]
+
+    @admin.display(description="E-mails that are sent")
+    def mails_on(self, programme: Programme) -> str:
+        """For those who only look."""
+        labels = dict(choice for _, kinds in MAILS for choice in kinds)
+        return ", ".join(labels[kind] for kind in switched_on(programme)) or show.DASH
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

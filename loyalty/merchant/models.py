@@ -2,6 +2,7 @@
 
 from zoneinfo import ZoneInfo, available_timezones
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -9,6 +10,7 @@ from django.db import models
 MOST_DAYS = 36_500  # a century: more is a slip of the keyboard, and dates end
 MOST_MINUTES = 60 * 24 * 30
 MOST_NOTICE_DAYS = 365
+MOST_OFFICES = 10
 
 
 class ExpiryMode(models.TextChoices):
@@ -33,6 +35,28 @@ class ShortfallPolicy(models.TextChoices):
     OPEN = "open", "Leave it open, for a person to decide"
     COLLECT = "collect", "Collect it from the next points earned"
     WAIVE = "waive", "Waive it"
+
+
+class MailKind(models.TextChoices):
+    """The e-mails there are; all but the test can be switched off."""
+
+    GIFT_REDEEMED = "gift_redeemed", "A gift was redeemed"
+    CODES_LOW = "codes_low", "A pool has few codes left"
+    ALERT = "alert", "Something went wrong with a reward"
+    REDEEMED = "redeemed", "Reward redeemed"
+    READY = "ready", "Reward given to them is ready"
+    EXPIRING = "expiring", "Reward expires soon"
+    SHIPPED = "shipped", "Gift shipped"
+    TEST = "test", "Test"
+
+
+def mail_kinds() -> list[tuple[str, str]]:
+    """The choices of the columns that hold a kind: a further one needs no migration."""
+    return list(MailKind.choices)
+
+
+OFFICE_MAILS = (MailKind.GIFT_REDEEMED, MailKind.CODES_LOW, MailKind.ALERT)
+CUSTOMER_MAILS = (MailKind.REDEEMED, MailKind.READY, MailKind.EXPIRING, MailKind.SHIPPED)
 
 
 def validate_time_zone(name: str) -> None:
@@ -89,6 +113,25 @@ class Programme(models.Model):
     adjustment_text = models.CharField(
         max_length=200, blank=True, help_text="What customers read of an adjustment without a note of its own."
     )
+    office_emails = ArrayField(
+        models.EmailField(),
+        verbose_name="back office",
+        default=list,
+        db_default=[],
+        blank=True,
+        size=MOST_OFFICES,
+        help_text="Where e-mails to staff go.",
+    )
+    mails_off = ArrayField(
+        models.CharField(max_length=20, choices=mail_kinds),
+        verbose_name="e-mails that are not sent",
+        default=list,
+        db_default=[],
+        blank=True,
+    )
+    reply_to = models.EmailField(
+        "answers go to", blank=True, default="", db_default="", help_text="Empty: to the address of support."
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -110,6 +153,9 @@ class Programme(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(expiry_notice_days__lte=MOST_NOTICE_DAYS), name="programme_notice_in_range"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(office_emails__len__lte=MOST_OFFICES), name="programme_offices_have_a_limit"
             ),
         ]
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Group, Permission
@@ -12,6 +13,8 @@ from loyalty.accounts import roles
 from loyalty.common import actors
 from loyalty.events.models import Event
 from loyalty.merchant.models import Programme
+from loyalty.messages import outbox
+from loyalty.messages.models import Mail
 from loyalty.points import adjustments, clawback, requests
 from loyalty.points.models import AdjustmentCeiling, PointsShortfall
 from rewards import granting
@@ -45,6 +48,8 @@ waive             no      no       no          yes
 grant             no      yes      no          yes
 redeem            no      yes      no          yes
 see addresses     no      yes      yes         yes
+send mails again  no      yes      no          yes
+test mails        no      no       no          yes
 edit customers    no      yes      no          yes
 connect shops     no      no       no          yes
 edit catalogue    no      no       no          yes
@@ -103,6 +108,10 @@ def gift(anna):
     )
 
 
+def mail() -> Mail:
+    return outbox.put_test(address="office@example.com", token=UUID(int=1), now=NOW)
+
+
 def act(gift, slug: str) -> str:
     return reverse("admin:rewards_redeemedreward_act", args=(gift.pk, slug))
 
@@ -138,6 +147,8 @@ def may(client, action: str, *, anna, gift, points) -> bool:
         "edit catalogue": reverse("admin:rewards_reward_add"),
         "api keys": reverse("admin:api_apikey_add"),
         "staff": reverse("admin:accounts_user_add"),
+        "send mails again": reverse("admin:messages_out_mail_act", args=(mail().pk, "send-again")),
+        "test mails": reverse("admin:messages_out_mail_test"),
         **points_pages(anna, points),
     }
     if action == "edit programme":
@@ -181,6 +192,7 @@ def test_points_are_put_right_only_with_the_permission_also_by_post(action, sign
         "hooks_inboundwebhook",
         "platforms_storeconnection",
         "events_event",
+        "messages_out_mail",
     ],
 )
 def test_a_viewer_opens_every_list(name, signed_in):

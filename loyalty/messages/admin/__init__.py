@@ -1,0 +1,3 @@
+from loyalty.messages.admin import page
+
+__all__ = ["page"]

@@ -1,0 +1,208 @@
+"""A mail in words: from the reward's own copies, in the recipient's language, with links that work from anywhere."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from loyalty.events.models import Event
+from loyalty.merchant import queries as merchant
+from loyalty.merchant.models import CUSTOMER_MAILS, MailKind, Programme
+from loyalty.messages import gate, wording
+from loyalty.messages.models import Mail
+from loyalty.messages.wording import Words
+from rewards import wording as reward_wording
+from rewards.models import Delivery, RedeemedReward, Reward
+
+HIDDEN = "••••••"  # what the outbox keeps of a code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A mail as it goes out, and as it is kept."""
+
+    address: str
+    language: str
+    sender: str
+    reply_to: str
+    subject: str
+    text: str
+    html: str
+    kept_text: str
+    kept_html: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """What is said in one kind of mail, before it becomes text and page."""
+
+    words: Words
+    names: dict[str, str]  # what the words' braces stand for
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    code: str = ""
+    links: list[str] = field(default_factory=list)  # of the button, and of a second one
+    second: str = ""  # what the second one says
+    passages: list[tuple[str, str]] = field(default_factory=list)  # heading and text, in the merchant's own words
+
+
+def compose(*, mail: Mail, now: datetime) -> Letter:
+    """Write one mail. Raises NotToBeSent where nobody is to get it now, with the reason."""
+    programme = merchant.programme()
+    recipient = gate.recipient(mail=mail, programme=programme, now=now)
+    language = wording.spoken(recipient.language, programme.language)
+    draft = DRAFTS[MailKind(mail.kind)](mail, programme, language)
+    said = wording.PARTS[language]
+    to_customer = mail.kind in CUSTOMER_MAILS
+    because = said["because" if to_customer else "office"].format(programme=line(programme.name))
+    context = {
+        "language": language,
+        "heading": draft.words.heading.format(**draft.names),
+        "hello": _hello(said, recipient.first_name) if to_customer else "",
+        "lines": [each.format(**draft.names) for each in draft.words.lines],
+        "facts": draft.facts,
+        "code_label": said["code"],
+        "code": draft.code,
+        "buttons": list(zip((draft.words.button, draft.second), draft.links, strict=False)),
+        "passages": [(heading, text.strip().splitlines()) for heading, text in draft.passages if text.strip()],
+        "programme": line(programme.name),
+        "questions": said["questions"].format(address=programme.support_email) if programme.support_email else "",
+        "because": because,
+    }
+    kept = context | {"code": HIDDEN if draft.code else ""}
+    return Letter(
+        address=recipient.address,
+        language=language,
+        sender=line(programme.name),
+        reply_to=programme.reply_to or programme.support_email,
+        subject=line(draft.words.subject.format(**draft.names)),
+        text=render_to_string("messages/mail.txt", context),
+        html=render_to_string("messages/mail.html", context),
+        kept_text=render_to_string("messages/mail.txt", kept),
+        kept_html=render_to_string("messages/mail.html", kept),
+    )
+
+
+def line(text: str) -> str:
+    """A text on one line, without anything that is not written: what stands in a header cannot begin another one."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())[:250]
+
+
+def absolute(name: str, *args: int) -> str:
+    """The address of a page of ours, from anywhere."""
+    return f"{settings.PUBLIC_URL}{reverse(name, args=args)}"
+
+
+def _redeemed(mail: Mail, programme: Programme, language: str) -> Draft:
+    """A reward the customer has: with its code, its days and the merchant's words about it."""
+    row = RedeemedReward.objects.select_related("code").get(pk=mail.about_id)
+    said = wording.PARTS[language]
+    draft = _about_reward(mail, row, programme, language)
+    if row.cost_in_points:
+        label = programme.points_label_one if row.cost_in_points == 1 else programme.points_label_other
+        draft.facts.append((said["cost"], f"{row.cost_in_points:,} {label}"))
+    if row.starts_at is not None:
+        draft.facts.append((said["from"], reward_wording.day(row.starts_at, language, programme.zone)))
+    if row.expires_at is not None:
+        draft.facts.append((said["until"], _last_day(row.expires_at, programme, language)))
+    if row.code is not None and not row.is_gift:  # that of a gift is printed, and in the parcel
+        draft.code = row.code.code
+    draft.passages = [(said["how"], row.usage_instructions), (said["terms"], row.terms)]
+    return draft
+
+
+def _shipped(mail: Mail, programme: Programme, language: str) -> Draft:
+    row = RedeemedReward.objects.get(pk=mail.about_id)
+    delivery = Delivery.objects.get(pk=row.pk)
+    said = wording.PARTS[language]
+    draft = _about_reward(mail, row, programme, language)
+    facts = ((said["carrier"], delivery.carrier), (said["number"], delivery.tracking_number))
+    draft.facts = [(label, line(value)) for label, value in facts if value]
+    if delivery.tracking_url.startswith(("https://", "http://")):
+        draft.links = [delivery.tracking_url]
+    else:
+        ready = wording.WORDS[language][MailKind.READY]
+        draft.words = Words(
+            subject=draft.words.subject, heading=draft.words.heading, lines=draft.words.lines, button=ready.button
+        )
+    return draft
+
+
+def _about_reward(mail: Mail, row: RedeemedReward, programme: Programme, language: str) -> Draft:
+    names = {"reward": line(row.name)}
+    if row.expires_at is not None:
+        names["last_day"] = _last_day(row.expires_at, programme, language)
+    words = wording.WORDS[language][mail.kind]
+    return Draft(words=words, names=names, links=[absolute("cockpit:my_reward", row.pk)])
+
+
+def _gift(mail: Mail, programme: Programme, language: str) -> Draft:
+    """What is to be packed, and where it is seen. No address: who may see it finds it behind the link."""
+    row = RedeemedReward.objects.get(pk=mail.about_id)
+    said = wording.PARTS[language]
+    who = line(f"{row.customer_first_name} {row.customer_last_name}")
+    facts = [(said["reward"], line(row.name)), (said["number_of"], str(row.pk)), (said["customer"], who)]
+    packing_list = f"{absolute('admin:rewards_redeemedreward_packing_list')}?ids={row.pk}"
+    return Draft(
+        words=wording.WORDS[language][mail.kind],
+        names={"reward": line(row.name), "number": str(row.pk)},
+        facts=[(label, value) for label, value in facts if value],
+        links=[absolute("admin:rewards_redeemedreward_change", row.pk), packing_list],
+        second=said["list"],
+    )
+
+
+def _codes_low(mail: Mail, programme: Programme, language: str) -> Draft:
+    reward = Reward.objects.get(pk=mail.about_id)
+    left = str(_event(mail).data["free"])
+    return Draft(
+        words=wording.WORDS[language][mail.kind],
+        names={"reward": line(reward.name), "left": left},
+        facts=[(wording.PARTS[language]["left"], left)],
+        links=[absolute("admin:rewards_codepool_change", reward.pk)],
+    )
+
+
+def _alert(mail: Mail, programme: Programme, language: str) -> Draft:
+    said = wording.ALERTS[language]
+    row = RedeemedReward.objects.get(pk=mail.about_id)
+    meaning = said[_event(mail).kind]
+    words = Words(subject=said["subject"], heading="{reward}", lines=(meaning,), button=said["button"])
+    return Draft(
+        words=words,
+        names={"reward": line(row.name), "number": str(row.pk)},
+        links=[absolute("admin:rewards_redeemedreward_change", row.pk)],
+    )
+
+
+def _test(mail: Mail, programme: Programme, language: str) -> Draft:
+    words = wording.WORDS[language][mail.kind]
+    outbox = absolute("admin:messages_out_mail_changelist")
+    return Draft(words=words, names={"programme": line(programme.name)}, links=[outbox])
+
+
+def _event(mail: Mail) -> Event:
+    return Event.objects.get(pk=mail.event_id or 0)
+
+
+def _hello(said: Mapping[str, str], first_name: str) -> str:
+    name = line(first_name)
+    return said["hello"].format(first_name=name) if name else said["hello_nobody"]
+
+
+def _last_day(end: datetime, programme: Programme, language: str) -> str:
+    return reward_wording.day(end - timedelta(microseconds=1), language, programme.zone)
+
+
+DRAFTS: Mapping[MailKind, Callable[[Mail, Programme, str], Draft]] = {
+    MailKind.REDEEMED: _redeemed,
+    MailKind.READY: _redeemed,
+    MailKind.EXPIRING: _redeemed,
+    MailKind.SHIPPED: _shipped,
+    MailKind.GIFT_REDEEMED: _gift,
+    MailKind.CODES_LOW: _codes_low,
+    MailKind.ALERT: _alert,
+    MailKind.TEST: _test,
+}
