@@ -20,6 +20,9 @@ from platforms import credentials, registry
 from platforms import forms as connection_forms
 from platforms.adapter import Answer
 from platforms.models import Platform, StoreConnection
+from platforms.payouts import admin as payout_accounts
+
+__all__ = ["StoreConnectionAdmin", "payout_accounts"]  # the second is here to be registered
 
 CONNECT = "platforms.change_storeconnection"
 SUBJECT = "store_connection"
@@ -79,10 +82,10 @@ class StoreConnectionAdmin(desk.DeskAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: StoreConnection | None = None) -> Any:
         shop = ["name", "base_url", "currency", "enabled"]
         if obj is None:
-            access = connection_forms.names(platform_of(request), {})
+            access = connection_forms.names(connection_forms.credential_fields(platform_of(request)), {})
             return [(None, {"fields": shop}), ("Access", {"fields": access})]
         if self.has_change_permission(request, obj):
-            access = connection_forms.names(obj.platform, stored(obj))
+            access = connection_forms.names(connection_forms.credential_fields(obj.platform), stored(obj))
         else:
             access = ["credentials_state"]
         return [
@@ -124,7 +127,9 @@ class StoreConnectionAdmin(desk.DeskAdmin):
             **self.admin_site.each_context(request),
             "title": "Connect a shop",
             "opts": self.opts,
-            "platforms": Platform.choices,
+            "question": "Which software does the shop run on?",
+            "name": "platform",
+            "choices": Platform.choices,
             "back_url": reverse("admin:platforms_storeconnection_changelist"),
         }
         return TemplateResponse(request, "admin/platforms/choose.html", context)

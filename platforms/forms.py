@@ -1,4 +1,4 @@
-"""The form of a shop's connection: its address, and credentials that go in and never come out."""
+"""The forms of shops and payout accounts: an address, and credentials that go in and never come out."""
 
 import ipaddress
 import secrets
@@ -10,7 +10,7 @@ from django.conf import settings
 
 from platforms import credentials, registry
 from platforms.adapter import CredentialField
-from platforms.models import StoreConnection
+from platforms.models import PayoutAccount, StoreConnection
 
 PREFIX = "credential_"
 FORGET = "forget_"
@@ -26,14 +26,18 @@ WEBHOOK_FIELD = CredentialField(
 def credential_fields(platform: str) -> tuple[CredentialField, ...]:
     """What this platform asks for, the webhook secret included where it sends webhooks."""
     adapter = registry.adapter_class(platform)
-    own = tuple(field for field in adapter.credential_fields if field.name not in registry.WEBHOOK_SECRET_FIELDS)
-    return (*own, WEBHOOK_FIELD) if adapter.capabilities.webhooks else own
+    return with_webhook_secret(adapter.credential_fields, webhooks=adapter.capabilities.webhooks)
 
 
-def names(platform: str, stored: dict[str, str]) -> list[str]:
-    """The form's fields for the credentials of a platform, in order."""
+def with_webhook_secret(fields: tuple[CredentialField, ...], *, webhooks: bool) -> tuple[CredentialField, ...]:
+    own = tuple(field for field in fields if field.name not in registry.WEBHOOK_SECRET_FIELDS)
+    return (*own, WEBHOOK_FIELD) if webhooks else own
+
+
+def names(asked: tuple[CredentialField, ...], stored: dict[str, str]) -> list[str]:
+    """The form's fields for these credentials, in order."""
     found = []
-    for field in credential_fields(platform):
+    for field in asked:
         found.append(PREFIX + field.name)
         if forgettable(field, stored):
             found.append(FORGET + field.name)
@@ -51,17 +55,11 @@ class AddressField(forms.URLField):
         super().__init__(**{"assume_scheme": "https", **kwargs})
 
 
-class ConnectionForm(forms.ModelForm):
-    """Subclasses made by `form_for` carry the platform, what is stored and the credential fields."""
+class SecretsForm(forms.ModelForm):
+    """Subclasses made by `with_secrets` carry what is asked for, what is stored and the credential fields."""
 
-    platform: ClassVar[str]
+    asked: ClassVar[tuple[CredentialField, ...]]
     stored: ClassVar[dict[str, str]]
-
-    class Meta:
-        model = StoreConnection
-        fields = ("name", "base_url", "currency", "enabled")
-        field_classes = {"base_url": AddressField}
-        widgets = {"base_url": forms.URLInput(attrs={"class": "vTextField"})}
 
     def clean_base_url(self) -> str:
         address: str = self.cleaned_data["base_url"].rstrip("/")
@@ -79,7 +77,7 @@ class ConnectionForm(forms.ModelForm):
     def changed_credentials(self) -> dict[str, str]:
         """All credentials after this form: what is stored, with what was typed or forgotten."""
         result = dict(self.stored)
-        for field in credential_fields(self.platform):
+        for field in self.asked:
             typed = self.cleaned_data.get(PREFIX + field.name, "").strip()
             if self.cleaned_data.get(FORGET + field.name) or (not field.secret and not typed):
                 result.pop(field.name, None)
@@ -91,13 +89,40 @@ class ConnectionForm(forms.ModelForm):
             result.pop(PREVIOUS_WEBHOOK_SECRET, None)
         return result
 
-    def seal(self, connection: StoreConnection) -> list[str]:
+    def seal(self, row: StoreConnection | PayoutAccount) -> list[str]:
         """Write the credentials onto the row. Returns the names of those that changed, never a value."""
         after = self.changed_credentials()
         changed = sorted(name for name in after.keys() | self.stored.keys() if after.get(name) != self.stored.get(name))
         if changed:
-            connection.credentials = credentials.seal(after)
+            row.credentials = credentials.seal(after)
         return changed
+
+
+class ConnectionForm(SecretsForm):
+    """Of a shop; it also carries the platform."""
+
+    platform: ClassVar[str]
+
+    class Meta:
+        model = StoreConnection
+        fields = ("name", "base_url", "currency", "enabled")
+        field_classes = {"base_url": AddressField}
+        widgets = {"base_url": forms.URLInput(attrs={"class": "vTextField"})}
+
+
+class AccountForm(SecretsForm):
+    """Of a payout account; an address is asked for where its provider has one."""
+
+    class Meta:
+        model = PayoutAccount
+        fields = ("name", "base_url", "currency", "enabled")
+        field_classes = {"base_url": AddressField}
+        widgets = {"base_url": forms.URLInput(attrs={"class": "vTextField"})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "base_url" in self.fields:
+            self.fields["base_url"].required = True
 
 
 def problem_of(address: str) -> str:
@@ -123,12 +148,21 @@ def _private(host: str) -> bool:
 
 def form_for(*, platform: str, stored: dict[str, str], set_on: str) -> type[ConnectionForm]:
     """The form for one platform; `set_on` says when credentials were last changed, in words."""
-    fields: dict[str, Any] = {"platform": platform, "stored": stored}
-    for field in credential_fields(platform):
+    asked = credential_fields(platform)
+    made = with_secrets(ConnectionForm, asked=asked, stored=stored, set_on=set_on)
+    return type("PlatformConnectionForm", (made,), {"platform": platform})
+
+
+def with_secrets(
+    form: type[SecretsForm], *, asked: tuple[CredentialField, ...], stored: dict[str, str], set_on: str
+) -> type[Any]:
+    """The form with a field for each credential that is asked for."""
+    fields: dict[str, Any] = {"asked": asked, "stored": stored}
+    for field in asked:
         fields[PREFIX + field.name] = form_field(field, stored=stored.get(field.name, ""), set_on=set_on)
         if forgettable(field, stored):
             fields[FORGET + field.name] = forms.BooleanField(label=f"Forget the {field.label.lower()}", required=False)
-    return type("PlatformConnectionForm", (ConnectionForm,), fields)
+    return type("FormWithSecrets", (form,), fields)
 
 
 def form_field(field: CredentialField, *, stored: str, set_on: str) -> forms.CharField:

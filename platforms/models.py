@@ -1,4 +1,4 @@
-"""Merchants' access to the shops we work through."""
+"""Merchants' access to the shops and payout providers we work through."""
 
 import uuid
 
@@ -32,6 +32,47 @@ class StoreConnection(models.Model):
         constraints = [
             models.CheckConstraint(condition=models.Q(currency__regex="^[A-Z]{3}$"), name="connection_currency_code"),
             models.UniqueConstraint(fields=["name"], name="connection_name_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PayoutProvider(models.TextChoices):
+    """Who sends money for us; `platforms.payouts.registry` maps each to what talks to it."""
+
+    BY_HAND = "by_hand", "By hand"
+    SANDBOX = "sandbox", "Sandbox"
+
+
+def payout_providers() -> list[tuple[str, str]]:
+    """The choices of the column: a function, so that a further provider needs no migration."""
+    return PayoutProvider.choices
+
+
+class PayoutAccount(models.Model):
+    """One merchant's access to one payout provider. Credentials are encrypted and are never shown again.
+
+    A row of its own beside the shops: a provider has no orders to poll and no codes, serves rewards of any shop or of
+    none, and one merchant may pay from several accounts in several currencies.
+    """
+
+    name = models.CharField(max_length=100)
+    provider = models.CharField(max_length=20, choices=payout_providers)
+    base_url = models.URLField("address", max_length=300, blank=True)
+    currency = models.CharField(max_length=3, default="USD")
+    enabled = models.BooleanField(
+        default=True, help_text="Switched off, nothing new is paid out; what was sent is still asked about."
+    )
+    credentials = models.TextField(blank=True, editable=False)  # sealed by platforms.credentials
+    webhook_key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)  # in the address it calls
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = "payout account"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(currency__regex="^[A-Z]{3}$"), name="payout_account_currency"),
+            models.UniqueConstraint(fields=["name"], name="payout_account_name_unique"),
         ]
 
     def __str__(self) -> str:

@@ -46,6 +46,7 @@ class Action(StrEnum):
     SEND_MAILS_AGAIN = "send e-mails again"
     EDIT_CUSTOMERS = "add and change customers"
     CONNECT_SHOPS = "connect shops"
+    CONNECT_PAYOUTS = "connect payout accounts"
     EDIT_CATALOGUE = "add and change rewards"
     EDIT_PROGRAMME = "change the programme's settings"
     MANAGE_API_KEYS = "make and revoke API keys"
@@ -61,6 +62,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "hooks.view_inboundwebhook",
             "merchant.view_programme",
             "messages_out.view_mail",
+            "platforms.view_payoutaccount",
             "platforms.view_storeconnection",
             "points.view_adjustmentceiling",
             "points.view_adjustmentrequest",
@@ -108,6 +110,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     Action.SEND_MAILS_AGAIN: frozenset({"messages_out.send_again_mail"}),
     Action.EDIT_CUSTOMERS: frozenset({"customers.add_customer", "customers.change_customer"}),
     Action.CONNECT_SHOPS: frozenset({"platforms.add_storeconnection", "platforms.change_storeconnection"}),
+    Action.CONNECT_PAYOUTS: frozenset({"platforms.add_payoutaccount", "platforms.change_payoutaccount"}),
     Action.EDIT_CATALOGUE: frozenset(
         {
             "rewards.add_reward",

@@ -22,7 +22,7 @@ def code(data: Any) -> PlatformCode:
         remote_id=text(data, "id"),
         alive=flag(data, "alive"),
         reference=text(data, "reference"),
-        uses=_count(data, "uses"),
+        uses=count(data, "uses"),
         percent=_maybe_decimal(data, "percent"),
         amount=_maybe_decimal(data, "amount"),
         product_reference=_maybe_text(data, "product"),
@@ -132,7 +132,7 @@ def _named(data: Any, name: str) -> str:
     return value
 
 
-def _count(data: Any, name: str) -> int:
+def count(data: Any, name: str) -> int:
     value = _field(data, name)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise Unreadable(f"{name} is not a count")

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from platforms.adapter import WebhookMessage, WebhookRejected
 from platforms.sandbox import reading
@@ -15,13 +16,24 @@ TOLERANCE = timedelta(minutes=5)
 TOPIC = "order.updated"
 
 
-def parse(*, headers: Mapping[str, str], body: bytes, now: datetime, secrets: Iterable[str]) -> WebhookMessage:
-    """Raises WebhookRejected. The signature is checked first: nothing of an unsigned message is believed."""
+def verified(*, headers: Mapping[str, str], body: bytes, now: datetime, secrets: Iterable[str]) -> Any:
+    """What a genuine and fresh message says. Raises WebhookRejected.
+
+    The signature is checked first: nothing of an unsigned message is believed.
+    """
     timestamp = headers.get("x-sandbox-timestamp", "")
     _check_signature(headers.get("x-sandbox-signature", ""), timestamp=timestamp, body=body, secrets=secrets)
     _check_age(timestamp, now=now)
     try:
-        data = json.loads(body)
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise _malformed("its body is not JSON") from None
+
+
+def parse(*, headers: Mapping[str, str], body: bytes, now: datetime, secrets: Iterable[str]) -> WebhookMessage:
+    """What an order's webhook says. Raises WebhookRejected."""
+    data = verified(headers=headers, body=body, now=now, secrets=secrets)
+    try:
         event_id, topic = reading.text(data, "event_id"), reading.text(data, "topic")
         if topic != TOPIC or not event_id:
             raise _malformed(f"its topic {topic[:40]!r} is not {TOPIC}, or its event_id is empty")
@@ -29,8 +41,6 @@ def parse(*, headers: Mapping[str, str], body: bytes, now: datetime, secrets: It
         occurred_at = reading.instant(data, "occurred_at")
     except Unreadable as error:
         raise _malformed(str(error)) from None
-    except (ValueError, RecursionError):
-        raise _malformed("its body is not JSON") from None
     return WebhookMessage(
         event_id=event_id, topic=topic, occurred_at=occurred_at, order_external_id=order.external_id, order=order
     )

@@ -6,28 +6,7 @@ tells (`moneyStrategyPrecision`, 2 unless configured). By default 500 yen are th
 
 from decimal import Decimal
 
-# ISO 4217 currencies that have no minor unit.
-WITHOUT_MINOR_UNIT = frozenset(
-    {
-        "BIF",
-        "CLP",
-        "DJF",
-        "GNF",
-        "ISK",
-        "JPY",
-        "KMF",
-        "KRW",
-        "PYG",
-        "RWF",
-        "UGX",
-        "UYI",
-        "VND",
-        "VUV",
-        "XAF",
-        "XOF",
-        "XPF",
-    }
-)
+from loyalty.common.money import WITHOUT_MINOR_UNIT
 
 
 class AmountNotExact(ValueError):

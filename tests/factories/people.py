@@ -4,7 +4,7 @@ import factory
 
 from loyalty.accounts.models import User
 from loyalty.customers.models import Customer, CustomerState, ShippingAddress
-from platforms.models import StoreConnection
+from platforms.models import PayoutAccount, StoreConnection
 
 
 class UserFactory(factory.django.DjangoModelFactory):
@@ -50,3 +50,13 @@ class ConnectionFactory(factory.django.DjangoModelFactory):
     name = factory.Sequence(lambda n: f"Shop {n}")
     platform = "sandbox"
     base_url = "http://127.0.0.1:9"
+
+
+class PayoutAccountFactory(factory.django.DjangoModelFactory):
+    """Payouts by hand."""
+
+    class Meta:
+        model = PayoutAccount
+
+    name = factory.Sequence(lambda n: f"Account {n}")
+    provider = "by_hand"

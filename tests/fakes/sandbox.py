@@ -224,8 +224,23 @@ class SandboxShop:
     def set_webhook(self, url: str) -> None:
         self.call("PUT", "/api/webhook", {"url": url})
 
+    def payouts(self, reference: str) -> list[Any]:
+        """The shop's payouts of this reference: none or one."""
+        found: list[Any] = self.call("GET", f"/api/payouts?reference={urllib.parse.quote(reference)}")["payouts"]
+        return found
+
+    def settle_payout(self, reference: str, status: str, **said: str) -> Any:
+        """Let the shop say that a payout was paid, failed or is pending."""
+        return self.call("POST", f"/api/payouts/{self.payouts(reference)[0]['id']}/settle", {"status": status} | said)
+
+    def set_payout_webhook(self, url: str) -> None:
+        self.call("PUT", "/api/payout-webhook", {"url": url})
+
     def fault(self, operation: str, kind: str, *, times: int = 1, seconds: float | None = None) -> None:
-        """Switch a fault on: operations create, find, disable, orders, connection, all, webhook."""
+        """Switch a fault on: operations create, find, disable, orders, payout, payout_query, connection, all.
+
+        Beside calls: webhook, payout_outcome.
+        """
         self.call("POST", "/api/faults", {"operation": operation, "kind": kind, "times": times, "seconds": seconds})
 
     def clear_faults(self) -> None:

@@ -8,7 +8,7 @@ import hmac
 import re
 from collections.abc import Callable
 
-from platforms.sandbox.shop import carts, codes, exchange, faults, fields, orders, store, webhooks
+from platforms.sandbox.shop import carts, codes, exchange, faults, fields, orders, payout_api, store, webhooks
 from platforms.sandbox.shop.exchange import NoAnswer, Reply, Request, Shop
 from platforms.sandbox.shop.refusals import Refused
 
@@ -283,4 +283,5 @@ ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
     ("GET", "/api/faults", "", _list_faults),
     ("POST", "/api/faults", "", _add_fault),
     ("DELETE", "/api/faults", "", _clear_faults),
+    *payout_api.ROUTES,
 )

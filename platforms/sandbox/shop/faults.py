@@ -6,7 +6,7 @@ from typing import Any
 
 from platforms.sandbox.shop.refusals import Refused
 
-OPERATIONS = ("create", "find", "disable", "extend", "orders", "connection", "all")
+OPERATIONS = ("create", "find", "disable", "extend", "orders", "payout", "payout_query", "connection", "all")
 CALL_KINDS = {
     "refuse": "refuse with 422",
     "server_error": "answer 500, nothing done",
@@ -26,6 +26,13 @@ WEBHOOK_KINDS = {
     "out_of_order": "deliver the event after the next one",
     "lost": "never deliver the event",
 }
+PAYOUT_KINDS = {
+    "accept": "take the payout on, decide later",
+    "pending": "say that it is waiting",
+    "fail": "refuse it after taking it on",
+}
+# Operations that are no calls, each with what can go wrong there.
+NO_CALLS: dict[str, dict[str, str]] = {"webhook": WEBHOOK_KINDS, "payout_outcome": PAYOUT_KINDS}
 MOST_TIMES = 1_000_000
 LONGEST = 600.0
 USUAL_SECONDS = {"throttle": 2.0, "slow": 2.0, "late": 10.0, "out_of_order": 10.0}
@@ -46,10 +53,10 @@ class Fault:
 def add(
     connection: sqlite3.Connection, *, operation: str, kind: str, times: int = 1, seconds: float | None = None
 ) -> dict[str, Any]:
-    """Switch a fault on for the next `times` calls of `operation`, or events for operation "webhook". Raises Refused."""
-    known: dict[str, str] = WEBHOOK_KINDS if operation == "webhook" else CALL_KINDS
-    if operation != "webhook" and operation not in OPERATIONS:
-        raise Refused("invalid_operation", f"operation is one of: {', '.join(OPERATIONS)}, webhook.")
+    """Switch a fault on for the next `times` calls of `operation`, events or payouts. Raises Refused."""
+    known = NO_CALLS.get(operation, CALL_KINDS)
+    if operation not in NO_CALLS and operation not in OPERATIONS:
+        raise Refused("invalid_operation", f"operation is one of: {', '.join([*OPERATIONS, *NO_CALLS])}.")
     if kind not in known:
         raise Refused("invalid_kind", f"kind for {operation} is one of: {', '.join(known)}.")
     if not 1 <= times <= MOST_TIMES:
@@ -75,7 +82,7 @@ def clear(connection: sqlite3.Connection) -> None:
 
 def take(connection: sqlite3.Connection, operation: str) -> Fault | None:
     """The fault that strikes this call, if any; it is used up by one. Needs a write transaction."""
-    everything = "" if operation == "webhook" else "all"
+    everything = "" if operation in NO_CALLS else "all"
     row = connection.execute(
         "SELECT * FROM faults WHERE remaining > 0 AND operation IN (?, ?) ORDER BY id LIMIT 1", (operation, everything)
     ).fetchone()

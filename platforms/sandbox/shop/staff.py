@@ -6,7 +6,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 
-from platforms.sandbox.shop import codes, exchange, faults, fields, money, orders, store, webhooks
+from platforms.sandbox.shop import codes, exchange, faults, fields, money, orders, payouts, store, webhooks
 from platforms.sandbox.shop.exchange import Reply, Request, Shop
 from platforms.sandbox.shop.markup import Markup, join, render
 from platforms.sandbox.shop.refusals import Refused
@@ -17,10 +17,12 @@ NOTHING = Markup("")
 SECTIONS = (
     ("/admin", "Orders"),
     ("/admin/codes", "Codes"),
+    ("/admin/payouts", "Payouts"),
     ("/admin/webhooks", "Webhooks"),
     ("/admin/faults", "Faults"),
 )
 STATUS = {"placed": "Unpaid", "completed": "Paid", "cancelled": "Canceled"}
+PAYOUT = {0: ("Taken on", "placed"), 1: ("Paid", "completed"), 2: ("Refused", "cancelled"), 3: ("Pending", "placed")}
 STATE = {"waiting": "Waiting", "held": "Held back", "delivered": "Delivered", "failed": "Given up", "lost": "Lost"}
 Handler = Callable[[Shop, Request, str], Reply]
 
@@ -185,6 +187,43 @@ def _switch_code(shop: Shop, request: Request, code_id: str) -> Reply:
     return exchange.redirect("/admin/codes")
 
 
+def _payouts(shop: Shop, request: Request, _: str) -> Reply:
+    with shop.store.reading() as connection:
+        rows = [_payout_row(shop, payout) for payout in payouts.newest(connection)]
+    empty = "No payouts yet. They arrive when a cashback is redeemed."
+    return _page(
+        shop, title="Payouts", body=render("staff_payouts", rows=_or_empty(rows, empty)), here="/admin/payouts"
+    )
+
+
+def _payout_row(shop: Shop, payout: sqlite3.Row) -> Markup:
+    word, tone = PAYOUT[payout["status"]]
+    acts = [
+        render("staff_settle", id=payout["id"], status=status, label=label, reference=payout["reference"])
+        for status, label in (("paid", "Pay"), ("failed", "Refuse"))
+    ]
+    return render(
+        "staff_payout",
+        reference=payout["reference"],
+        state=word,
+        tone=tone,
+        amount=money.shown(payout["amount"], shop.currency),
+        email=payout["email"],
+        title=payout["title"],
+        said=": ".join(filter(None, (payout["code"], payout["message"]))),
+        made=_when(payout["created_at"]),
+        acts=NOTHING if payout["status"] in payouts.FINAL else join(acts),
+    )
+
+
+def _settle_payout(shop: Shop, request: Request, payout_id: str) -> Reply:
+    status = payouts.STATUSES[request.path.rsplit("/", 1)[1]]
+    with shop.store.writing() as connection:
+        payouts.settle(connection, payout_id, status=status, currency=shop.currency, now=shop.now())
+    shop.courier.ring()
+    return exchange.redirect("/admin/payouts")
+
+
 def _webhooks(shop: Shop, request: Request, _: str) -> Reply:
     with shop.store.reading() as connection:
         url = store.setting(connection, "webhook_url")
@@ -204,7 +243,7 @@ def _delivery_row(row: sqlite3.Row) -> Markup:
         "staff_delivery",
         id=row["id"],
         change=row["change"],
-        number=row["number"],
+        subject=row["subject"],
         event=row["event_id"],
         made=_when(row["created_at"]),
         attempts=row["attempts"],
@@ -245,6 +284,7 @@ def _faults(shop: Shop, request: Request, _: str) -> Reply:
         operations=join(render("option", value=name, label=name) for name in faults.OPERATIONS),
         call_kinds=options(faults.CALL_KINDS),
         webhook_kinds=options(faults.WEBHOOK_KINDS),
+        payout_kinds=options(faults.PAYOUT_KINDS),
     )
     return _page(shop, title="Faults", body=body, here="/admin/faults")
 
@@ -279,6 +319,8 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", f"/admin/orders/{ID}/(?:cancel|refund|pay)", _act_on_order),
     ("GET", "/admin/codes", _codes),
     ("POST", f"/admin/codes/{ID}/(?:enable|disable)", _switch_code),
+    ("GET", "/admin/payouts", _payouts),
+    ("POST", f"/admin/payouts/{ID}/(?:paid|failed)", _settle_payout),
     ("GET", "/admin/webhooks", _webhooks),
     ("POST", "/admin/webhooks", _set_address),
     ("POST", r"/admin/webhooks/([0-9]{1,15})/again", _send_again),

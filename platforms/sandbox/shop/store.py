@@ -44,6 +44,10 @@ CREATE TABLE IF NOT EXISTS deliveries (
     attempts INTEGER NOT NULL DEFAULT 0, next_attempt_at TEXT NOT NULL, last_answer TEXT NOT NULL DEFAULT '',
     created_at TEXT NOT NULL, delivered_at TEXT);
 CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (state, next_attempt_at);
+CREATE TABLE IF NOT EXISTS payouts (
+    id TEXT PRIMARY KEY, reference TEXT NOT NULL UNIQUE, amount INTEGER NOT NULL CHECK (amount > 0),
+    email TEXT NOT NULL, title TEXT NOT NULL, status INTEGER NOT NULL CHECK (status BETWEEN 0 AND 3),
+    code TEXT NOT NULL, message TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS faults (
     id INTEGER PRIMARY KEY AUTOINCREMENT, operation TEXT NOT NULL, kind TEXT NOT NULL,
     remaining INTEGER NOT NULL CHECK (remaining >= 0), seconds REAL NOT NULL);

@@ -18,13 +18,14 @@ from platforms.sandbox.shop import faults, store
 from platforms.sandbox.shop.refusals import Refused
 from platforms.sandbox.shop.store import Store
 
-TOPIC = "order.updated"
+TOPIC, PAYOUT = "order.updated", "payout.updated"
+ADDRESSES = {TOPIC: "webhook_url", PAYOUT: "payout_webhook_url"}  # the setting that says where each topic goes
 MOST_ATTEMPTS = 15
 LONGEST_PAUSE = 300.0
 SECONDS_TO_ANSWER = 10.0
 
 
-def set_address(connection: sqlite3.Connection, url: str) -> None:
+def set_address(connection: sqlite3.Connection, url: str, *, topic: str = TOPIC) -> None:
     """Where to deliver; empty switches webhooks off. Raises Refused."""
     try:
         parts = urlsplit(url)
@@ -33,12 +34,17 @@ def set_address(connection: sqlite3.Connection, url: str) -> None:
         usable = False
     if not usable or len(url) > 2000 or not url.isascii() or not url.isprintable() or " " in url:
         raise Refused("invalid_url", "url is a web address such as https://desk.example.com/hooks/1.")
-    store.put_setting(connection, "webhook_url", url)
+    store.put_setting(connection, ADDRESSES[topic], url)
 
 
-def enqueue(connection: sqlite3.Connection, order: dict[str, Any], *, change: str, now: datetime) -> None:
-    """Put the event into the outbox, with whatever fault is due; nothing happens while no address is set."""
-    if not store.setting(connection, "webhook_url"):
+def enqueue(
+    connection: sqlite3.Connection, subject: dict[str, Any], *, topic: str = TOPIC, change: str, now: datetime
+) -> None:
+    """Put the event into the outbox, with whatever fault is due; nothing happens while no address is set.
+
+    The subject is an order, or what else the topic is about.
+    """
+    if not store.setting(connection, ADDRESSES[topic]):
         return
     fault = faults.take(connection, "webhook")
     kind, seconds = (fault.kind, fault.seconds) if fault else ("", 0.0)
@@ -46,10 +52,11 @@ def enqueue(connection: sqlite3.Connection, order: dict[str, Any], *, change: st
     first_at = now + timedelta(seconds=seconds if kind in {"late", "out_of_order"} else 0)
     event_id = store.new_id("event")
     body = json.dumps(
-        {"event_id": event_id, "topic": TOPIC, "change": change, "occurred_at": order["updated_at"], "order": order},
+        {"event_id": event_id, "topic": topic, "change": change, "occurred_at": subject["updated_at"]}
+        | {topic.partition(".")[0]: subject},
         separators=(",", ":"),
     )
-    row = (event_id, TOPIC, change, order["id"], body, state, store.instant(first_at), store.instant(now))
+    row = (event_id, topic, change, subject["id"], body, state, store.instant(first_at), store.instant(now))
     for _ in range(2 if kind == "duplicate" else 1):
         connection.execute(
             "INSERT INTO deliveries (event_id, topic, change, order_id, body, state, next_attempt_at, created_at) "
@@ -60,7 +67,9 @@ def enqueue(connection: sqlite3.Connection, order: dict[str, Any], *, change: st
 
 def newest(connection: sqlite3.Connection, *, limit: int = 100) -> list[sqlite3.Row]:
     return connection.execute(
-        "SELECT deliveries.*, orders.number FROM deliveries JOIN orders ON orders.id = order_id "
+        "SELECT deliveries.*, CASE topic WHEN 'order.updated' THEN 'Order ' || orders.number ELSE "
+        "'Payout ' || payouts.reference END AS subject FROM deliveries LEFT JOIN orders ON orders.id = order_id "
+        "LEFT JOIN payouts ON payouts.id = order_id "
         "ORDER BY deliveries.id DESC LIMIT ?",
         (limit,),
     ).fetchall()
@@ -114,15 +123,16 @@ class Courier(threading.Thread):
     def _deliver_one(self) -> bool:
         now = store.instant(datetime.now(UTC))
         with self._shop.reading() as connection:
-            url = store.setting(connection, "webhook_url")
+            urls = {topic: store.setting(connection, name) for topic, name in ADDRESSES.items()}
+            known = [topic for topic, url in urls.items() if url]
             row = connection.execute(
                 "SELECT * FROM deliveries WHERE state IN ('waiting', 'held') AND next_attempt_at <= ? "
-                "ORDER BY next_attempt_at, id LIMIT 1",
-                (now,),
+                "AND topic IN (SELECT value FROM json_each(?)) ORDER BY next_attempt_at, id LIMIT 1",
+                (now, json.dumps(known)),
             ).fetchone()
-        if row is None or not url:
+        if row is None:
             return False
-        delivered, answer = self._attempt(url, row)
+        delivered, answer = self._attempt(urls[row["topic"]], row)
         with self._shop.writing() as connection:
             self._record(connection, row, delivered=delivered, answer=answer, now=datetime.now(UTC))
         return True

@@ -1,0 +1,35 @@
+"""Payout provider's key → the class that talks to it. The only file that names one."""
+
+from django.conf import settings
+
+from platforms import credentials
+from platforms.adapter import Access
+from platforms.models import PayoutAccount, PayoutProvider
+from platforms.payouts.by_hand import ByHand
+from platforms.payouts.provider import Provider
+from platforms.payouts.sandbox import SandboxPayouts
+from platforms.registry import WEBHOOK_SECRET_FIELDS
+
+PROVIDERS: dict[str, type[Provider]] = {
+    PayoutProvider.BY_HAND: ByHand,
+    PayoutProvider.SANDBOX: SandboxPayouts,
+}
+
+
+def provider_class(provider: str) -> type[Provider]:
+    return PROVIDERS[provider]
+
+
+def provider_for(account: PayoutAccount, *, timeout: float = 20.0) -> Provider:
+    """What talks to this account. Raises CredentialsUnreadable."""
+    opened = credentials.unseal(account.credentials)
+    return PROVIDERS[account.provider](
+        Access(
+            base_url=account.base_url,
+            credentials={name: value for name, value in opened.items() if name not in WEBHOOK_SECRET_FIELDS},
+            webhook_secrets=tuple(opened[name] for name in WEBHOOK_SECRET_FIELDS if opened.get(name)),
+            currency=account.currency,
+            allow_private_addresses=settings.ALLOW_PRIVATE_SHOP_ADDRESSES,
+            timeout=timeout,
+        )
+    )
