@@ -240,6 +240,7 @@ else:
 # The sweeps: each takes a bounded batch, may run twice or late, and expires so that beats never pile up.
 CELERY_BEAT_SCHEDULE = {
     "sweep-issuing": {"task": "rewards.sweep_issuing", "schedule": 5.0, "options": {"expires": 5}},
+    "sweep-payouts": {"task": "rewards.sweep_payouts", "schedule": 5.0, "options": {"expires": 5}},
     "sweep-cancellations": {"task": "rewards.sweep_cancellations", "schedule": 10.0, "options": {"expires": 10}},
     "sweep-probes": {"task": "rewards.sweep_probes", "schedule": 60.0, "options": {"expires": 60}},
     "sweep-extensions": {"task": "rewards.sweep_extensions", "schedule": 10.0, "options": {"expires": 10}},

@@ -22,7 +22,7 @@ from loyalty.points import ledger
 from platforms import registry as platforms
 from platforms.adapter import Adapter, OrderStatus, PlatformCode
 from platforms.credentials import CredentialsUnreadable
-from rewards import cancellation_plan, evidence, issuing, lifecycle, limits, parcels, probing, usage
+from rewards import cancellation_plan, evidence, issuing, lifecycle, limits, parcels, payouts, probing, usage
 from rewards.cancellation_plan import CancellationPlan, Effect, plan
 from rewards.claim import connection_of
 from rewards.models import (
@@ -302,6 +302,7 @@ def _finish(
             actor=actor,
             now=now,
         )
+    payouts.withdraw(redeemed=redeemed, now=now)
     holds_piece = redeemed.takes_place
     changes: dict[str, Any] = {}
     if redeemed.is_gift and redeemed.delivery_status == DeliveryStatus.ORDERED:

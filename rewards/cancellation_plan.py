@@ -7,7 +7,7 @@ from loyalty.common import plans
 from loyalty.points import ledger
 from loyalty.points.errors import NotReversible
 from loyalty.points.returns import ReturnLine, Way
-from rewards import issuing, usage
+from rewards import issuing, payouts, usage
 from rewards.models import DeliveryStatus, FulfillmentStatus, IssueWork, RedeemedReward, UsageStatus
 
 PARCEL_EFFECTS: dict[str, str] = {
@@ -20,7 +20,7 @@ PARCEL_EFFECTS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One thing that canceling would do. `kind` is one of: use, code, points, limit, delivery, customer."""
+    """One thing that canceling would do. `kind` is one of: use, code, payout, points, limit, delivery, customer."""
 
     kind: str
     sentence: str
@@ -97,8 +97,8 @@ def _refusal(redeemed: RedeemedReward, *, now: datetime, after_use: bool) -> str
         case FulfillmentStatus.FAILED:
             return f"{name} failed and was never the customer's: there is nothing to cancel."
         case FulfillmentStatus.PENDING:
-            return _pending_refusal(redeemed, now=now)
-    return _issued_refusal(redeemed, after_use=after_use)
+            return _pending_refusal(redeemed, now=now) or payouts.cancel_refusal(redeemed=redeemed, now=now)
+    return _issued_refusal(redeemed, after_use=after_use) or payouts.cancel_refusal(redeemed=redeemed, now=now)
 
 
 def _issued_refusal(redeemed: RedeemedReward, *, after_use: bool) -> str:
@@ -155,6 +155,8 @@ def _effects(
     elif redeemed.code is not None:
         where = f" in {redeemed.connection.name}" if redeemed.connection is not None else ""
         effects.append(Effect("code", f"The code {redeemed.code.code} stops working{where}, and that is checked."))
+    if redeemed.cashback_status:
+        effects.append(Effect("payout", "No money is paid out. If staff pay it by hand: make sure that nobody has."))
     if redeemed.cost_in_points and not return_points:
         effects.append(Effect("points", f"The {redeemed.cost_in_points} points are not returned."))
     effects.extend(Effect("points", _line_sentence(line)) for line in lines)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -91,6 +92,8 @@ class Offer:
     steps: Steps | None  # of a variable cost; `cost_in_points` is then the least it takes
     currency: str
     needs_address: bool
+    pays_out: bool  # money is sent to the customer
+    value: Decimal | None  # of a cashback: the money it is; of a variable cost, what the least of it buys
     featured: bool
     brand: str = ""
     shelves: tuple[Shelf, ...] = ()
@@ -137,6 +140,8 @@ def _closed(reward: Reward, *, now: datetime) -> tuple[str, str]:
         return "reward_not_started", "This reward is not available yet."
     if reward.active_until is not None and now >= reward.active_until:
         return "reward_ended", "This reward is no longer available."
+    if reward.payout_account is not None and not reward.payout_account.enabled:
+        return "payouts_off", "No money is paid out at the moment."
     return "", ""
 
 
@@ -160,7 +165,9 @@ def on_offer(*, now: datetime) -> QuerySet[PointsProduct]:
     always = Q(reward__visible_from__isnull=True, reward__visible_until__isnull=True)
     visible, active = _within("visible", now), _within("active", now)
     shown = (~always & visible) | (always & active)
-    return PointsProduct.objects.select_related("reward__pool").filter(shown, reward__enabled=True)
+    return PointsProduct.objects.select_related("reward__pool", "reward__payout_account").filter(
+        shown, reward__enabled=True
+    )
 
 
 def _within(window: str, now: datetime) -> Q:
@@ -254,12 +261,16 @@ def _offers(*, customer: Customer, products: list[Any], now: datetime, language:
     with_pool = [reward.pk for reward in rewards if hasattr(reward, "pool")]
     codes = pools.free(reward_ids=with_pool, now=now, cap=1) if with_pool else {}
     in_period = _taken_in_period(customer=customer, rewards=rewards, now=now)
+    today = _left_today(rewards, now=now)
     result = []
     for product in products:
         reward, text = product.reward, texts[product.reward_id]
         cost = pricing.least_points(product)
         missing = max(cost - figures.balance, 0)
         code, reason = _closed(reward, now=now)
+        value = _value(product)
+        if not code and value is not None and value > today.get(reward.pk, value):
+            code, reason = "daily_limit_reached", limits.ENOUGH_TODAY
         if not code:
             code, reason = _obstacle(
                 reward,
@@ -285,6 +296,8 @@ def _offers(*, customer: Customer, products: list[Any], now: datetime, language:
                 steps=pricing.steps_of(product),
                 currency=reward.currency,
                 needs_address=registry.type_of(reward.type).is_delivered,
+                pays_out=registry.type_of(reward.type).pays_out,
+                value=value,
                 featured=reward.featured,
                 brand=text.brand,
                 shelves=tuple(Shelf(**shelf) for shelf in product.shelves),
@@ -293,6 +306,23 @@ def _offers(*, customer: Customer, products: list[Any], now: datetime, language:
             )
         )
     return result
+
+
+def _value(product: PointsProduct) -> Decimal | None:
+    """The money of a cashback, or the least of it; none for all others."""
+    if not registry.type_of(product.reward.type).pays_out:
+        return None
+    steps = pricing.steps_of(product)
+    return product.reward.amount if steps is None else steps.worth(steps.least)
+
+
+def _left_today(rewards: list[Reward], *, now: datetime) -> dict[int, Decimal]:
+    """How much each of those with a limit a day may still pay out today."""
+    capped = {reward.pk: reward.daily_limit for reward in rewards if reward.daily_limit is not None}
+    if not capped:
+        return {}
+    paid = limits.paid_out_today(reward_ids=list(capped), now=now)
+    return {pk: limit - paid.get(pk, Decimal(0)) for pk, limit in capped.items()}
 
 
 def terms(*, reward: Reward, text: Words, language: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import django_filters
 from django import forms
-from django.db.models import Q, QuerySet, TextChoices, Value
+from django.db.models import Q, QuerySet, Value
 
 from loyalty.common import codes
 from loyalty.common.adminkit import moments
@@ -25,14 +25,16 @@ from rewards.models import (
     DeliveryStatus,
     FulfillmentStatus,
     Origin,
+    Payout,
+    PayoutState,
     RedeemedReward,
     Reward,
     RewardCode,
+    RewardKind,
     UsageStatus,
 )
 from rewards.queries import Status
 from rewards.types import registry as types
-from rewards.types.base import TypeOfReward
 
 FEW_CUSTOMERS = 2_000  # more than these are left to a sub-query: the planner then walks the order of the list
 FEW_CODES = 500
@@ -49,31 +51,13 @@ FAILURES: dict[str, str] = {
     "not_sent": "The shop was not reached",
     "throttled": "The shop asked to wait too long",
     "unknown": "The shop did not answer clearly",
+    "payout_failed": "The payout failed",
     "not_made": "The shop did not answer, and made nothing",
     "gave_up": "Tried too often",
     "shared_code_unfit": "The shop does not take the shared code",
     "credentials_unreadable": "The shop's credentials cannot be read",
     "reward_incomplete": "The reward lacks something",
 }
-
-
-class Kind(TextChoices):
-    """What sort of thing a type of reward is."""
-
-    VIRTUAL = "virtual", "Virtual"
-    PHYSICAL = "physical", "Physical"
-    CASHBACK = "cashback", "Cashback"
-
-
-def kind_of(reward_type: TypeOfReward) -> Kind:
-    if reward_type.type == "cashback":
-        return Kind.CASHBACK
-    return Kind.PHYSICAL if reward_type.is_delivered else Kind.VIRTUAL
-
-
-def types_of(kind: str) -> list[str]:
-    """The types of a kind, as the registry has them."""
-    return [str(name) for name, reward_type in types.TYPES.items() if kind_of(reward_type) == kind]
 
 
 def type_choices() -> list[tuple[str, str]]:
@@ -162,10 +146,11 @@ class RedeemedRewardFilter(django_filters.FilterSet):
         method="by_status",
         widget=Boxes(hints={status: states.told(status) for status in Status.values}),
     )
-    kind = AnyOf(choices=Kind.choices, label="Kind", method="by_kind")
+    kind = AnyOf(choices=RewardKind.choices, label="Kind", method="by_kind")
     type = AnyOf(choices=type_choices, label="Type")
     reward = OneOf(field_name="reward_id", label="Reward", widget=forms.Select, choices=[])
     delivery_status = AnyOf(choices=[choice for choice in DeliveryStatus.choices if choice[0]], label="Delivery status")
+    payout_state = AnyOf(choices=PayoutState.choices, label="Cashback status", method="by_payout")
     shop = OneOf(field_name="connection_id", label="Shop", widget=forms.RadioSelect, choices=[])
     origin = AnyOf(choices=Origin.choices, label="Origin")
     failure = AnyOf(field_name="failure_code", choices=list(FAILURES.items()), label="Failure reason")
@@ -202,7 +187,13 @@ class RedeemedRewardFilter(django_filters.FilterSet):
         """Kinds are said by the types; the rows know their type alone."""
         if not values:
             return queryset
-        return queryset.filter(type__in=[each for value in values for each in types_of(value)])
+        return queryset.filter(type__in=[each for value in values for each in types.OF_KIND[value]])
+
+    def by_payout(self, queryset: QuerySet, name: str, values: list[str]) -> QuerySet:
+        """Where the money stands. Payouts are few beside redeemed rewards, and have an index of their own."""
+        if not values:
+            return queryset
+        return queryset.filter(pk__in=Payout.objects.filter(state__in=values).values("redeemed_reward_id"))
 
     def by_search(self, queryset: QuerySet, name: str, text: str) -> QuerySet:
         """E-mail, phone and names by customers; codes by how they begin.

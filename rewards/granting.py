@@ -10,9 +10,10 @@ from loyalty.common.errors import DomainError
 from loyalty.points import locking
 from loyalty.points.errors import IdempotencyConflict
 from platforms import registry as platforms
-from rewards import catalogue, claim, issuing, limits
+from rewards import catalogue, claim, issuing, limits, payouts
 from rewards.catalogue import UnknownReward
-from rewards.models import Origin, RedeemedReward, Reward
+from rewards.models import FulfillmentStatus, Origin, RedeemedReward, Reward
+from rewards.types import registry as types
 
 MOST_AT_ONCE = 20
 
@@ -45,7 +46,7 @@ def grant(
             if (before.customer_id, before.reward_id) != (customer_id, reward_id):
                 raise IdempotencyConflict(idempotency_key)
             return before
-    reward = Reward.objects.select_related("connection").filter(pk=reward_id).first()
+    reward = Reward.objects.select_related("connection", "payout_account").filter(pk=reward_id).first()
     if reward is None:
         raise UnknownReward(f"There is no reward {reward_id}. Check the id.")
     customer = catalogue.require_customer(customer_id=customer_id)
@@ -71,8 +72,15 @@ def grant(
 
 
 def generate(*, redeemed: RedeemedReward, reward: Reward, now: datetime) -> None:
-    """Leave it to a worker to generate it; what no shop makes is issued at once. In the caller's transaction."""
-    if platforms.calls_out(reward.connection):
+    """Leave it to a worker to generate or pay it; what nobody is asked for is issued at once.
+
+    In the caller's transaction. Raises RewardNotAvailable, RewardIncomplete.
+    """
+    if types.type_of(redeemed.type).pays_out:
+        payouts.begin(redeemed=redeemed, reward=reward, now=now)
+        if redeemed.fulfillment_status == FulfillmentStatus.PENDING:
+            queue.enqueue("rewards.pay", redeemed_reward_id=redeemed.pk)
+    elif platforms.calls_out(reward.connection):
         claim.queue(redeemed=redeemed, now=now)
         queue.enqueue("rewards.issue", redeemed_reward_id=redeemed.pk)
     else:

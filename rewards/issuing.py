@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -322,20 +323,25 @@ def _fail(claim: Claim, failure: Failure, watch: Stopwatch) -> Verdict:
         redeemed = locked(redeemed_reward_id=claim.redeemed_reward_id, now=watch.now)
         if not IssueWork.objects.filter(pk=redeemed.pk, claim=claim.token).delete()[0]:
             return _verdict_of(redeemed)
-        lifecycle.move(
-            redeemed,
-            now=watch.now,
-            fulfillment_status=FulfillmentStatus.FAILED,
-            failure_code=failure.code[:40],
-            failure_reason=failure.reason[:500],
-            takes_place=False,
-            **pools.give_back(redeemed=redeemed),
-        )
-        if redeemed.hold_id is not None:
-            ledger.release(hold_id=redeemed.hold_id, now=watch.now)
-        _log("reward.failed", redeemed, watch.now, code=failure.code)
-        limits.free_piece(redeemed=redeemed)
+        record_failed(redeemed=redeemed, failure=failure, now=watch.now, **pools.give_back(redeemed=redeemed))
     return Verdict.FAILED
+
+
+def record_failed(*, redeemed: RedeemedReward, failure: Failure, now: datetime, **changes: Any) -> None:
+    """It failed: its place is free again, and what is still held of its points too. The caller has locked both."""
+    lifecycle.move(
+        redeemed,
+        now=now,
+        fulfillment_status=FulfillmentStatus.FAILED,
+        failure_code=failure.code[:40],
+        failure_reason=failure.reason[:500],
+        takes_place=False,
+        **changes,
+    )
+    if redeemed.hold_id is not None and redeemed.debit_id is None:
+        ledger.release(hold_id=redeemed.hold_id, now=now)
+    _log("reward.failed", redeemed, now, code=failure.code)
+    limits.free_piece(redeemed=redeemed)
 
 
 def _nothing_done(

@@ -11,6 +11,8 @@ from rewards.models import (
     DeliveryStatus,
     ExtensionState,
     FulfillmentStatus,
+    Payout,
+    PayoutState,
     RedeemedReward,
     UsageStatus,
 )
@@ -18,7 +20,7 @@ from rewards.types import registry
 
 FULFILLMENT: dict[str, set[str]] = {
     FulfillmentStatus.PENDING: {FulfillmentStatus.ISSUED, FulfillmentStatus.FAILED, FulfillmentStatus.CANCELLED},
-    FulfillmentStatus.ISSUED: {FulfillmentStatus.CANCELLED},
+    FulfillmentStatus.ISSUED: {FulfillmentStatus.CANCELLED, FulfillmentStatus.FAILED},  # failed: money on its way only
     FulfillmentStatus.FAILED: set(),
     FulfillmentStatus.CANCELLED: set(),
 }
@@ -52,6 +54,20 @@ EXTENSION: dict[str, set[str]] = {  # of a longer life that a shop was asked for
     ExtensionState.EXTENDED: set(),
     ExtensionState.REFUSED: set(),
 }
+PAYOUT: dict[str, set[str]] = {  # of the money of a cashback
+    PayoutState.INIT: {
+        PayoutState.UNKNOWN,
+        PayoutState.PENDING,
+        PayoutState.PAID,
+        PayoutState.FAILED,
+        PayoutState.CANCELLED,
+    },
+    PayoutState.UNKNOWN: {PayoutState.INIT, PayoutState.PENDING, PayoutState.PAID, PayoutState.FAILED},
+    PayoutState.PENDING: {PayoutState.PENDING, PayoutState.PAID, PayoutState.FAILED},
+    PayoutState.PAID: set(),
+    PayoutState.FAILED: set(),
+    PayoutState.CANCELLED: set(),
+}
 TABLES = {"fulfillment_status": FULFILLMENT, "usage_status": USAGE, "delivery_status": DELIVERY}
 
 
@@ -76,6 +92,8 @@ def move(redeemed: RedeemedReward, *, now: datetime, **changes: Any) -> None:
                 f"Redeemed reward {redeemed.pk}: its {axis.replace('_', ' ')} is {present or 'empty'!r} "
                 f"and cannot become {wanted or 'empty'!r}."
             )
+        if axis == "fulfillment_status" and (present, wanted) == (FulfillmentStatus.ISSUED, FulfillmentStatus.FAILED):
+            _require_payout(redeemed)
         if axis == "delivery_status" and wanted in (DeliveryStatus.SHIPPED, DeliveryStatus.DELIVERED):
             _require_parcel(redeemed)
     for name, value in changes.items():
@@ -96,6 +114,20 @@ def move_extension(row: CodeExtension, state: ExtensionState) -> None:
     if state not in EXTENSION[row.state]:
         raise IllegalTransition(f"Extension {row.pk} is {row.state!r} and cannot become {state!r}.")
     row.state = state
+
+
+def move_payout(row: Payout, state: PayoutState) -> None:
+    """Give a payout the caller has locked another state; the caller saves it. Raises IllegalTransition."""
+    if state not in PAYOUT[row.state]:
+        raise IllegalTransition(f"Payout {row.reference} is {row.state!r} and cannot become {state!r}.")
+    row.state = state
+
+
+def _require_payout(redeemed: RedeemedReward) -> None:
+    if not registry.type_of(redeemed.type).pays_out:
+        raise IllegalTransition(
+            f"Redeemed reward {redeemed.pk} is a {redeemed.get_type_display().lower()} and was issued: it cannot fail."
+        )
 
 
 def _require_parcel(redeemed: RedeemedReward) -> None:

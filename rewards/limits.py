@@ -6,6 +6,7 @@ customers of a flash sale do not queue for one row.
 
 import random
 import time
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -18,7 +19,7 @@ from loyalty.common import clock
 from loyalty.common.errors import DomainError
 from loyalty.common.prepared import Statement
 from loyalty.merchant import queries as merchant
-from rewards.models import Period, RedeemedReward, Reward, RewardStock, UsageStatus
+from rewards.models import Payout, Period, RedeemedReward, Reward, RewardStock, UsageStatus
 
 
 class RewardNotAvailable(DomainError):
@@ -101,6 +102,37 @@ def require_liability(*, redeemed: RedeemedReward, now: datetime) -> None:
         raise RewardNotAvailable(SO_MUCH_OUT, code="liability_limit_reached")
 
 
+def paid_out_today(*, reward_ids: Collection[int], now: datetime) -> dict[int, Decimal]:
+    """What each of these cashbacks pays out in the present day of the programme, failed and canceled ones not counted."""
+    since = period_start(Period.DAY, now=now, zone=merchant.programme().zone)
+    rows = Payout.objects.filter(
+        redeemed_reward__reward__in=reward_ids, redeemed_reward__takes_place=True, created_at__gte=since
+    )
+    return dict(rows.values_list("redeemed_reward__reward_id").annotate(Sum("amount")).order_by())
+
+
+def require_room_today(*, reward: Reward, amount: Decimal | None, now: datetime) -> None:
+    """Refuse what would go over the money of the day, before anything is written. Raises RewardNotAvailable."""
+    if reward.daily_limit is None:
+        return
+    before = paid_out_today(reward_ids=[reward.pk], now=now).get(reward.pk, Decimal(0))
+    if before + (amount or 0) > reward.daily_limit:
+        raise RewardNotAvailable(ENOUGH_TODAY, code="daily_limit_reached")
+
+
+def require_daily_limit(*, reward_id: int, now: datetime) -> None:
+    """Refuse over the money a cashback pays out in a day, in the caller's transaction. Raises RewardNotAvailable.
+
+    Call it after the payout's row is inserted, which counts, and before `take_piece`. Where there is a limit the
+    reward's row stays locked, so that those who come next count us too.
+    """
+    if Reward.objects.values_list("daily_limit", flat=True).get(pk=reward_id) is None:
+        return
+    limit = Reward.objects.select_for_update(no_key=True).get(pk=reward_id).daily_limit
+    if limit is not None and paid_out_today(reward_ids=[reward_id], now=now).get(reward_id, Decimal(0)) > limit:
+        raise RewardNotAvailable(ENOUGH_TODAY, code="daily_limit_reached")
+
+
 def _liability_limit(*, reward_id: int) -> Decimal | None:
     """The limit; where there is one the reward's row stays locked, so that those who come next count us too.
 
@@ -118,6 +150,7 @@ def per_customer_sentence(limit: int) -> str:
 
 SOLD_OUT = "This reward is sold out."
 SO_MUCH_OUT = "So much of this reward is waiting to be used that no more can be had now. Try again later."
+ENOUGH_TODAY = "No more money of this reward is paid out today. Try less, or come back tomorrow."
 LONGEST_WAIT = 10  # seconds
 MOST_BUCKETS = 16
 PIECES_A_BUCKET = 100  # a small stock needs no second row

@@ -5,7 +5,9 @@ from datetime import datetime
 
 from django.db import transaction
 
+from loyalty.common import money
 from platforms import registry as platforms
+from platforms.payouts import registry as payout_registry
 from rewards.models import ExchangeType, PointsProduct, Reward, RewardAudience, RewardCategory, RewardTier, RewardType
 from rewards.types import registry
 from rewards.types.base import TypeOfReward
@@ -16,9 +18,10 @@ MISSING: dict[str, str] = {
     "amount": "{a_label} needs this. Say how much it is worth.",
     "product_reference": "{a_label} needs this. Say which product of the shop is free.",
     "connection": "{a_label} needs a shop: only a shop can give it. Choose one.",
+    "payout_account": "{a_label} needs a payout account: it says who sends the money. Choose one.",
     "action_url": "{a_label} needs a link: it leads customers to the page where the code is good for something.",
 }
-OWN_FIELDS = ("percent", "amount", "product_reference", "carries_code")
+OWN_FIELDS = ("percent", "amount", "product_reference", "carries_code", "payout_account", "daily_limit")
 COUPON = ("percent", "amount")
 
 
@@ -42,7 +45,8 @@ def problems(*, reward: Reward, bought_by_steps: bool = False) -> dict[str, str]
     for name in OWN_FIELDS:
         if _filled(reward, name) and name not in kind.needs | kind.takes and not _of_coupon(reward, name):
             found[name] = f"Leave this empty: a reward of type “{label}” has none."
-    return _shop_problems(reward, kind, label) | _shared_problems(reward, kind) | found
+    shop = _shop_problems(reward, kind, label) | _shared_problems(reward, kind)
+    return shop | (_payout_problems(reward) if kind.pays_out else {}) | found
 
 
 def price_problems(*, reward: Reward, price: PointsProduct) -> dict[str, str]:
@@ -183,12 +187,38 @@ def _shop_problems(reward: Reward, kind: TypeOfReward, label: str) -> dict[str, 
     return {}
 
 
+def _payout_problems(reward: Reward) -> dict[str, str]:
+    """What a cashback cannot have, and what its account could not pay."""
+    found = {}
+    for name in ("days_valid", "days_inactive", "minimum_order", "prefix"):
+        if getattr(reward, name):
+            found[name] = "Leave this empty: money that is paid out has no code, no end and no order."
+    if reward.liability_limit is not None:
+        found["liability_limit"] = (
+            "Leave this empty: what was paid out is not outstanding. Use the limit of money a day."
+        )
+    if reward.amount is not None and not money.fits(reward.amount, reward.currency):
+        found["amount"] = f"{reward.currency} has fewer decimals than this: nobody could pay it out."
+    account = reward.payout_account
+    if account is None:
+        return found
+    currencies = payout_registry.provider_class(account.provider).capabilities.currencies
+    if reward.currency != account.currency:
+        found["currency"] = f"{account.name} pays in {account.currency}: it could not send {reward.currency}."
+    elif currencies is not None and reward.currency not in currencies:
+        found["currency"] = (
+            f"{account.get_provider_display()} does not pay in {reward.currency}. Choose another account."
+        )
+    return found
+
+
 def fields_of(reward_type: str) -> list[str]:
     """Which of the fields that not every reward has a reward of this type may fill in: for forms that hide the others."""
     kind = registry.type_of(reward_type)
     shown = {*kind.needs, *kind.takes} & {*OWN_FIELDS}
-    if kind.needs_shop or kind.takes:
-        shown |= {"connection", "minimum_order", "percent", "amount"} if kind.takes else {"connection", "minimum_order"}
-    if kind.has_code or kind.takes:
+    coupon = "carries_code" in kind.takes
+    if kind.needs_shop or coupon:
+        shown |= {"connection", "minimum_order", "percent", "amount"} if coupon else {"connection", "minimum_order"}
+    if kind.has_code or coupon:
         shown |= {"prefix"}
     return sorted(shown)

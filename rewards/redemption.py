@@ -17,7 +17,7 @@ from loyalty.customers.profile import Address
 from loyalty.points import ledger, locking
 from loyalty.points.errors import IdempotencyConflict
 from platforms import registry as platforms
-from rewards import catalogue, claim, issuing, limits, pricing
+from rewards import cashback, catalogue, claim, issuing, limits, payouts, pricing
 from rewards.catalogue import UnknownReward
 from rewards.models import FulfillmentStatus, Origin, PointsProduct, RedeemedReward, Reward
 from rewards.types import registry as types
@@ -104,7 +104,8 @@ def redeem(
             raise
         redeemed, ours = before, None
     if ours is not None:
-        issuing.work(claim=ours, now=watch.now, patience=patience)
+        work = cashback.work if types.type_of(redeemed.type).pays_out else issuing.work
+        work(claim=ours, now=watch.now, patience=patience)
     return _result(redeemed_reward_id=redeemed.pk, watch=watch, patience=patience)
 
 
@@ -136,7 +137,11 @@ def start(
     before = _before(idempotency_key, customer_id, points_product_id, points_to_spend)
     if before is not None:
         return before, None
-    product = PointsProduct.objects.select_related("reward__connection").filter(pk=points_product_id).first()
+    product = (
+        PointsProduct.objects.select_related("reward__connection", "reward__payout_account")
+        .filter(pk=points_product_id)
+        .first()
+    )
     if product is None:
         raise UnknownReward(f"There is no reward with the price {points_product_id}. Check the id.")
     price = pricing.price(product=product, points_to_spend=points_to_spend, expected_value=expected_value)
@@ -173,8 +178,12 @@ def start(
     )
     redeemed.save(update_fields=["hold"])
     ours = None
-    if platforms.calls_out(reward.connection):
-        lease = timedelta(seconds=patience + 10) if patience is not None else None
+    lease = timedelta(seconds=patience + 10) if patience is not None else None
+    if types.type_of(reward.type).pays_out:
+        ours = payouts.begin(redeemed=redeemed, reward=reward, now=now, lease=lease)
+        if ours is None and redeemed.fulfillment_status == FulfillmentStatus.PENDING:
+            queue.enqueue("rewards.pay", redeemed_reward_id=redeemed.pk)
+    elif platforms.calls_out(reward.connection):
         ours = claim.queue(redeemed=redeemed, now=now, lease=lease)
         if ours is None:
             queue.enqueue("rewards.issue", redeemed_reward_id=redeemed.pk)

@@ -93,7 +93,7 @@ def reissue(
         raise ReissueRefused(current.refusal)
     if fingerprint is not None:
         plans.require_current(shown=fingerprint, current=current.fingerprint, subject=f"“{old.name}”")
-    reward = Reward.objects.select_related("connection").get(pk=old.reward_id)
+    reward = Reward.objects.select_related("connection", "payout_account").get(pk=old.reward_id)
     customer = catalogue.require_customer(customer_id=old.customer_id)
     keeps_piece = old.takes_place  # its place goes over to the new one; one that failed has given its place back
     if keeps_piece:
@@ -167,15 +167,16 @@ def of_class(*, code: str, connection_id: int | None, limit: int) -> Sequence[in
 def _failed() -> QuerySet[RedeemedReward]:
     return RedeemedReward.objects.filter(
         fulfillment_status=FulfillmentStatus.FAILED, on_profile=True, reissues__isnull=True
-    )
+    ).exclude(origin=Origin.REDEMPTION)
 
 
 def _refusal(old: RedeemedReward) -> str:
     name = f"“{old.name}”"
     if RedeemedReward.objects.filter(reissue_of=old).exists():
         return f"{name} was reissued already: see the new one."
-    if not old.on_profile:
-        return f"{name} was a redemption: no points were spent, and the customer can redeem it again."
+    if old.fulfillment_status == FulfillmentStatus.FAILED and old.origin == Origin.REDEMPTION:
+        what = "the points went back" if old.on_profile else "no points were spent"
+        return f"{name} was a redemption: {what}, and the customer can redeem it again."
     if old.type != old.reward.type:
         return f"The offer of {name} has become another type since: grant another reward instead."
     if old.fulfillment_status == FulfillmentStatus.FAILED:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from loyalty.common import plans
 from loyalty.common.actors import SYSTEM, Actor
@@ -20,7 +21,7 @@ from loyalty.points import effects, locking
 from loyalty.points import queries as points
 from loyalty.points.effects import LotLine
 from loyalty.points.errors import IdempotencyConflict
-from rewards import granting, issuing, redemption
+from rewards import cashback, granting, issuing, redemption
 from rewards.models import FulfillmentStatus, Origin, RedeemedReward, Reward
 from rewards.types import registry
 
@@ -114,7 +115,7 @@ def give(
             current = plan(customer_id=customer_id, wish=wish, now=now)
             plans.require_current(shown=fingerprint, current=current.fingerprint, subject="What would happen")
         rows = _claim(customer_id=customer_id, wish=wish, actor=actor, now=now, idempotency_key=idempotency_key)
-    return _settled([row.pk for row in rows], watch, patience=float(settings.REDEEM_DEADLINE_SECONDS))
+    return _settled(rows, watch, patience=float(settings.REDEEM_DEADLINE_SECONDS))
 
 
 def _claim(
@@ -172,14 +173,20 @@ def _made_before(wish: Wish, key: str) -> bool:
     return True
 
 
-def _settled(ids: list[int], watch: Stopwatch, *, patience: float) -> Given:
-    """Ask the shop for what no worker has begun, and wait for the others; whatever is open then is a worker's."""
-    for pk in ids:
+def _settled(claimed: list[RedeemedReward], watch: Stopwatch, *, patience: float) -> Given:
+    """Ask the shop, or the provider, for what no worker has begun, and wait for the others.
+
+    Whatever is open then is a worker's.
+    """
+    ids = [row.pk for row in claimed]
+    for row in claimed:
         if watch.elapsed >= patience:
             break
-        ours = issuing.take(redeemed_reward_id=pk, now=watch.now)
+        pays_out = registry.type_of(row.type).pays_out
+        take, work = (cashback.take, cashback.work) if pays_out else (issuing.take, issuing.work)
+        ours = take(redeemed_reward_id=row.pk, now=watch.now)
         if ours is not None:
-            issuing.work(claim=ours, now=watch.now, patience=max(patience - watch.elapsed, 1.0))
+            work(claim=ours, now=watch.now, patience=max(patience - watch.elapsed, 1.0))
     while _pending(ids) and watch.elapsed < patience:
         time.sleep(0.1)
     rows = list(RedeemedReward.objects.filter(pk__in=ids).select_related("code").order_by("pk"))
@@ -191,9 +198,8 @@ def _settled(ids: list[int], watch: Stopwatch, *, patience: float) -> Given:
 
 def _pending(ids: list[int]) -> bool:
     """Whether somebody else is at work on one of them."""
-    return RedeemedReward.objects.filter(
-        pk__in=ids, fulfillment_status=FulfillmentStatus.PENDING, issue_work__claim__isnull=False
-    ).exists()
+    begun = Q(issue_work__claim__isnull=False) | Q(payout__claim__isnull=False)
+    return RedeemedReward.objects.filter(begun, pk__in=ids, fulfillment_status=FulfillmentStatus.PENDING).exists()
 
 
 def _paying(*, customer_id: int, wish: Wish, at: datetime) -> tuple[LotLine, ...]:

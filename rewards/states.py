@@ -10,7 +10,14 @@ from datetime import datetime
 from django.db import models
 from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
 
-from rewards.models import Cancellation, CancellationState, FulfillmentStatus, RedeemedReward, UsageStatus
+from rewards.models import (
+    Cancellation,
+    CancellationState,
+    FulfillmentStatus,
+    RedeemedReward,
+    RewardType,
+    UsageStatus,
+)
 
 
 class Status(models.TextChoices):
@@ -31,6 +38,18 @@ def always(redeemed: RedeemedReward, now: datetime) -> bool:
 
 def is_attempt(redeemed: RedeemedReward, now: datetime) -> bool:
     return not redeemed.on_profile
+
+
+def is_cashback(redeemed: RedeemedReward, now: datetime) -> bool:
+    return redeemed.type == RewardType.CASHBACK
+
+
+def was_paid_out(redeemed: RedeemedReward, now: datetime) -> bool:
+    return is_cashback(redeemed, now) and redeemed.cashback_status.startswith("1:")
+
+
+def failed_on_its_way(redeemed: RedeemedReward, now: datetime) -> bool:
+    return is_cashback(redeemed, now) and redeemed.issued_at is not None
 
 
 def not_begun(redeemed: RedeemedReward, now: datetime) -> bool:
@@ -75,6 +94,16 @@ TABLE: tuple[State, ...] = (
         next="The customer can try again; nothing of this attempt stands on the profile.",
         visible=False,
         applies=is_attempt,
+    ),
+    State(
+        key="payout_failed",
+        status=Status.FAILED,
+        word="Failed",
+        axes="fulfillment failed, a cashback that was on its way",
+        meaning="The money did not reach the customer, and the points it cost went back to where they came from.",
+        next="Put right what the reason says; the customer can redeem it again. One that was granted can be reissued.",
+        visible=False,
+        applies=failed_on_its_way,
     ),
     State(
         key="failed",
@@ -133,6 +162,27 @@ TABLE: tuple[State, ...] = (
         next="Nothing more happens by itself. It can no longer be marked used or unused; staff may cancel it, and "
         "extend it where its shop can.",
         visible=True,
+    ),
+    State(
+        key="paid_out",
+        status=Status.ISSUED,
+        word="Issued, paid out",
+        axes="issued, a cashback whose payout succeeded",
+        meaning="The money was paid to the customer.",
+        next="Nothing more happens: money that was paid out does not expire and cannot be canceled.",
+        visible=True,
+        applies=was_paid_out,
+    ),
+    State(
+        key="paying_out",
+        status=Status.ISSUED,
+        word="Issued, money on its way",
+        axes="issued, a cashback whose payout is under way",
+        meaning="The points are spent and the money is on its way: the provider, or the staff who pay, have it.",
+        next="The provider is asked by itself until it has paid or refused; who pays by hand marks it here. If it fails, "
+        "the points go back.",
+        visible=True,
+        applies=is_cashback,
     ),
     State(
         key="waiting",

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from rewards import bulk, cancellation, expiry, extension, issuing, pool_imports, pool_making, pools, probing
+from rewards import bulk, cancellation, cashback, expiry, extension, issuing, pool_imports, pool_making, pools, probing
 
 PATIENCE = 20.0  # seconds one task asks a shop before it leaves the rest to the sweep
 JOB_PATIENCE = 45.0  # seconds one task works on a job before it hands the rest on
@@ -19,6 +19,18 @@ def issue(*, redeemed_reward_id: int) -> None:
 @shared_task(name="rewards.sweep_issuing")
 def sweep_issuing() -> None:
     issuing.sweep(now=timezone.now())
+
+
+@shared_task(name="rewards.pay")
+def pay(*, redeemed_reward_id: int) -> None:
+    claim = cashback.take(redeemed_reward_id=redeemed_reward_id, now=timezone.now())
+    if claim is not None:
+        cashback.work(claim=claim, now=timezone.now(), patience=PATIENCE)
+
+
+@shared_task(name="rewards.sweep_payouts")
+def sweep_payouts() -> None:
+    cashback.sweep(now=timezone.now())
 
 
 @shared_task(name="rewards.cancel")

@@ -17,21 +17,25 @@ VALUE: Mapping[str, Mapping[str, str]] = {
         RewardType.DISCOUNT_CODE: "{money} off coupon",
         RewardType.VALUE_CODE: "{money} to spend",
         RewardType.GIFT_CARD: "{money} gift card",
+        RewardType.CASHBACK: "{money} cashback",
     },
     "de": {
         RewardType.DISCOUNT_CODE: "{money} Rabatt",
         RewardType.VALUE_CODE: "Guthaben über {money}",
         RewardType.GIFT_CARD: "Geschenkkarte über {money}",
+        RewardType.CASHBACK: "{money} zurück",
     },
     "pl": {
         RewardType.DISCOUNT_CODE: "{money} zniżki",
         RewardType.VALUE_CODE: "{money} do wydania",
         RewardType.GIFT_CARD: "Karta podarunkowa {money}",
+        RewardType.CASHBACK: "Zwrot {money}",
     },
     "ja": {
         RewardType.DISCOUNT_CODE: "{money}割引クーポン",
         RewardType.VALUE_CODE: "{money}分のバリューコード",
         RewardType.GIFT_CARD: "{money}分のギフトカード",
+        RewardType.CASHBACK: "{money}のキャッシュバック",
     },
 }
 

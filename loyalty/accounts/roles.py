@@ -47,6 +47,7 @@ class Action(StrEnum):
     EDIT_CUSTOMERS = "add and change customers"
     CONNECT_SHOPS = "connect shops"
     CONNECT_PAYOUTS = "connect payout accounts"
+    SETTLE_PAYOUTS = "say what came of payouts by hand"
     EDIT_CATALOGUE = "add and change rewards"
     EDIT_PROGRAMME = "change the programme's settings"
     MANAGE_API_KEYS = "make and revoke API keys"
@@ -79,6 +80,8 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "rewards.view_codeevidence",
             "rewards.view_codepool",
             "rewards.view_issueattempt",
+            "rewards.view_payout",
+            "rewards.view_payoutevidence",
             "rewards.view_redeemedreward",
             "rewards.view_reward",
             "rewards.view_rewardcode",
@@ -111,6 +114,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     Action.EDIT_CUSTOMERS: frozenset({"customers.add_customer", "customers.change_customer"}),
     Action.CONNECT_SHOPS: frozenset({"platforms.add_storeconnection", "platforms.change_storeconnection"}),
     Action.CONNECT_PAYOUTS: frozenset({"platforms.add_payoutaccount", "platforms.change_payoutaccount"}),
+    Action.SETTLE_PAYOUTS: frozenset({"rewards.settle_payout"}),
     Action.EDIT_CATALOGUE: frozenset(
         {
             "rewards.add_reward",

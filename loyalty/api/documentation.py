@@ -129,11 +129,23 @@ def numbered_listing(
     return _operation(f"list_{name}", summary, responses={200: envelope}, parameters=[*filters, *NUMBER])
 
 
-def single(name: str, shape: SerializerClass, *, summary: str) -> Decorator:
+def single(
+    name: str,
+    shape: SerializerClass,
+    *,
+    summary: str,
+    description: str = "",
+    filters: Sequence[OpenApiParameter] = (),
+) -> Decorator:
     """One object by its id."""
     envelope = _envelope(name, shape, kind="one")
     return _operation(
-        f"get_{name}", summary, responses={200: envelope}, errors=(*READ_ERRORS, 404), parameters=[IDENTIFIER]
+        f"get_{name}",
+        summary,
+        description=description,
+        responses={200: envelope},
+        errors=(*READ_ERRORS, 404),
+        parameters=[IDENTIFIER, *filters],
     )
 
 

@@ -110,6 +110,7 @@ def redeem(world: World, person: str, reward: str, now: datetime, *, idempotency
             points_product_id=product.pk,
             actor=actors.customer(customer.pk),
             now=now,
+            points_to_spend=pricing.least_points(product),
             idempotency_key=idempotency_key,
             deadline=0,
         )

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from loyalty.demo import texts
-from platforms.models import StoreConnection
+from platforms.models import PayoutAccount, StoreConnection
 from rewards import limits, offering
 from rewards.models import ExchangeType, PointsProduct, Reward, RewardText, RewardType
 from rewards.types import registry
@@ -69,6 +69,7 @@ def _of_other_types() -> list[Spec]:
         Spec("coupon", RewardType.GIFT, 180, coupon),
         Spec("evening", RewardType.EVENT_INVITATION, 160, evening),
         Spec("nursery", RewardType.CUSTOM, 90, page),
+        Spec("cash", RewardType.CASHBACK, None, {"daily_limit": 200}),
         Spec("any", RewardType.DISCOUNT_CODE, None, {"prefix": "ANY", "days_valid": 90, "featured": True}),
     ]
 
@@ -77,10 +78,10 @@ CATEGORIES = {"Garden": ("seeds", "can", "trowels", "bench", "fern"), "Together"
 BRANDS = {"mug": "Ashfold Pottery", "can": "Hollis & Sons", "trowels": "Hollis & Sons"}
 TOTALS = {"can": 40, "bench": 3}
 SOLD_OUT = "tote"
-MONEY = ("percent", "amount", "minimum_order", "tax_value", "liability_limit")
+MONEY = ("percent", "amount", "minimum_order", "tax_value", "liability_limit", "daily_limit")
 
 
-def load(*, shop: StoreConnection, now: datetime) -> dict[str, PointsProduct]:
+def load(*, shop: StoreConnection, by_hand: PayoutAccount, now: datetime) -> dict[str, PointsProduct]:
     """Make every reward; gives back their prices by key."""
     made = {}
     for spec in specs(now):
@@ -89,6 +90,7 @@ def load(*, shop: StoreConnection, now: datetime) -> dict[str, PointsProduct]:
             name=texts.NAMES[spec.key]["en"][0],
             type=spec.type,
             connection=shop if registry.type_of(spec.type).needs_shop or "carries_code" in fields else None,
+            payout_account=by_hand if registry.type_of(spec.type).pays_out else None,
             **{"enabled": True, **fields},
         )
         RewardText.objects.bulk_create(
@@ -98,7 +100,7 @@ def load(*, shop: StoreConnection, now: datetime) -> dict[str, PointsProduct]:
                 name=name,
                 short_description=description,
                 usage_instructions=texts.usage(spec.type, carries_code="carries_code" in fields)[language],
-                terms=texts.TERMS[language],
+                terms=(texts.CASH_TERMS if spec.type == RewardType.CASHBACK else texts.TERMS)[language],
                 brand=BRANDS.get(spec.key, ""),
             )
             for language, (name, description) in texts.NAMES[spec.key].items()
@@ -121,6 +123,12 @@ def _price(points: int | None) -> dict[str, Any]:
         "variable_points_min": 100,
         "variable_points_max": 2000,
     }
+
+
+def pay_through(*, products: dict[str, PointsProduct], account: PayoutAccount) -> None:
+    """After the history: cashback is no longer paid by hand."""
+    Reward.objects.filter(pk=products["cash"].reward_id).update(payout_account=account)
+    products["cash"].reward.payout_account = account
 
 
 def sell_out(*, products: dict[str, PointsProduct], now: datetime) -> None:

@@ -16,7 +16,7 @@ from loyalty.merchant import queries as merchant
 from loyalty.points import adjustments, expiry
 from loyalty.points.models import AdjustmentReason
 from platforms.adapter import OrderStatus
-from rewards import cancellation, delivery, pricing, usage, value_codes
+from rewards import cancellation, delivery, payouts, pricing, usage, value_codes
 from rewards.models import DeliveryStatus, Origin, RedeemedReward, UsageStatus
 
 DAY = timedelta(days=1)
@@ -70,6 +70,7 @@ def load(*, world: World, now: datetime) -> None:
         *plan.redemptions(people=redeeming, now=now),
         *_of_main(now),
         *plan.now_and_then(people=redeeming, now=now),
+        *plan.money_back(people=redeeming, now=now),
     ]
     _earn(timeline, world, redemptions=redemptions, redeeming=redeeming, rng=rng, now=now)
     for redemption in redemptions:
@@ -148,6 +149,8 @@ def _follow(timeline: Timeline, world: World, redemption: Redemption, rng: rando
             timeline.add(later, lambda at: _unmark(world, redemption, at))
         case Fate.CANCELLED:
             timeline.add(soon, lambda at: _cancel(world, redemption, at))
+        case Fate.PAID | Fate.PAYOUT_REFUSED:
+            timeline.add(later, lambda at: _settle(world, redemption, at))
         case Fate.ORDERED | Fate.SHIPPED | Fate.DELIVERED | Fate.DELIVERY_CANCELLED:
             timeline.add(soon, lambda at: _mark(world, redemption, at))
             timeline.add(later, lambda at: _send(world, redemption, at))
@@ -207,6 +210,19 @@ def _cancel(world: World, redemption: Redemption, now: datetime) -> None:
         now=now,
         internal_note="The customer changed their mind",
     )
+
+
+def _settle(world: World, redemption: Redemption, now: datetime) -> None:
+    """The manager's bank paid it, or could not."""
+    row, actor = _row(world, redemption), world.as_staff("manager")
+    if redemption.fate == Fate.PAID:
+        payouts.mark_paid(
+            redeemed_reward_id=row.pk, actor=actor, now=now, remote_id=f"SEPA {880_100 + redemption.number}"
+        )
+    else:
+        payouts.mark_refused(
+            redeemed_reward_id=row.pk, actor=actor, now=now, code="AC04", reason="The customer's account is closed"
+        )
 
 
 def _send(world: World, redemption: Redemption, now: datetime) -> None:

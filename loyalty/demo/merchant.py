@@ -14,7 +14,7 @@ from loyalty.events import log
 from loyalty.merchant import queries as merchant
 from loyalty.merchant.models import ExpiryMode
 from loyalty.points import audit
-from platforms.models import StoreConnection
+from platforms.models import PayoutAccount, StoreConnection
 from rewards.models import PointsProduct
 
 HISTORY, TODAY = "demo.history_loaded", "demo.today_loaded"
@@ -46,11 +46,13 @@ def load(*, access: shops.ShopAccess, credentials_file: Path, now: datetime) -> 
     file = logins.CredentialsFile(credentials_file)
     shop, old_shop = shops.connect(access)
     shops.register_webhooks(shop)
+    by_hand, account = shops.payout_accounts(access)
+    shops.register_callbacks(account, access)
     staff = logins.staff(file)
     world = World(old_shop=old_shop, products={}, staff=staff)
     fresh = not _done(HISTORY)
     if fresh:
-        _load_history(world, shop=shop, now=now)
+        _load_history(world, shop=shop, payouts=(by_hand, account), now=now)
     _find(world)
     logins.customer(file, customer=world.customers[people.MAIN], now=now)
     logins.api_key(file, manager_id=staff["manager"], now=now)
@@ -62,15 +64,19 @@ def load(*, access: shops.ShopAccess, credentials_file: Path, now: datetime) -> 
 
 
 @transaction.atomic
-def _load_history(world: World, *, shop: StoreConnection, now: datetime) -> None:
+def _load_history(
+    world: World, *, shop: StoreConnection, payouts: tuple[PayoutAccount, PayoutAccount], now: datetime
+) -> None:
     """Programme, catalogue, people and past: all of it or nothing. No shop is asked."""
     programme = merchant.programme()
     for name, value in PROGRAMME.items():
         setattr(programme, name, value)
     programme.save()
-    world.products = catalogue.load(shop=shop, now=now)
+    by_hand, account = payouts
+    world.products = catalogue.load(shop=shop, by_hand=by_hand, now=now)
     history.load(world=world, now=now)
     catalogue.sell_out(products=dict(world.products), now=now)
+    catalogue.pay_through(products=dict(world.products), account=account)
     _note(HISTORY, now=now)
 
 

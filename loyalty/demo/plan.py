@@ -24,6 +24,8 @@ class Fate(StrEnum):
     SHIPPED = "shipped"
     DELIVERED = "delivered"
     DELIVERY_CANCELLED = "delivery_cancelled"
+    PAID = "paid"  # by hand, as is the next
+    PAYOUT_REFUSED = "payout_refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,8 @@ NOW_AND_THEN = (
     ("evening", 52, Fate.USED), ("evening", 19, Fate.UNUSED), ("evening", 4, Fate.UNUSED),
     ("nursery", 39, Fate.USED), ("nursery", 22, Fate.UNUSED), ("nursery", 6, Fate.CANCELLED),
 )  # fmt: skip
+# Money back, while it was paid by hand: days ago, fate. What is unused still waits for somebody to pay it.
+MONEY_BACK = ((69, Fate.PAID), (55, Fate.PAID), (36, Fate.PAYOUT_REFUSED), (21, Fate.PAID), (4, Fate.UNUSED))
 EVERY_GRANTED = 8  # one of so many is granted instead of redeemed
 
 
@@ -96,6 +100,18 @@ def now_and_then(*, people: Sequence[str], now: datetime) -> list[Redemption]:
             number=2000 + place, person=person, reward=reward, at=at_hour(now - timedelta(days=age), rng), fate=fate
         )
         for place, (person, (reward, age, fate)) in enumerate(zip(chosen, NOW_AND_THEN, strict=True))
+    ]
+
+
+def money_back(*, people: Sequence[str], now: datetime) -> list[Redemption]:
+    """Who had money for points."""
+    rng = random.Random(SEED + 2)  # noqa: S311 (a story, not a secret)
+    chosen = rng.sample(people, len(MONEY_BACK))
+    return [
+        Redemption(
+            number=3000 + place, person=person, reward="cash", at=at_hour(now - timedelta(days=age), rng), fate=fate
+        )
+        for place, (person, (age, fate)) in enumerate(zip(chosen, MONEY_BACK, strict=True))
     ]
 
 

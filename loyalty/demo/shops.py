@@ -12,10 +12,12 @@ from django.conf import settings
 
 from loyalty.common.errors import DomainError
 from platforms import credentials, registry
-from platforms.models import Platform, StoreConnection
+from platforms.models import PayoutAccount, PayoutProvider, Platform, StoreConnection
+from platforms.payouts import registry as payout_registry
 
 CURRENCY = "USD"
 NAME = "Fern & Field shop"
+BY_HAND, PAYOUTS = "Bank transfer by hand", "Sandbox payouts"
 OLD_NAME = "Fern & Field old shop"
 NOWHERE = "http://127.0.0.1:9"  # nothing listens on the discard port: what is gone refuses at once
 
@@ -58,6 +60,30 @@ def connect(access: ShopAccess) -> tuple[StoreConnection, StoreConnection]:
     return shop, old
 
 
+def payout_accounts(access: ShopAccess) -> tuple[PayoutAccount, PayoutAccount]:
+    """The one the merchant pays by hand from, and the one at the sandbox, as the access says now."""
+    by_hand, _ = PayoutAccount.objects.get_or_create(
+        name=BY_HAND, defaults={"provider": PayoutProvider.BY_HAND, "currency": CURRENCY}
+    )
+    secret = {"token": access.token, "webhook_secret": access.webhook_secret}
+    account, _ = PayoutAccount.objects.get_or_create(
+        name=PAYOUTS,
+        defaults={"provider": PayoutProvider.SANDBOX, "currency": CURRENCY, "base_url": access.url.rstrip("/")},
+    )
+    account.base_url, account.credentials = access.url.rstrip("/"), credentials.seal(secret)
+    account.save()
+    return by_hand, account
+
+
+def register_callbacks(account: PayoutAccount, access: ShopAccess) -> None:
+    """Let the sandbox tell us what became of payouts. Raises ShopUnreachable."""
+    answer = payout_registry.provider_for(account).test_connection()
+    if not answer.ok:
+        raise ShopUnreachable(f"The sandbox at {account.base_url} does not answer for payouts: {answer.reason}")
+    url = f"{settings.PUBLIC_URL}/hooks/payouts/{account.webhook_key}/"
+    _call(access, "PUT", "/api/payout-webhook", {"url": url})
+
+
 def register_webhooks(shop: StoreConnection) -> None:
     """Let the shop call us. Raises ShopUnreachable."""
     answer = registry.adapter_for(shop).ensure_webhooks(f"{settings.PUBLIC_URL}/hooks/{shop.webhook_key}/")
@@ -91,21 +117,30 @@ class Faults:
         """The next code the shop is asked for goes wrong in this way."""
         self._call("POST", {"operation": "create", "kind": kind, "times": 1, "seconds": 30})
 
+    def next_payout(self, kind: str) -> None:
+        """The next payout the sandbox takes on becomes this."""
+        self._call("POST", {"operation": "payout_outcome", "kind": kind, "times": 1})
+
     def clear(self) -> None:
         self._call("DELETE", None)
 
     def _call(self, method: str, body: dict[str, Any] | None) -> None:
-        request = Request(  # noqa: S310 (the address is the one the person gave)
-            f"{self._access.url.rstrip('/')}/api/faults",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"authorization": f"Bearer {self._access.token}", "content-type": "application/json"},
-            method=method,
-        )
-        try:
-            with urlopen(request, timeout=10):  # noqa: S310
-                return
-        except (URLError, OSError) as error:
-            raise ShopUnreachable(f"The sandbox shop at {self._access.url} did not take a fault: {error}.") from error
+        _call(self._access, method, "/api/faults", body)
+
+
+def _call(access: ShopAccess, method: str, path: str, body: dict[str, Any] | None) -> None:
+    """What only the sandbox can be asked. Raises ShopUnreachable."""
+    request = Request(  # noqa: S310 (the address is the one the person gave)
+        f"{access.url.rstrip('/')}{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"authorization": f"Bearer {access.token}", "content-type": "application/json"},
+        method=method,
+    )
+    try:
+        with urlopen(request, timeout=10):  # noqa: S310
+            return
+    except (URLError, OSError) as error:
+        raise ShopUnreachable(f"The sandbox shop at {access.url} did not do what was asked: {error}.") from error
 
 
 def _opened(shop: StoreConnection) -> dict[str, str] | None:

@@ -154,6 +154,12 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
         "pl": ("Zniżka, jaką chcesz", "Ty wybierasz liczbę punktów; każde sto to 4 $ mniej."),
         "ja": ("お好きなだけ割引", "100ポイントごとに4ドル割引。"),
     },
+    "cash": {
+        "en": ("Money back for your points", "You choose how many points; every hundred is $4 in your account."),
+        "de": ("Geld zurück für deine Punkte", "Du wählst die Punkte; je hundert sind 4 $ auf deinem Konto."),
+        "pl": ("Pieniądze za punkty", "Ty wybierasz liczbę punktów; każde sto to 4 $ na Twoim koncie."),
+        "ja": ("ポイントで現金還元", "100ポイントごとに4ドルをお振り込みします。"),
+    },
     "nursery": {
         "en": ("The door to our nursery", "A page with plants that we sell to nobody else."),
         "de": ("Die Tür zu unserer Gärtnerei", "Eine Seite mit Pflanzen, die sonst niemand bekommt."),
@@ -205,6 +211,12 @@ _PAGE = {
     "pl": "Przejdź do strony i wpisz kod, a otworzy się dla Ciebie.",
     "ja": "リンク先でコードを入力すると、ページが開きます。",
 }
+_MONEY = {
+    "en": "You need not do anything: the money is sent to the e-mail address you are known by.",
+    "de": "Du musst nichts tun: Das Geld geht an deine E-Mail-Adresse.",
+    "pl": "Nie musisz nic robić: pieniądze trafią na Twój adres e-mail.",
+    "ja": "お手続きは不要です。ご登録のメールアドレス宛にお支払いします。",
+}
 USAGE: dict[str, dict[str, str]] = {
     RewardType.PERCENTAGE_DISCOUNT: _CODE,
     RewardType.DISCOUNT_CODE: _CODE,
@@ -214,6 +226,7 @@ USAGE: dict[str, dict[str, str]] = {
     RewardType.GIFT_CARD: _CARD,
     RewardType.EVENT_INVITATION: _DOOR,
     RewardType.CUSTOM: _PAGE,
+    RewardType.CASHBACK: _MONEY,
     RewardType.GIFT: _PARCEL,
 }
 
@@ -232,4 +245,11 @@ TERMS: dict[str, str] = {
     "chwili; to, co już odebrane, zachowuje ważność do swojej daty.",
     "ja": "換金および他の割引との併用はできません。本特典は予告なく終了する場合がありますが、"
     "交換済みのものは期限まで有効です。",
+}
+
+CASH_TERMS: dict[str, str] = {
+    "en": "Paid within a few days. If the money cannot be sent, you get your points back.",
+    "de": "Auszahlung innerhalb weniger Tage. Kann das Geld nicht gesendet werden, bekommst du die Punkte zurück.",
+    "pl": "Wypłata w ciągu kilku dni. Jeśli pieniędzy nie da się wysłać, punkty wracają.",
+    "ja": "数日以内にお支払いします。お支払いできない場合はポイントをお戻しします。",
 }

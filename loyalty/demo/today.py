@@ -16,7 +16,7 @@ from loyalty.demo.acts import World
 from loyalty.demo.plan import Fate
 from loyalty.demo.shops import Faults, wrong_token
 from platforms.models import StoreConnection
-from rewards import cancellation, claim, granting, issuing, limits, redemption
+from rewards import cancellation, claim, granting, issuing, limits, pricing, redemption
 from rewards.models import Cancellation, FulfillmentStatus, IssueWork, Origin, RedeemedReward
 from rewards.redemption import RedemptionFailed, RedemptionUnresolved
 
@@ -37,6 +37,8 @@ class Why(StrEnum):
 LIVE = ((people.MAIN, "delivery", 20), (people.MAIN, "ten", 3), ("anna", "five", 9), ("hannah", "express", 7),
         ("sakura", "ten", 5), ("liam", "five", 2), ("charlotte", "seeds", 4), ("matteo", "seeds", 12),
         (people.MAIN, "evening", 11), ("charlotte", "coupon", 6))  # fmt: skip
+# Money back through the sandbox: person, hours ago, what it says at once (nothing: that it was paid).
+MONEY_BACK = ((people.MAIN, 30, ""), ("tomasz", 25, "accept"), ("hannah", 10, "pending"), ("sakura", 7, "fail"))
 # The same, undone again: the sandbox proves that the code is dead.
 UNDONE = (("emma", "ten", 30), ("tomasz", "five", 27), ("mia", "delivery", 22))
 # Redemptions that came to nothing: person, reward, hours ago, why.
@@ -62,6 +64,7 @@ def load(*, world: World, shop: StoreConnection, faults: Faults, now: datetime) 
             _fail_grant(world, person, reward, now - hours * HOUR, key=f"demo:refused:{number}", origin=origin)
     for number, (person, reward, hours) in enumerate(LIVE):
         _redeem(world, person, reward, now - hours * HOUR, key=f"demo:live:{number}")
+    _pay_out(world, faults, now)
     for number, (person, reward, hours) in enumerate(UNDONE):
         redeemed = _redeem(world, person, reward, now - hours * HOUR, key=f"demo:undone:{number}")
         if redeemed is not None:
@@ -69,6 +72,14 @@ def load(*, world: World, shop: StoreConnection, faults: Faults, now: datetime) 
     for number, (person, reward, hours, pause) in enumerate(WAITING):
         _wait(world, person, reward, now - hours * HOUR, key=f"demo:waiting:{number}", pause=pause)
     _cancel_in_old_shop(world, now)
+
+
+def _pay_out(world: World, faults: Faults, now: datetime) -> None:
+    for number, (person, hours, said) in enumerate(MONEY_BACK):
+        if said:
+            faults.next_payout(said)
+        _redeem(world, person, "cash", now - hours * HOUR, key=f"demo:money:{number}")
+        faults.clear()
 
 
 @contextmanager
@@ -95,6 +106,7 @@ def _redeem(world: World, person: str, reward: str, at: datetime, *, key: str) -
             points_product_id=world.products[reward].pk,
             actor=actors.customer(customer.pk),
             now=at,
+            points_to_spend=pricing.least_points(world.products[reward]),
             idempotency_key=key,
             deadline=PATIENCE,
         )

@@ -47,7 +47,7 @@ class WebhookFilter(django_filters.FilterSet):
 class InboundWebhookAdmin(desk.ReadOnlyAdmin):
     list_display = ("received", "shop", "topic", "state_badge", "attempts", "outcome")
     list_display_links = ("received",)
-    list_select_related = ("connection",)
+    list_select_related = ("connection", "payout_account")
     sortable_by = ()
     ordering = ("-received_at", "-id")
     filterset_class = WebhookFilter
@@ -56,12 +56,12 @@ class InboundWebhookAdmin(desk.ReadOnlyAdmin):
         lists.Chip("Shop", "shop"),
         lists.Chip("Received", "received_after", "received_before"),
     )
-    list_intro = "What shops told us, stored before anything is done with it."
+    list_intro = "What shops and payout providers told us, stored before anything is done with it."
     list_empty = "No webhook has come yet."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboundWebhook]:
         rows: QuerySet[InboundWebhook] = super().get_queryset(request)
-        return rows.select_related("connection").defer("body", "headers")
+        return rows.select_related("connection", "payout_account").defer("body", "headers")
 
     def get_fields(self, request: HttpRequest, obj: InboundWebhook | None = None) -> Any:
         shown = ["shop", "topic", "event_id", "state_badge", "attempts", "outcome", "received", "processed"]
@@ -78,9 +78,9 @@ class InboundWebhookAdmin(desk.ReadOnlyAdmin):
     def processed(self, webhook: InboundWebhook) -> SafeString:
         return show.instant(webhook.processed_at)
 
-    @admin.display(description="Shop")
+    @admin.display(description="From")
     def shop(self, webhook: InboundWebhook) -> str:
-        return str(webhook.connection)
+        return str(webhook.connection or webhook.payout_account)
 
     @admin.display(description="State")
     def state_badge(self, webhook: InboundWebhook) -> SafeString:

@@ -9,6 +9,7 @@ from django.db import transaction
 from loyalty.common import queue
 from loyalty.hooks.models import InboundWebhook
 from platforms.adapter import WebhookMessage
+from platforms.payouts.provider import PayoutMessage
 
 LONGEST_EVENT_ID = 120
 LONGEST_TOPIC = 80
@@ -19,11 +20,21 @@ SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 @transaction.atomic
 def store(
-    *, connection_id: int, message: WebhookMessage, headers: Mapping[str, str], body: bytes, now: datetime
+    *,
+    connection_id: int | None = None,
+    payout_account_id: int | None = None,
+    message: WebhookMessage | PayoutMessage,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: datetime,
 ) -> tuple[InboundWebhook, bool]:
-    """Keep one delivery raw and ring for a worker; says whether it is new. The same event again changes nothing."""
+    """Keep one delivery raw and ring for a worker; says whether it is new. The same event again changes nothing.
+
+    It comes from a shop or from a payout account.
+    """
     webhook, created = InboundWebhook.objects.get_or_create(
         connection_id=connection_id,
+        payout_account_id=payout_account_id,
         event_id=_event_id(message.event_id),
         defaults={
             "topic": message.topic.replace("\x00", "")[:LONGEST_TOPIC],

@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from platforms.models import StoreConnection
+from platforms.models import PayoutAccount, StoreConnection
 
 
 class InboxState(models.TextChoices):
@@ -15,7 +15,9 @@ class InboxState(models.TextChoices):
 class InboundWebhook(models.Model):
     """One verified delivery. `body` may hold personal data: it is emptied after its retention time."""
 
-    connection = models.ForeignKey(StoreConnection, on_delete=models.PROTECT, db_index=False)
+    # Who called: a shop or a payout provider.
+    connection = models.ForeignKey(StoreConnection, null=True, on_delete=models.PROTECT, db_index=False)
+    payout_account = models.ForeignKey(PayoutAccount, null=True, on_delete=models.PROTECT, db_index=False)
     event_id = models.CharField(max_length=120)
     topic = models.CharField(max_length=80)
     body = models.BinaryField()
@@ -32,6 +34,12 @@ class InboundWebhook(models.Model):
         verbose_name_plural = "webhooks in"
         constraints = [
             models.UniqueConstraint(fields=["connection", "event_id"], name="inbox_event_once"),
+            models.UniqueConstraint(fields=["payout_account", "event_id"], name="inbox_payout_event_once"),
+            models.CheckConstraint(
+                condition=Q(connection__isnull=False, payout_account__isnull=True)
+                | Q(connection__isnull=True, payout_account__isnull=False),
+                name="inbox_has_one_sender",
+            ),
             models.CheckConstraint(
                 condition=Q(state="received", due_at__isnull=False) | (~Q(state="received") & Q(due_at__isnull=True)),
                 name="inbox_waiting_has_due_time",

@@ -8,7 +8,7 @@ from django.db import transaction
 from loyalty.common import actors, queue
 from loyalty.common.clock import Stopwatch
 from loyalty.common.errors import DomainError
-from loyalty.hooks import inbox
+from loyalty.hooks import inbox, payouts
 from loyalty.hooks.models import InboundWebhook, InboxState
 from loyalty.program import orders
 from platforms import registry
@@ -59,7 +59,7 @@ def process(*, webhook_id: int, now: datetime) -> None:
         _close(webhook, InboxState.FAILED, f"Given up after {MOST_ATTEMPTS} tries: {reason}.", now=watch.now)
         return
     try:
-        again = _effect(webhook, StoreConnection.objects.get(pk=webhook.connection_id), watch)
+        again = _effect(webhook, watch) if webhook.payout_account_id is None else _effect_on_payout(webhook, watch)
     except CredentialsUnreadable as error:
         again = Again(error.sentence)
     except DomainError as refusal:
@@ -123,8 +123,9 @@ def _take(webhook_id: int, *, now: datetime) -> InboundWebhook | None:
         return webhook
 
 
-def _effect(webhook: InboundWebhook, connection: StoreConnection, watch: Stopwatch) -> Again | None:
-    """What the webhook does; None when it is done with."""
+def _effect(webhook: InboundWebhook, watch: Stopwatch) -> Again | None:
+    """What the webhook of a shop does; None when it is done with."""
+    connection = StoreConnection.objects.get(pk=webhook.connection_id or 0)
     adapter = registry.adapter_for(connection)
     order, order_id = _told(webhook, adapter)
     if order is None and order_id:
@@ -140,6 +141,15 @@ def _effect(webhook: InboundWebhook, connection: StoreConnection, watch: Stopwat
         return Again(NOT_YET)
     summary = ", ".join(verdicts) or "no code"
     _close(webhook, InboxState.PROCESSED, f"Order {order.number}: {order.status}, {summary}.", now=watch.now)
+    return None
+
+
+def _effect_on_payout(webhook: InboundWebhook, watch: Stopwatch) -> Again | None:
+    """The same of a payout provider's callback."""
+    heard = payouts.hear(webhook=webhook, now=watch.now)
+    if heard.wait is not None:
+        return Again(heard.result, heard.wait)
+    _close(webhook, InboxState.PROCESSED, heard.result, now=watch.now)
     return None
 
 

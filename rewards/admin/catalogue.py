@@ -55,7 +55,7 @@ class RewardAdmin(desk.DeskAdmin):
     )
     list_empty = "There is no reward yet. Add the first one; it starts switched off."
     fieldsets = (
-        (None, {"fields": ("name", "type", "connection", "enabled", "featured")}),
+        (None, {"fields": ("name", "type", "connection", "payout_account", "enabled", "featured")}),
         (
             "Value",
             {
@@ -88,7 +88,16 @@ class RewardAdmin(desk.DeskAdmin):
         ),
         (
             "Limits",
-            {"fields": ("limit_total", "limit_per_customer", "limit_per_period", "period", "liability_limit")},
+            {
+                "fields": (
+                    "limit_total",
+                    "limit_per_customer",
+                    "limit_per_period",
+                    "period",
+                    "liability_limit",
+                    "daily_limit",
+                )
+            },
         ),
         ("Categories and labels", {"fields": ("shelves", "labels")}),
         ("Image and link", {"fields": ("image_url", "action_url")}),
@@ -147,9 +156,9 @@ class RewardAdmin(desk.DeskAdmin):
         return rows.annotate(pieces=Subquery(stock.annotate(sum=Sum("left")).values("sum")))
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Shops are connected on their own page, not from here."""
+        """Shops and payout accounts are connected on their own pages, not from here."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if db_field.name == "connection" and field is not None:
+        if db_field.name in ("connection", "payout_account") and field is not None:
             widget: Any = field.widget
             widget.can_add_related = widget.can_change_related = widget.can_view_related = False
         return field
@@ -157,7 +166,10 @@ class RewardAdmin(desk.DeskAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Reward | None = None) -> Any:
         """A new reward starts switched off, so there is nothing to switch yet; who only looks sees the price as text."""
         if obj is None:
-            return ((None, {"fields": ("name", "type", "connection", "featured")}), *self.fieldsets[1:])
+            return (
+                (None, {"fields": ("name", "type", "connection", "payout_account", "featured")}),
+                *self.fieldsets[1:],
+            )
         if self.has_change_permission(request, obj):
             return self.fieldsets
         shown = {"Cost": ("price",), "Categories and labels": ("labels",), "Availability": WINDOWS}

@@ -50,6 +50,7 @@ COLUMNS: dict[str, str] = {
     "customer_last_name": "Surname",
     "balance_after": "Active points after",
     "delivery_status": "Delivery status",
+    "cashback_status": "Cashback status",
     "usage_status": "Unused / used",
     "status": "Status",
     "origin": "Origin",

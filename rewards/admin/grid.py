@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from loyalty.common.adminkit import desk, lists, show
 from loyalty.customers.models import Customer
 from rewards import queries
-from rewards.admin import acts, export, failures, inline, page, parcels, views, words
+from rewards.admin import acts, export, failures, inline, page, parcels, payout, views, words
 from rewards.admin.grid_list import GridChangeList
 from rewards.filters import RedeemedRewardFilter
 from rewards.models import RedeemedReward
@@ -98,6 +98,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
         "surname": (("customer_last_name",), False),
         "points_after": (("balance_after",), False),
         "delivery_word": (("delivery_status", "redeemed_at"), False),
+        "cashback": (("cashback_status", "redeemed_at"), False),
         "used_or_not": (("usage_status", "redeemed_at"), False),
     }
     change_list_template = "admin/rewards/grid.html"
@@ -110,6 +111,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
         lists.Chip("Type", "kind", "type"),
         lists.Chip("Reward", "reward"),
         lists.Chip("Delivery", "delivery_status"),
+        lists.Chip("Cashback", "payout_state"),
         lists.Chip("Shop", "shop"),
         lists.Chip("Origin", "origin"),
         lists.Chip("Failure reason", "failure"),
@@ -117,6 +119,8 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
     acts = (
         acts.MarkUsed(),
         acts.MarkUnused(),
+        payout.MarkPaid(),
+        payout.MarkRefused(),
         acts.Ship(),
         acts.Deliver(),
         acts.CameBack(),
@@ -232,8 +236,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
 
     @admin.display(description="Cashback status")
     def cashback(self, row: RedeemedReward) -> SafeString:
-        """A dash for every type but cashback."""
-        return show.dash()
+        return words.cashback_badge(row)
 
     @admin.display(description="Unused / used")
     def used_or_not(self, row: RedeemedReward) -> SafeString:

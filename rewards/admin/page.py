@@ -16,14 +16,16 @@ from loyalty.common.adminkit import desk, show
 from loyalty.customers.models import Customer
 from loyalty.program.models import Order
 from platforms.models import StoreConnection
-from rewards import cancellation_plan, extension, probing, queries, states, usage
+from rewards import cancellation_plan, extension, payouts, probing, queries, states, usage
 from rewards import parcels as rules
-from rewards.admin import parcels, timeline, value_uses, why, words
+from rewards.admin import parcels, payout, timeline, value_uses, why, words
 from rewards.models import (
     CancellationState,
     Delivery,
     DeliveryStatus,
     FulfillmentStatus,
+    Origin,
+    Payout,
     RedeemedReward,
     Reward,
     RewardType,
@@ -128,6 +130,7 @@ class RewardPage(desk.ReadOnlyAdmin):
             "value_rows": value_uses.rows_of(request, redeemed, now=now),
             "value_left": show.money(redeemed.remaining, redeemed.currency),
             "value_first": show.money(redeemed.amount, redeemed.currency),
+            "payout": payout.panel(request, redeemed),
             "zone": show.zone_name(),
             "states": states.TABLE,
             "state": states.state_of(redeemed=redeemed, status=status, now=now),
@@ -142,7 +145,7 @@ class RewardPage(desk.ReadOnlyAdmin):
 
     def read(self, object_id: str) -> RedeemedReward:
         rows: QuerySet[RedeemedReward] = RedeemedReward.objects.select_related(
-            "code", "customer", "connection", "reward", "hold", "debit", "delivery", "issue_work"
+            "code", "customer", "connection", "reward", "hold", "debit", "delivery", "issue_work", "payout__account"
         )
         found = rows.filter(pk=int(object_id)).first() if object_id.isdecimal() and len(object_id) < 19 else None
         if found is None:
@@ -165,7 +168,7 @@ class RewardPage(desk.ReadOnlyAdmin):
             ("Used", used(redeemed)),
             ("Used on order", self.order_link(redeemed)),
             ("Delivery status", words.delivery_badge(redeemed)),
-            ("Cashback status", show.dash()),
+            ("Cashback status", words.cashback_badge(redeemed)),
             ("Shop", self.shop_link(redeemed)),
             ("Offer", self.link_to(Reward, redeemed.reward_id, redeemed.reward.name)),
         ]
@@ -241,6 +244,7 @@ def offered(redeemed: RedeemedReward, status: str, *, now: datetime) -> list[str
         slugs = ["cancel" if slug == "cancel-used" else slug for slug in slugs]
     if "extend" in slugs and extension.refusal(redeemed=redeemed):
         slugs.remove("extend")
+    slugs = _with_payout(redeemed, slugs, now=now)
     if status == Status.CANCELLED and probing.can_check(redeemed=redeemed):
         slugs.append("check-again")
     if usage.was_spent_for_nothing(redeemed=redeemed):
@@ -259,6 +263,18 @@ def qr_of(redeemed: RedeemedReward, status: str) -> str:
     if redeemed.code is None or status != Status.ISSUED or not types.type_of(redeemed.type).shows_qr:
         return ""
     return qr.svg(redeemed.code.canonical, label=f"QR code {redeemed.code.code}")
+
+
+def _with_payout(redeemed: RedeemedReward, slugs: list[str], *, now: datetime) -> list[str]:
+    """What can be said of the money of a cashback, and nothing that its state rules out."""
+    money: Payout | None = getattr(redeemed, "payout", None)
+    if money is None:
+        return slugs
+    if redeemed.origin == Origin.REDEMPTION:
+        slugs = [slug for slug in slugs if slug != "reissue"]
+    if payouts.cancel_refusal(redeemed=redeemed, now=now):
+        slugs = [slug for slug in slugs if slug != "cancel"]
+    return slugs if payouts.by_hand_refusal(money) else ["mark-paid", "mark-refused", *slugs]
 
 
 def worth(redeemed: RedeemedReward) -> Any:

@@ -37,6 +37,11 @@ SENTENCES: dict[str, str] = {
     "reward.part_returned": "A part that was spent came back",
     "reward.cancelling": "Cancellation begun",
     "reward.cancelled": "Canceled",
+    "payout.sent": "Money on its way",
+    "payout.paid": "Money paid out",
+    "payout.failed": "The payout failed, and the points are the customer's again",
+    "payout.contradicted": "The provider says otherwise of a payout that was settled: somebody should look",
+    "payout.foreign": "The provider has another amount under our reference: somebody should look",
     "delivery.ordered": "Parcel ordered anew",
     "delivery.address": "Address corrected",
     "delivery.tracking": "Tracking corrected",
@@ -61,6 +66,8 @@ NEEDS_LOOK = {
     "reward.failed",
     "reward.code_spent",
     "reward.code_alive_after_cancel",
+    "payout.contradicted",
+    "payout.foreign",
 }
 
 
@@ -96,6 +103,8 @@ def detail(event: Event) -> str:
     data = event.data
     if data.get("order_id"):
         return f"Order {data['order_id']}"
+    if data.get("said"):
+        return f"It says {data['said']}"
     if event.kind == "reward.cancelled" and data.get("proof") == CancellationState.UNPROVED:
         return "By force: the code may still work"
     if event.kind == "reward.cancelling" and data.get("return_points") is False:

@@ -8,7 +8,7 @@ from typing import Any
 from loyalty.common.adminkit import show
 from loyalty.common.adminkit.acts import Act
 from rewards import extension
-from rewards.models import CancellationState, DeliveryStatus, RedeemedReward, UsageStatus
+from rewards.models import CancellationState, DeliveryStatus, Payout, PayoutState, RedeemedReward, UsageStatus
 from rewards.queries import Status
 
 # What to do about a failure: by what the shop, or we, said no with.
@@ -30,6 +30,19 @@ ADVICE: dict[str, str] = {
 }
 
 
+# The same where it was money that was to be sent.
+OF_PAYOUTS: dict[str, str] = {
+    "payout_failed": "Clear it up with the customer; then it can be redeemed again.",
+    "unauthorized": "The provider refused our credentials. Enter them again under Payout accounts and test the connection.",
+    "credentials_unreadable": "The stored credentials cannot be read. Enter them again under Payout accounts.",
+    "throttled": "The provider asked us to come back later. Try again in some minutes.",
+    "not_sent": "The provider could not be reached. Test its connection under Payout accounts.",
+    "not_made": "The provider did not answer in time and got nothing. Test its connection under Payout accounts.",
+    "gave_up": "The provider was asked for about a day. Test its connection under Payout accounts.",
+}
+OTHER_OF_PAYOUTS = "Read the provider's answer below."
+
+
 @dataclass(frozen=True, slots=True)
 class Greyed:
     """A button that cannot be pressed now, and why."""
@@ -40,7 +53,11 @@ class Greyed:
 
 def advice(redeemed: RedeemedReward) -> str:
     """What to do about the failure, when something is known of it."""
-    return ADVICE.get(redeemed.failure_code, "") if redeemed.failure_reason else ""
+    if not redeemed.failure_reason:
+        return ""
+    if redeemed.cashback_status:
+        return OF_PAYOUTS.get(redeemed.failure_code, OTHER_OF_PAYOUTS)
+    return ADVICE.get(redeemed.failure_code, "")
 
 
 def coming(redeemed: RedeemedReward, status: str, *, now: datetime) -> list[tuple[str, Any]]:
@@ -52,6 +69,11 @@ def coming(redeemed: RedeemedReward, status: str, *, now: datetime) -> list[tupl
     row = extension.standing(redeemed_reward_id=redeemed.pk)
     if row is not None and row.due_at is not None:
         events.append((row.due_at, "The shop is asked again to let the code live longer"))
+    payout: Payout | None = getattr(redeemed, "payout", None)
+    if payout is not None and payout.next_attempt_at is not None:
+        first = payout.state == PayoutState.INIT
+        sentence = "The money is sent" if first else "The provider is asked what became of the money"
+        events.append((payout.next_attempt_at, sentence))
     if status == Status.CANCELLING:
         due = redeemed.cancellations.filter(state=CancellationState.CANCELLING).values_list("due_at", flat=True)
         events += [(at, "The shop is asked again to kill the code") for at in due if at is not None]

@@ -71,6 +71,16 @@ def delivery_badge(redeemed: RedeemedReward) -> SafeString:
     return show.badge(redeemed.get_delivery_status_display(), tone=DELIVERY_TONES[redeemed.delivery_status])
 
 
+CASHBACK_TONES: dict[str, show.Tone] = {"0": "warn", "1": "good", "2": "bad", "3": "info"}
+
+
+def cashback_badge(redeemed: RedeemedReward) -> SafeString:
+    """What the provider said last, a number first; a dash for every type but cashback."""
+    if not redeemed.cashback_status:
+        return show.dash()
+    return show.badge(redeemed.cashback_status, tone=CASHBACK_TONES.get(redeemed.cashback_status[:1], "quiet"))
+
+
 def with_code(redeemed: RedeemedReward) -> str:
     """The reward with its code in round brackets, as the grid and the reports name it."""
     return f"{redeemed.name} ({redeemed.code.code})" if redeemed.code is not None else redeemed.name

@@ -9,6 +9,7 @@ from rewards.models.code import RewardCode
 from rewards.models.delivery import Delivery, DeliveryChange, DeliveryStep
 from rewards.models.extension import CodeExtension, ExtensionState
 from rewards.models.issuing import IssueAttempt, IssueWork
+from rewards.models.payout import FINAL, Payout, PayoutEvidence, PayoutEvidenceKind, PayoutState
 from rewards.models.pool import CodePool, PoolCandidate
 from rewards.models.price import ExchangeType, PointsProduct
 from rewards.models.redeemed_reward import (
@@ -23,6 +24,7 @@ from rewards.models.reward_type import RewardKind, RewardType, reward_types
 from rewards.models.value_code import ValueCodeUse
 
 __all__ = [
+    "FINAL",
     "Cancellation",
     "CancellationReason",
     "CancellationState",
@@ -40,6 +42,10 @@ __all__ = [
     "IssueAttempt",
     "IssueWork",
     "Origin",
+    "Payout",
+    "PayoutEvidence",
+    "PayoutEvidenceKind",
+    "PayoutState",
     "Period",
     "PointsProduct",
     "PoolCandidate",

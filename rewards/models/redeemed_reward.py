@@ -77,6 +77,8 @@ class RedeemedReward(models.Model):
     fulfillment_status = models.CharField(max_length=10, choices=FulfillmentStatus)
     usage_status = models.CharField(max_length=10, choices=UsageStatus)
     delivery_status = models.CharField(max_length=10, choices=DeliveryStatus, default=DeliveryStatus.NONE, blank=True)
+    # What the payout provider said last: "0: INIT: INIT", "1: SUCCESS", "2: code: message"; empty for other types.
+    cashback_status = models.CharField(max_length=180, blank=True, default="", db_default="")
     failure_code = models.CharField(max_length=40, blank=True)
     failure_reason = models.CharField(max_length=500, blank=True)  # a sentence for staff
 
@@ -171,7 +173,9 @@ class RedeemedReward(models.Model):
                 name="redeemed_only_attempts_off_profile",
             ),
             models.CheckConstraint(
-                condition=~Q(origin="redemption", fulfillment_status__in=["pending", "failed"]) | Q(on_profile=False),
+                condition=~Q(origin="redemption", fulfillment_status__in=["pending", "failed"])
+                | Q(on_profile=False)
+                | Q(type="cashback", fulfillment_status="failed", issued_at__isnull=False),  # it failed on its way
                 name="redeemed_attempts_off_profile",
             ),
             models.CheckConstraint(
@@ -214,8 +218,14 @@ class RedeemedReward(models.Model):
                 name="redeemed_remaining_fits_type",
             ),
             models.CheckConstraint(
-                condition=~Q(type__in=["gift_card", "value_code"]) | Q(amount__gt=0, amount__isnull=False),
+                condition=~Q(type__in=["gift_card", "value_code", "cashback"]) | Q(amount__gt=0, amount__isnull=False),
                 name="redeemed_money_has_amount",
+            ),
+            models.CheckConstraint(
+                condition=Q(cashback_status="") | Q(type="cashback"), name="redeemed_only_cashback_is_paid_out"
+            ),
+            models.CheckConstraint(
+                condition=~Q(type="cashback") | Q(usage_status="untracked"), name="redeemed_cashback_untracked"
             ),
             models.CheckConstraint(
                 condition=Q(remaining__isnull=True) | Q(remaining__gt=0) | ~Q(usage_status="unused"),
@@ -237,6 +247,11 @@ class RedeemedReward(models.Model):
             models.Index(
                 fields=["delivery_status", "redeemed_at", "id"],
                 name="redeemed_delivery",
+                condition=Q(on_profile=True),
+            ),
+            models.Index(
+                fields=["cashback_status", "redeemed_at", "id"],
+                name="redeemed_cashback",
                 condition=Q(on_profile=True),
             ),
             models.Index(

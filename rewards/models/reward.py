@@ -6,11 +6,11 @@ from django.db import models
 from django.db.models import F, Q
 
 from loyalty.customers.models import Customer, Tier
-from platforms.models import StoreConnection
+from platforms.models import PayoutAccount, StoreConnection
 from rewards.models.reward_type import RewardType, reward_types
 
 MOST_DAYS = 36_500  # a century: more is a slip of the keyboard, and dates end
-OF_AN_AMOUNT = [RewardType.DISCOUNT_CODE, RewardType.VALUE_CODE, RewardType.GIFT_CARD]
+OF_AN_AMOUNT = [RewardType.DISCOUNT_CODE, RewardType.VALUE_CODE, RewardType.GIFT_CARD, RewardType.CASHBACK]
 CODES_OF_MONEY = [RewardType.VALUE_CODE, RewardType.GIFT_CARD]
 MADE_IN_SHOPS = [
     RewardType.PERCENTAGE_DISCOUNT,
@@ -54,6 +54,13 @@ class Reward(models.Model):
         verbose_name="shop",
         help_text="The shop that takes the code. Empty: a code or gift that no shop knows.",
     )
+    payout_account = models.ForeignKey(
+        PayoutAccount,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        help_text="Who sends the money of a cashback.",
+    )
     percent = models.DecimalField(
         max_digits=5,
         decimal_places=2,
@@ -68,7 +75,7 @@ class Reward(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(0.01)],
-        help_text="What the code is worth, in the shop's currency. Bought for a variable cost it is worth what its points "
+        help_text="What it is worth, in the shop's currency. Bought for a variable cost it is worth what its points "
         "buy; then this is what one is worth that staff give away.",
     )
     product_reference = models.CharField(
@@ -142,6 +149,15 @@ class Reward(models.Model):
         blank=True,
         validators=[MinValueValidator(0)],
         help_text="The most that rewards may be worth together that customers have and have not used.",
+    )
+    daily_limit = models.DecimalField(
+        "limit of money a day",
+        max_digits=14,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text="The most that this cashback pays out in a day of the programme's time zone. Empty: no limit.",
     )
     restricted = models.BooleanField(
         "only for some customers",
@@ -227,6 +243,14 @@ class Reward(models.Model):
                 name="reward_shares_no_code_that_is_money",
             ),
             models.CheckConstraint(condition=Q(currency__regex="^[A-Z]{3}$"), name="reward_currency_code"),
+            models.CheckConstraint(
+                condition=Q(type="cashback", payout_account__isnull=False)
+                | (~Q(type="cashback") & Q(payout_account__isnull=True, daily_limit__isnull=True)),
+                name="reward_payout_fits_type",
+            ),
+            models.CheckConstraint(
+                condition=Q(daily_limit__isnull=True) | Q(daily_limit__gte=0), name="reward_daily_limit_not_negative"
+            ),
         ]
 
     def __str__(self) -> str:

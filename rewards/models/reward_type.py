@@ -20,6 +20,7 @@ class RewardType(models.TextChoices):
     GIFT_CARD = "gift_card", "Gift card"
     GIFT = "gift", "Gift"
     EVENT_INVITATION = "event_invitation", "Invitation for the event"
+    CASHBACK = "cashback", "Cashback"
     CUSTOM = "custom", "Custom campaign"
 
 

@@ -25,6 +25,7 @@ class TypeOfReward:
     has_code: ClassVar[bool] = True  # the customer gets a code
     needs_shop: ClassVar[bool] = True  # the code is one a shop makes, and honours at its checkout
     is_delivered: ClassVar[bool] = False  # a parcel goes to the customer
+    pays_out: ClassVar[bool] = False  # money goes to the customer, through the reward's payout account
     shows_qr: ClassVar[bool] = False  # the code is shown at a door, not typed
     part_redeemable: ClassVar[bool] = False  # spent bit by bit, with what remains kept
     usage: ClassVar[UsageStatus] = UsageStatus.UNUSED  # UNTRACKED where nobody can know

@@ -60,6 +60,7 @@ def test_lists_every_operation_once(document):
         ("points_products", "get"),
         ("points_products/{id}", "get"),
         ("points_products/{id}/purchase", "post"),
+        ("points_products/{id}/simulation", "get"),
         ("points_transactions", "get"),
         ("points_transactions", "post"),
         ("points_transactions/{id}", "get"),

@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from tests.api.conftest import refusal
 from tests.factories.catalogue import (
+    CashbackFactory,
     GiftFactory,
     InvitationFactory,
     PointsProductFactory,
@@ -114,3 +115,50 @@ def test_finds_by_type_and_by_kind(api, gift):
     assert ids(api.get("/points_products", kind="physical")) == [gift.pk]
     assert ids(api.get("/points_products", kind="virtual")) == [invitation.pk]
     assert refusal(api.get("/points_products", kind="solid")) == (400, "invalid_parameter")
+
+
+def test_says_what_so_many_points_would_give(api):
+    product = VariablePriceFactory(reward=CashbackFactory(amount=None))
+
+    answer = api.get(f"/points_products/{product.pk}/simulation", points_to_spend=400)
+
+    assert answer.json() == {
+        "simulation": {
+            "points_product_id": product.pk,
+            "points_to_spend": 400,
+            "value": "8.00",
+            "currency": "USD",
+            "available": True,
+            "reason_code": None,
+            "reason": None,
+        }
+    }
+
+
+def test_a_simulation_between_two_steps_says_what_would_be_accepted(api):
+    product = VariablePriceFactory(reward=CashbackFactory(amount=None))
+
+    found = api.get(f"/points_products/{product.pk}/simulation", points_to_spend=250).json()["simulation"]
+
+    assert (found["value"], found["available"], found["reason_code"]) == (None, False, "points_not_accepted")
+    assert "a multiple of 100, from 200 to 800" in found["reason"]
+
+
+@pytest.mark.parametrize("points", ["many", "0", "-5", "1.5"])
+def test_a_simulation_refuses_what_is_no_number_of_points(api, gift, points):
+    answer = api.get(f"/points_products/{gift.pk}/simulation", points_to_spend=points)
+
+    assert refusal(answer)[0] == 400
+
+
+def test_nothing_that_is_off_is_simulated(api, gift):
+    gift.reward.enabled = False
+    gift.reward.save()
+
+    assert refusal(api.get(f"/points_products/{gift.pk}/simulation"))[0] == 404
+
+
+def test_a_simulation_needs_the_scope_of_products(integrator, gift):
+    stranger = integrator("customer:read")
+
+    assert refusal(stranger.get(f"/points_products/{gift.pk}/simulation"))[0] == 403

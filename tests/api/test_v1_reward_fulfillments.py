@@ -4,8 +4,11 @@ import pytest
 from django.utils import timezone
 
 from loyalty.points import queries as points
-from rewards.models import Cancellation, RedeemedReward
+from platforms.payouts.provider import PayoutReport, PayoutStatus
+from rewards import payouts
+from rewards.models import Cancellation, Payout, PayoutEvidenceKind, RedeemedReward
 from tests.api.conftest import refusal
+from tests.factories.catalogue import CashbackFactory, PointsProductFactory
 from tests.factories.people import CustomerFactory, ShippingAddressFactory
 from tests.factories.points import give
 from tests.rewards.admin_rows import row as failed_row
@@ -29,6 +32,7 @@ OURS = {
     "brand",
     *("status", "type", "origin", "delivery_status", "cost_in_points", "reward_id", "points_product_id", "issued_at"),
     *("cancelled_at", "used_order_id", "customer", "starts_at", "reissue_of_id", "remaining"),
+    *("cashback_status", "payout"),
 }
 
 
@@ -335,3 +339,65 @@ def test_a_list_costs_the_same_few_queries_however_long(api, gift, django_assert
             buy(api, gift, customer)
         with django_assert_num_queries(2):
             assert api.get(PATH).status_code == 200
+
+
+@pytest.fixture
+def money(api, customer):
+    """5 back, to be paid by hand."""
+    return buy(api, PointsProductFactory(reward=CashbackFactory()), customer)
+
+
+def told(status):
+    payout = Payout.objects.get()
+    payouts.record(
+        redeemed_reward_id=payout.redeemed_reward_id,
+        report=PayoutReport(reference=payout.reference, status=status, code="R1", message="No account"),
+        kind=PayoutEvidenceKind.CALLBACK,
+        now=timezone.now(),
+    )
+
+
+def test_shows_the_money_of_a_cashback(api, money, mug):
+    row = shown(api.get(f"{PATH}/{money['id']}"))
+
+    payout = Payout.objects.get()
+    assert (row["fulfillment_status"], row["usage_status"], row["code"]) == ("issued", "untracked", None)
+    assert row["cashback_status"] == "0: INIT: INIT"
+    assert row["payout"] == {
+        "state": "init",
+        "amount": "5.00",
+        "currency": "USD",
+        "provider": "by_hand",
+        "reference": payout.reference,
+        "remote_id": None,
+        "settled_at": None,
+    }
+    assert (mug["cashback_status"], mug["payout"]) == (None, None)
+
+
+def test_lists_by_where_the_money_stands(api, money, mug):
+    assert ids(api.get(PATH, payout_state="init")) == [money["id"]]
+    assert ids(api.get(PATH, payout_state="paid")) == []
+    assert refusal(api.get(PATH, payout_state="lost"))[0] == 400
+
+
+def test_a_cashback_that_failed_says_so_and_why(api, money, customer):
+    told(PayoutStatus.FAILED)
+
+    row = shown(api.get(f"{PATH}/{money['id']}"))
+    assert (row["fulfillment_status"], row["status"]) == ("failed", "failed")
+    assert row["cashback_status"] == "2: R1: No account"
+    assert balance(customer) == 250
+
+
+def test_money_that_was_paid_is_not_cancelled(api, money, customer):
+    told(PayoutStatus.PAID)
+
+    assert refusal(api.post(f"{PATH}/{money['id']}/cancel")) == (422, "cancellation_refused")
+    assert balance(customer) == 150
+
+
+def test_money_that_was_not_sent_is_cancelled(api, money, customer):
+    row = shown(api.post(f"{PATH}/{money['id']}/cancel"))
+
+    assert (row["fulfillment_status"], row["payout"]["state"], balance(customer)) == ("cancelled", "cancelled", 250)

@@ -5,6 +5,7 @@ from decimal import Decimal
 import factory
 
 from rewards.models import PointsProduct, Reward, RewardText, RewardType
+from tests.factories.people import PayoutAccountFactory
 
 
 class RewardFactory(factory.django.DjangoModelFactory):
@@ -96,3 +97,11 @@ class VariablePriceFactory(PointsProductFactory):
     variable_points_step_reward_value = 2
     variable_points_min = 200
     variable_points_max = 800
+
+
+class CashbackFactory(RewardFactory):
+    """5 in money, paid by hand unless another account is given."""
+
+    name = "5 back"
+    type = RewardType.CASHBACK
+    payout_account = factory.SubFactory(PayoutAccountFactory)

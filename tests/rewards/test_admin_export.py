@@ -60,6 +60,7 @@ def test_holds_every_column_in_words_and_in_the_programmes_zone():
         "Surname": "Byron",
         "Active points after": "150",
         "Delivery status": "Shipped",
+        "Cashback status": "",
         "Unused / used": "Used",
         "Status": "Used",
         "Origin": "Granted by staff",

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from loyalty.api import documentation, errors, fields, pagination, query, views
 from loyalty.api.keys import Scope
 from loyalty.merchant import queries as merchant
-from rewards import catalogue, pricing, wording
+from rewards import catalogue, pricing, simulation, wording
 from rewards.models import ExchangeType, PointsProduct, RewardKind, RewardType
 from rewards.types import registry
 
@@ -77,6 +77,39 @@ class OnePointsProduct(views.ApiView):
         if product is None:
             raise errors.NotFound(f"There is no points product {pk} on offer now.")
         return Response({"points_product": shape([product])[0]})
+
+
+class SimulationSerializer(serializers.Serializer):
+    points_product_id = serializers.IntegerField()
+    points_to_spend = serializers.IntegerField()
+    value = serializers.DecimalField(
+        max_digits=12, decimal_places=2, allow_null=True, help_text="The money it is worth; null when it is none."
+    )
+    currency = serializers.CharField()
+    available = serializers.BooleanField(help_text="So many points can be spent on it now.")
+    reason_code = fields.OptionalTextField(help_text="Why not: the code that a purchase would be refused with.")
+    reason = fields.OptionalTextField(help_text="The same, for people.")
+
+
+class SimulatePointsProduct(views.ApiView):
+    scopes = {"GET": Scope.POINTS_PRODUCT_READ}
+
+    @documentation.single(
+        "simulation",
+        SimulationSerializer,
+        summary="What so many points would give (extension)",
+        description="Spends nothing. Whether one customer can have it is judged when they redeem.",
+        filters=[
+            documentation.filter_by("points_to_spend", int, "Left out: the price, or the least of a variable one.")
+        ],
+    )
+    def get(self, request: Request, pk: str) -> Response:
+        found = simulation.simulate(
+            points_product_id=query.path_id(pk),
+            points_to_spend=query.whole_number(request, "points_to_spend", lowest=1, highest=2**31 - 1),
+            now=timezone.now(),
+        )
+        return Response({"simulation": SimulationSerializer(found).data})
 
 
 def shape(products: list[PointsProduct]) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from rewards.models import (
     DeliveryStatus,
     FulfillmentStatus,
     Origin,
+    PayoutState,
     RedeemedReward,
     RewardType,
     UsageStatus,
@@ -31,6 +32,7 @@ SEVERAL: dict[str, list[str]] = {  # any of the given words will do
     "status": Status.values,
     "type": RewardType.values,
     "delivery_status": [value for value in DeliveryStatus.values if value],
+    "payout_state": PayoutState.values,
 }
 ONE = ("redeemed_after", "redeemed_before", "used_after", "used_before", "search")
 
@@ -38,6 +40,16 @@ ONE = ("redeemed_after", "redeemed_before", "used_after", "used_before", "search
 class CustomerReferenceSerializer(serializers.Serializer):
     id = serializers.IntegerField()
     email = fields.OptionalTextField()
+
+
+class PayoutSerializer(serializers.Serializer):
+    state = serializers.ChoiceField(choices=PayoutState.choices, help_text="Where the money stands, as far as we know.")
+    amount = serializers.DecimalField(max_digits=12, decimal_places=2)
+    currency = serializers.CharField()
+    provider = serializers.CharField(source="account.provider")
+    reference = serializers.CharField(help_text="Ours, which the provider knows it by.")
+    remote_id = fields.OptionalTextField(help_text="The provider's own reference.")
+    settled_at = fields.InstantField(allow_null=True, help_text="When it was paid, failed or canceled.")
 
 
 class RewardFulfillmentSerializer(serializers.Serializer):
@@ -67,6 +79,10 @@ class RewardFulfillmentSerializer(serializers.Serializer):
     brand = fields.OptionalTextField(help_text="Extension: whose it is.")
     origin = serializers.ChoiceField(choices=Origin.choices, help_text="Extension.")
     delivery_status = serializers.SerializerMethodField(help_text="Extension: null until a reward is used.")
+    cashback_status = fields.OptionalTextField(
+        help_text="Extension: what the payout provider said last, such as `1: SUCCESS`; null unless it is a cashback."
+    )
+    payout = PayoutSerializer(allow_null=True, help_text="Extension: the money of a cashback; null for others.")
     cost_in_points = serializers.IntegerField(help_text="Extension.")
     reward_id = serializers.IntegerField(help_text="Extension.")
     points_product_id = serializers.IntegerField(allow_null=True, help_text="Extension.")
@@ -91,7 +107,9 @@ class RewardFulfillmentSerializer(serializers.Serializer):
 
 def readable(*, now: datetime) -> QuerySet[RedeemedReward]:
     """What integrators see, joined with what its shape needs. Redemptions that have not succeeded are not among it."""
-    return queries.with_status(queryset=queries.visible(), now=now).select_related("code", "customer")
+    return queries.with_status(queryset=queries.visible(), now=now).select_related(
+        "code", "customer", "payout__account"
+    )
 
 
 class RewardFulfillments(views.ApiView):
@@ -108,6 +126,7 @@ class RewardFulfillments(views.ApiView):
             documentation.filter_by("status", SEVERAL["status"], "Extension."),
             documentation.filter_by("type", SEVERAL["type"], "Extension."),
             documentation.filter_by("delivery_status", SEVERAL["delivery_status"], "Extension."),
+            documentation.filter_by("payout_state", SEVERAL["payout_state"], "Extension."),
             documentation.filter_by("redeemed_after", str, "Extension: date and time, inclusive."),
             documentation.filter_by(
                 "redeemed_before", str, "Extension: date and time, exclusive; a date is a whole day."

@@ -29,6 +29,7 @@ ADDRESSES: list[tuple[str, type[View], str]] = [
     ("points_products", points_products.PointsProducts, "points_products"),
     ("points_products/<str:pk>", points_products.OnePointsProduct, "points_product"),
     ("points_products/<str:pk>/purchase", points_purchases.PointsPurchases, "points_purchases"),
+    ("points_products/<str:pk>/simulation", points_products.SimulatePointsProduct, "points_product_simulation"),
     ("reward_fulfillments", reward_fulfillments.RewardFulfillments, "reward_fulfillments"),
     ("reward_fulfillments/<str:pk>", reward_fulfillments.OneRewardFulfillment, "reward_fulfillment"),
     ("reward_fulfillments/<str:pk>/cancel", reward_acts.CancelRewardFulfillment, "cancel"),

@@ -72,6 +72,12 @@ def days_left(end: datetime | None, now: datetime) -> int | None:
 
 
 @register.filter
+def is_paid(cashback_status: str) -> bool:
+    """Whether the provider has said that the money was paid."""
+    return cashback_status.startswith("1:")
+
+
+@register.filter
 def country(code: str) -> str:
     """PL → Poland."""
     return countries.name(code)

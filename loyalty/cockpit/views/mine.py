@@ -17,12 +17,18 @@ from rewards.types import registry as types
 
 ROWS = 20
 UNDER_WAY = Q(type=RewardType.GIFT, delivery_status__in=[DeliveryStatus.ORDERED, DeliveryStatus.SHIPPED])
+MONEY_UNDER_WAY = Q(status=Status.ISSUED, type=RewardType.CASHBACK)
+
+PAID_OUT = Q(status=Status.ISSUED, cashback_status__startswith="1:")
 
 
 @require_safe
 @customers_only
 def my_rewards(visit: Visit) -> HttpResponse:
-    """Ready to use first, then parcels under way, then used ones; what expired stands on a page of its own."""
+    """Ready to use first, then parcels and money under way, then used ones, then what was paid out.
+
+    What expired stands on a page of its own.
+    """
     past = visit.request.GET.get("show") == "past"
     mine = queries.for_customer_page(customer_id=visit.customer.pk, now=visit.now)
     rows = mine.filter(Q(status=Status.EXPIRED)) if past else _in_groups(mine.exclude(Q(status=Status.EXPIRED)))
@@ -35,7 +41,7 @@ def my_rewards(visit: Visit) -> HttpResponse:
 def my_reward(visit: Visit, redeemed_reward_id: int) -> HttpResponse:
     """One reward with its code. Other people's, and those without success, do not exist here."""
     mine = queries.for_customer_page(customer_id=visit.customer.pk, now=visit.now)
-    redeemed = get_object_or_404(mine.select_related("code", "delivery", "connection"), pk=redeemed_reward_id)
+    redeemed = get_object_or_404(mine.select_related("code", "delivery", "connection", "payout"), pk=redeemed_reward_id)
     left = points.balance(customer_id=visit.customer.pk, now=visit.now) if "new" in visit.request.GET else None
     status = queries.status_of(redeemed=redeemed, now=visit.now)
     cancel_until = self_cancellation.until(redeemed=redeemed, status=status, now=visit.now)
@@ -53,6 +59,8 @@ def _qr(redeemed: RedeemedReward) -> str:
 
 def _in_groups(mine: QuerySet[RedeemedReward]) -> QuerySet[RedeemedReward]:
     group = Case(
+        When(PAID_OUT, then=Value(3)),
+        When(MONEY_UNDER_WAY, then=Value(1)),
         When(status=Status.ISSUED, then=Value(0)),
         When(UNDER_WAY, then=Value(1)),
         default=Value(2),

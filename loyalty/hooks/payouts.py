@@ -1,0 +1,43 @@
+"""What a payout provider's callback does: it is told to the payout it names, in whatever order callbacks come."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from loyalty.hooks.models import InboundWebhook
+from platforms.adapter import Observed
+from platforms.models import PayoutAccount
+from platforms.payouts import registry
+from rewards import payouts
+from rewards.models import Payout, PayoutEvidenceKind
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What became of a callback, in a sentence. With `wait` it has to be brought again, after so many seconds."""
+
+    result: str
+    wait: float | None = None
+
+
+def hear(*, webhook: InboundWebhook, now: datetime) -> Heard:
+    """Let a stored callback take effect. Raises DomainError when it never can."""
+    account = PayoutAccount.objects.get(pk=webhook.payout_account_id or 0)
+    provider = registry.provider_for(account)
+    message = provider.parse_webhook(headers=webhook.headers, body=bytes(webhook.body), now=webhook.received_at)
+    payout = Payout.objects.filter(account=account, reference=message.reference).first()
+    if payout is None:
+        return Heard("It names no payout of ours: nothing to do.")
+    report, observed = message.report, Observed()
+    if report is None:
+        answer = provider.query(payout.reference)
+        if answer.value is None:
+            return Heard(answer.reason or "The provider did not tell the payout.", answer.retry_after or 0.0)
+        report, observed = answer.value, answer.observed
+    after = payouts.record(
+        redeemed_reward_id=payout.redeemed_reward_id,
+        report=report,
+        kind=PayoutEvidenceKind.CALLBACK,
+        observed=observed,
+        now=now,
+    )
+    return Heard(f"Payout {payout.reference}: {after.get_state_display().lower()}.")

@@ -1,0 +1,132 @@
+"""The money of a cashback: on the reward's page, and what staff say of payouts they send by hand."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest
+from django.urls import reverse
+
+from loyalty.common.actors import Actor
+from loyalty.common.adminkit import acts, show
+from rewards import payouts
+from rewards.admin import timeline, words
+from rewards.models import FINAL, Payout, PayoutEvidence, PayoutState, RedeemedReward
+
+TONES: dict[str, show.Tone] = {
+    PayoutState.INIT: "warn",
+    PayoutState.UNKNOWN: "warn",
+    PayoutState.PENDING: "info",
+    PayoutState.PAID: "good",
+    PayoutState.FAILED: "bad",
+    PayoutState.CANCELLED: "quiet",
+}
+NEXT: dict[str, str] = {
+    PayoutState.INIT: "It is sent by itself, under this reference.",
+    PayoutState.UNKNOWN: "It was sent, or may have been, and no clear answer came. The provider is asked about the "
+    "reference by itself; nothing is sent again unless it proves that it has no such payout.",
+    PayoutState.PENDING: "The provider has it, and is asked by itself until it has paid or refused.",
+    PayoutState.PAID: "Nothing more happens.",
+    PayoutState.FAILED: "Nothing was paid, and nothing is sent any more. The points are the customer's again.",
+    PayoutState.CANCELLED: "It was never sent.",
+}
+BY_HAND_NEXT = "It waits for a person: pay it, then mark it paid; or mark it refused, and the points go back."
+
+
+def panel(request: HttpRequest, redeemed: RedeemedReward) -> dict[str, Any] | None:
+    """What the page says of the payout; nothing for other rewards."""
+    payout: Payout | None = getattr(redeemed, "payout", None)
+    if payout is None:
+        return None
+    account = payout.account
+    name: Any = account.name
+    if request.user.has_perm("platforms.view_payoutaccount"):
+        name = show.link(account.name, reverse("admin:platforms_payoutaccount_change", args=(account.pk,)))
+    facts = [
+        ("State", show.badge(payout.get_state_display(), tone=TONES[payout.state])),
+        ("Status", words.cashback_badge(redeemed)),
+        ("Amount", show.money(payout.amount, payout.currency)),
+        ("Account", name),
+        ("Our reference", show.copyable(payout.reference)),
+        ("Provider's reference", show.text(payout.remote_id)),
+    ]
+    if payout.settled_at is not None:
+        facts.append(("Settled", show.instant(payout.settled_at)))
+    if payout.unknown_since is not None:
+        facts.append(("Not known since", show.instant(payout.unknown_since)))
+    if payout.attempts:
+        facts.append(("Sent", "once" if payout.attempts == 1 else f"{payout.attempts} times, as one payment"))
+    by_hand = not payouts.by_hand_refusal(payout)
+    return {
+        "facts": facts,
+        "next": BY_HAND_NEXT if by_hand else NEXT[payout.state],
+        "last_reason": "" if payout.state in FINAL else payout.last_reason,
+        "evidence": [evidence(row) for row in payout.evidence.order_by("-id")[:50]],
+    }
+
+
+def evidence(row: PayoutEvidence) -> dict[str, Any]:
+    return {
+        "row": row,
+        "kind": row.get_kind_display(),
+        "outcome": row.said or timeline.OUTCOMES.get(row.outcome, row.outcome),
+        "exact": show.exact_text(row.observed_at),
+    }
+
+
+class PaidForm(forms.Form):
+    remote_id = forms.CharField(
+        max_length=120, required=False, label="Your reference", help_text="What your bank calls it, to find it again."
+    )
+
+
+class RefusedForm(forms.Form):
+    reason = forms.CharField(max_length=120, help_text="For staff. Such as: the account does not exist.")
+    code = forms.CharField(max_length=40, required=False, help_text="Of the bank, if it gave one.")
+
+
+class OnPayout(acts.Act):
+    """An act on a payout by hand."""
+
+    permission = "rewards.settle_payout"
+    bulk = False
+    effects: tuple[str, ...] = ()
+
+    def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
+        redeemed = RedeemedReward.objects.select_related("code", "payout__account").get(pk=pk)
+        payout: Payout | None = getattr(redeemed, "payout", None)
+        if payout is None:
+            return acts.Preview(title=words.title(redeemed), refusal="This reward is no cashback: nothing is paid out.")
+        effects = [effect.format(money=show.money_text(payout.amount, payout.currency)) for effect in self.effects]
+        return acts.Preview(title=words.title(redeemed), effects=effects, refusal=payouts.by_hand_refusal(payout))
+
+
+class MarkPaid(OnPayout):
+    slug, label = "mark-paid", "Mark paid"
+    explain = "The money was sent to the customer by hand. This cannot be undone."
+    tone = "primary"
+    form_class = PaidForm
+    effects = ("The payout of {money} counts as paid, and the customer reads that it was.",)
+
+    def apply(self, *, pk: int, actor: Actor, now: datetime, token: str, data: Mapping[str, Any]) -> str:
+        payout = payouts.mark_paid(redeemed_reward_id=pk, actor=actor, now=now, remote_id=data.get("remote_id") or "")
+        return f"{payout.redeemed_reward.name}: marked paid."
+
+
+class MarkRefused(OnPayout):
+    slug, label = "mark-refused", "Mark refused"
+    explain = "The money cannot be sent: the reward fails and its points go back. This cannot be undone."
+    tone = "danger"
+    form_class = RefusedForm
+    effects = (
+        "The payout of {money} counts as refused: nobody pays it any more.",
+        "The reward becomes Failed, and the customer no longer sees it.",
+        "The points it cost go back to where they came from.",
+    )
+
+    def apply(self, *, pk: int, actor: Actor, now: datetime, token: str, data: Mapping[str, Any]) -> str:
+        payout = payouts.mark_refused(
+            redeemed_reward_id=pk, actor=actor, now=now, reason=data["reason"], code=data.get("code") or ""
+        )
+        return f"{payout.redeemed_reward.name}: marked refused. The points are the customer's again."
