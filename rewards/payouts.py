@@ -194,56 +194,6 @@ def _can_go_back(transaction_id: int, *, now: datetime) -> bool:
         return False
 
 
-@transaction.atomic
-def mark_paid(*, redeemed_reward_id: int, actor: Actor, now: datetime, remote_id: str = "") -> Payout:
-    """Staff have paid it by hand; `remote_id` is what their bank calls it. Twice is harmless. Raises PayoutRefused."""
-    _, payout = locked(redeemed_reward_id=redeemed_reward_id, now=now)
-    if payout.state == PayoutState.PAID:
-        return payout
-    _require_by_hand(payout)
-    report = PayoutReport(reference=payout.reference, status=PayoutStatus.PAID, remote_id=remote_id.strip())
-    return record(
-        redeemed_reward_id=redeemed_reward_id, report=report, kind=PayoutEvidenceKind.BY_STAFF, actor=actor, now=now
-    )
-
-
-@transaction.atomic
-def mark_refused(*, redeemed_reward_id: int, actor: Actor, now: datetime, reason: str, code: str = "") -> Payout:
-    """It cannot be paid by hand: the reward fails and the points go back. Twice is harmless. Raises PayoutRefused."""
-    _, payout = locked(redeemed_reward_id=redeemed_reward_id, now=now)
-    if payout.state == PayoutState.FAILED:
-        return payout
-    _require_by_hand(payout)
-    if not reason.strip():
-        raise PayoutRefused("Say why it cannot be paid: the reason is what people read later.")
-    report = PayoutReport(
-        reference=payout.reference,
-        status=PayoutStatus.FAILED,
-        code=code.strip() or "BY_HAND",
-        message=reason.strip().rstrip("."),
-    )
-    return record(
-        redeemed_reward_id=redeemed_reward_id, report=report, kind=PayoutEvidenceKind.BY_STAFF, actor=actor, now=now
-    )
-
-
-def by_hand_refusal(payout: Payout) -> str:
-    """Why staff cannot say what came of it; empty when they can."""
-    account = payout.account
-    if payout.state in FINAL:
-        return f"This payout is settled already: it is {payout.get_state_display().lower()}."
-    if registry.provider_class(account.provider).capabilities.calls_out:
-        return (
-            f"{account.name} pays this by itself, and says by itself what came of it: only payouts by hand are marked."
-        )
-    return ""
-
-
-def _require_by_hand(payout: Payout) -> None:
-    if refusal := by_hand_refusal(payout):
-        raise PayoutRefused(refusal)
-
-
 def cancel_refusal(*, redeemed: RedeemedReward, now: datetime) -> str:
     """Why a cashback cannot be canceled; empty when nothing of its money has been sent, and for all other rewards."""
     payout = Payout.objects.select_related("account").filter(redeemed_reward=redeemed).first()

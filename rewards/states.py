@@ -178,7 +178,7 @@ TABLE: tuple[State, ...] = (
         status=Status.ISSUED,
         word="Issued, money on its way",
         axes="issued, a cashback whose payout is under way",
-        meaning="The points are spent and the money is on its way: the provider, or the staff who pay, have it.",
+        meaning="The points are spent, and the money is with the provider, or with the staff who pay it by hand.",
         next="The provider is asked by itself until it has paid or refused; who pays by hand marks it here. If it fails, "
         "the points go back.",
         visible=True,

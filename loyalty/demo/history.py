@@ -16,7 +16,7 @@ from loyalty.merchant import queries as merchant
 from loyalty.points import adjustments, expiry
 from loyalty.points.models import AdjustmentReason
 from platforms.adapter import OrderStatus
-from rewards import cancellation, delivery, payouts, pricing, usage, value_codes
+from rewards import cancellation, delivery, payouts_by_hand, pricing, usage, value_codes
 from rewards.models import DeliveryStatus, Origin, RedeemedReward, UsageStatus
 
 DAY = timedelta(days=1)
@@ -216,11 +216,11 @@ def _settle(world: World, redemption: Redemption, now: datetime) -> None:
     """The manager's bank paid it, or could not."""
     row, actor = _row(world, redemption), world.as_staff("manager")
     if redemption.fate == Fate.PAID:
-        payouts.mark_paid(
+        payouts_by_hand.mark_paid(
             redeemed_reward_id=row.pk, actor=actor, now=now, remote_id=f"SEPA {880_100 + redemption.number}"
         )
     else:
-        payouts.mark_refused(
+        payouts_by_hand.mark_refused(
             redeemed_reward_id=row.pk, actor=actor, now=now, code="AC04", reason="The customer's account is closed"
         )
 

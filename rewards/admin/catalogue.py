@@ -42,7 +42,7 @@ class RewardAdmin(desk.DeskAdmin):
     inlines = (TextInline,)
     change_form_template = "admin/rewards/reward/change_form.html"
     list_display = ("name", "on", "kind", "price", "worth", "left", "per_customer", "window", "shop")
-    list_select_related = ("connection", "points_product", "pool")
+    list_select_related = ("connection", "payout_account", "points_product", "pool")
     ordering = ("-enabled", "name", "pk")
     sortable_by = ()
     filterset_class = RewardFilter
@@ -264,4 +264,5 @@ class RewardAdmin(desk.DeskAdmin):
 
     @admin.display(description="Shop")
     def shop(self, reward: Reward) -> SafeString:
-        return show.text(reward.connection.name) if reward.connection is not None else show.dash()
+        where = reward.connection or reward.payout_account
+        return show.text(where.name) if where is not None else show.dash()

@@ -16,7 +16,7 @@ from loyalty.common.adminkit import desk, show
 from loyalty.customers.models import Customer
 from loyalty.program.models import Order
 from platforms.models import StoreConnection
-from rewards import cancellation_plan, extension, payouts, probing, queries, states, usage
+from rewards import cancellation_plan, extension, payouts, payouts_by_hand, probing, queries, states, usage
 from rewards import parcels as rules
 from rewards.admin import parcels, payout, timeline, value_uses, why, words
 from rewards.models import (
@@ -274,7 +274,7 @@ def _with_payout(redeemed: RedeemedReward, slugs: list[str], *, now: datetime) -
         slugs = [slug for slug in slugs if slug != "reissue"]
     if payouts.cancel_refusal(redeemed=redeemed, now=now):
         slugs = [slug for slug in slugs if slug != "cancel"]
-    return slugs if payouts.by_hand_refusal(money) else ["mark-paid", "mark-refused", *slugs]
+    return slugs if payouts_by_hand.refusal(money) else ["mark-paid", "mark-refused", *slugs]
 
 
 def worth(redeemed: RedeemedReward) -> Any:

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from loyalty.common.actors import Actor
 from loyalty.common.adminkit import acts, show
-from rewards import payouts
+from rewards import payouts_by_hand
 from rewards.admin import timeline, words
 from rewards.models import FINAL, Payout, PayoutEvidence, PayoutState, RedeemedReward
 
@@ -57,7 +57,7 @@ def panel(request: HttpRequest, redeemed: RedeemedReward) -> dict[str, Any] | No
         facts.append(("Not known since", show.instant(payout.unknown_since)))
     if payout.attempts:
         facts.append(("Sent", "once" if payout.attempts == 1 else f"{payout.attempts} times, as one payment"))
-    by_hand = not payouts.by_hand_refusal(payout)
+    by_hand = not payouts_by_hand.refusal(payout)
     return {
         "facts": facts,
         "next": BY_HAND_NEXT if by_hand else NEXT[payout.state],
@@ -92,6 +92,7 @@ class OnPayout(acts.Act):
     permission = "rewards.settle_payout"
     bulk = False
     effects: tuple[str, ...] = ()
+    returns_points = False
 
     def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
         redeemed = RedeemedReward.objects.select_related("code", "payout__account").get(pk=pk)
@@ -99,7 +100,9 @@ class OnPayout(acts.Act):
         if payout is None:
             return acts.Preview(title=words.title(redeemed), refusal="This reward is no cashback: nothing is paid out.")
         effects = [effect.format(money=show.money_text(payout.amount, payout.currency)) for effect in self.effects]
-        return acts.Preview(title=words.title(redeemed), effects=effects, refusal=payouts.by_hand_refusal(payout))
+        if self.returns_points and redeemed.cost_in_points:
+            effects.append(f"The {show.points_text(redeemed.cost_in_points)} points go back to where they came from.")
+        return acts.Preview(title=words.title(redeemed), effects=effects, refusal=payouts_by_hand.refusal(payout))
 
 
 class MarkPaid(OnPayout):
@@ -110,7 +113,9 @@ class MarkPaid(OnPayout):
     effects = ("The payout of {money} counts as paid, and the customer reads that it was.",)
 
     def apply(self, *, pk: int, actor: Actor, now: datetime, token: str, data: Mapping[str, Any]) -> str:
-        payout = payouts.mark_paid(redeemed_reward_id=pk, actor=actor, now=now, remote_id=data.get("remote_id") or "")
+        payout = payouts_by_hand.mark_paid(
+            redeemed_reward_id=pk, actor=actor, now=now, remote_id=data.get("remote_id") or ""
+        )
         return f"{payout.redeemed_reward.name}: marked paid."
 
 
@@ -122,11 +127,11 @@ class MarkRefused(OnPayout):
     effects = (
         "The payout of {money} counts as refused: nobody pays it any more.",
         "The reward becomes Failed, and the customer no longer sees it.",
-        "The points it cost go back to where they came from.",
     )
+    returns_points = True
 
     def apply(self, *, pk: int, actor: Actor, now: datetime, token: str, data: Mapping[str, Any]) -> str:
-        payout = payouts.mark_refused(
+        payout = payouts_by_hand.mark_refused(
             redeemed_reward_id=pk, actor=actor, now=now, reason=data["reason"], code=data.get("code") or ""
         )
         return f"{payout.redeemed_reward.name}: marked refused. The points are the customer's again."

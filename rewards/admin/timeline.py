@@ -50,6 +50,7 @@ SENTENCES: dict[str, str] = {
     "delivery.delivered": "Parcel delivered",
     "delivery.cancelled": "Delivery canceled",
 }
+MONEY_FAILED = "Failed: the money did not reach the customer"
 POINTS: dict[bool, dict[str, str]] = {  # whether they were to go back → what became of that
     True: {
         CancellationState.CANCELLING: "Go back as soon as the code is proved dead",
@@ -88,7 +89,9 @@ def entries(events: Iterable[Event]) -> list[Entry]:
     names = Names(listed)
     return [
         Entry(
-            sentence=SENTENCES.get(event.kind, event.kind.replace(".", " ").replace("_", " ").capitalize()),
+            sentence=MONEY_FAILED
+            if event.kind == "reward.failed" and event.data.get("code") == "payout_failed"
+            else SENTENCES.get(event.kind, event.kind.replace(".", " ").replace("_", " ").capitalize()),
             who=names.of(event.actor_kind, event.actor_id),
             when=show.instant(event.occurred_at),
             detail=detail(event),

@@ -91,6 +91,8 @@ def candidates(redeemed: RedeemedReward, status: str) -> Sequence[str]:
     """Buttons that people look for in this state, offered or not."""
     if status == Status.CANCELLED:
         return ()
+    if redeemed.cashback_status:
+        return () if status == Status.FAILED else ("cancel",)
     wanted = ["mark-unused" if redeemed.usage_status == UsageStatus.USED else "mark-used"]
     if redeemed.is_gift and redeemed.delivery_status in (DeliveryStatus.NONE, DeliveryStatus.CANCELLED):
         wanted.append("ship")

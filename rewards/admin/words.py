@@ -78,7 +78,10 @@ def cashback_badge(redeemed: RedeemedReward) -> SafeString:
     """What the provider said last, a number first; a dash for every type but cashback."""
     if not redeemed.cashback_status:
         return show.dash()
-    return show.badge(redeemed.cashback_status, tone=CASHBACK_TONES.get(redeemed.cashback_status[:1], "quiet"))
+    tone = CASHBACK_TONES.get(redeemed.cashback_status[:1], "quiet")
+    return format_html(
+        '<span class="desk-badge desk-badge--{} desk-badge--said">{}</span>', tone, redeemed.cashback_status
+    )
 
 
 def with_code(redeemed: RedeemedReward) -> str:

@@ -59,7 +59,7 @@ def test_a_chosen_number_of_points_is_simulated(visitor):
 
 def test_money_is_on_its_way_then_paid(visitor, price):
     shown = redeem(visitor, price).content.decode()
-    assert "It is on its way to you." in shown
+    assert "<strong>$5</strong> is on its way to you." in shown
     assert Payout.objects.get().reference in shown
     assert "Ready to use" not in shown
 
@@ -68,7 +68,7 @@ def test_money_is_on_its_way_then_paid(visitor, price):
 
     told(PayoutStatus.PAID)
     redeemed = RedeemedReward.objects.get()
-    assert "Paid on" in visitor.get(f"/my-rewards/{redeemed.pk}/").content.decode()
+    assert "<strong>$5</strong> was paid on" in visitor.get(f"/my-rewards/{redeemed.pk}/").content.decode()
     assert "Paid out" in visitor.get("/my-rewards/").content.decode()
 
 

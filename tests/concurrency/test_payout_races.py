@@ -13,7 +13,7 @@ from loyalty.points import audit
 from loyalty.points import queries as points
 from loyalty.points.models import PointsTransaction
 from platforms.payouts.provider import PayoutReport, PayoutStatus
-from rewards import cancellation, cashback, granting, limits, payouts
+from rewards import cancellation, cashback, granting, limits, payouts, payouts_by_hand
 from rewards.models import Payout, PayoutEvidenceKind
 from rewards.redemption import redeem
 from tests.concurrency.races import kinds_of_failure, race, succeeded
@@ -92,7 +92,7 @@ def test_callback_poll_and_staff_at_once_give_the_points_back_once():
         payouts.record(redeemed_reward_id=redeemed.pk, report=report, kind=kind, now=timezone.now())
 
     def by_staff():
-        payouts.mark_refused(
+        payouts_by_hand.mark_refused(
             redeemed_reward_id=redeemed.pk, actor=actors.staff(1), now=timezone.now(), reason="No account"
         )
 
@@ -115,7 +115,7 @@ def test_canceling_and_paying_at_once_do_one_of_both():
         return cancellation.cancel(redeemed_reward_id=redeemed.pk, actor=actors.staff(1), now=timezone.now())
 
     def pay():
-        return payouts.mark_paid(redeemed_reward_id=redeemed.pk, actor=actors.staff(2), now=timezone.now())
+        return payouts_by_hand.mark_paid(redeemed_reward_id=redeemed.pk, actor=actors.staff(2), now=timezone.now())
 
     results = race(*[cancel, pay] * 3)
 

@@ -9,12 +9,12 @@ from loyalty.common import actors
 from loyalty.hooks.models import InboundWebhook, InboxState
 from loyalty.points import audit, queries
 from rewards import cancellation, granting
-from rewards.models import Cancellation, IssueAttempt, RedeemedReward
+from rewards.models import Cancellation, IssueAttempt, Payout, RedeemedReward
 from rewards.redemption import redeem
-from tests.factories.catalogue import PointsProductFactory, RewardFactory
+from tests.factories.catalogue import CashbackFactory, PointsProductFactory, RewardFactory
 from tests.factories.people import CustomerFactory
 from tests.factories.points import give
-from tests.factories.shop import connect
+from tests.factories.shop import connect, pay_through
 from tests.fakes.sandbox import running_sandbox_shop
 from tests.journeys.worker import running_worker, wait_for
 
@@ -130,3 +130,40 @@ def test_unplugged_shop_delays_a_grant_and_a_cancellation_and_loses_neither(shop
     assert queries.balance(customer_id=customer.pk, now=timezone.now()).balance == 100
     assert RedeemedReward.objects.get(pk=redeemed.pk).fulfillment_status == "cancelled"
     assert list(audit.differences()) == []
+
+
+def pay(shop):
+    reward = CashbackFactory(payout_account=pay_through(shop))
+    return granting.grant(
+        customer_id=CustomerFactory().pk, reward_id=reward.pk, actor=actors.staff(1), now=timezone.now()
+    )
+
+
+def is_paid():
+    return Payout.objects.get().state == "paid"
+
+
+def test_a_worker_killed_while_the_provider_thinks_leaves_one_payment(worker, shop):
+    shop.fault("payout", "timeout_after_accepting", seconds=30)
+    granted = pay(shop)
+    wait_for(lambda: Payout.objects.get().state == "unknown", what="the payment to be sent")
+    wait_for(lambda: shop.payouts(Payout.objects.get().reference), what="the provider to take it on")
+
+    worker.kill()
+    worker.start()
+
+    wait_for(is_paid, seconds=40, what="the provider to be asked")
+    payout = Payout.objects.get()
+    assert (payout.attempts, len(shop.payouts(payout.reference))) == (1, 1)
+    assert is_issued(granted)
+
+
+def test_a_flushed_broker_loses_no_payment(worker, shop):
+    worker.kill()
+    granted = pay(shop)
+    flush_broker()
+
+    worker.start()
+
+    wait_for(is_paid, what="the sweep to find it")
+    assert is_issued(granted)

@@ -151,7 +151,7 @@ def test_staff_mark_it_paid_with_their_banks_reference(cashback):
 def test_staff_mark_it_refused_and_the_points_go_back(cashback):
     browser = staff(VIEW, SETTLE)
     url = act_url(browser, cashback, "Mark refused")
-    assert "The points it cost go back to where they came from." in words(browser.get(url))
+    assert "The 100 points go back to where they came from." in words(browser.get(url))
 
     browser.post(url, {"reason": "No such account", "code": "AC04", "shown": ""})
 

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from loyalty.common import actors, money
 from loyalty.merchant.models import Programme
-from rewards import cancellation, catalogue, limits, offering, payouts, redemption, simulation
+from rewards import cancellation, catalogue, limits, offering, payouts_by_hand, redemption, simulation
 from rewards.catalogue import UnknownReward
 from rewards.limits import RewardNotAvailable
 from rewards.models import Payout, Reward, RewardKind
@@ -125,7 +125,9 @@ def test_what_was_not_paid_frees_its_place_in_the_day(customer, how):
     if how == "canceled":
         cancellation.cancel(redeemed_reward_id=redeemed.pk, actor=actors.staff(1), now=NOW)
     else:
-        payouts.mark_refused(redeemed_reward_id=redeemed.pk, actor=actors.staff(1), now=NOW, reason="No account")
+        payouts_by_hand.mark_refused(
+            redeemed_reward_id=redeemed.pk, actor=actors.staff(1), now=NOW, reason="No account"
+        )
 
     redeem(customer, product)
 

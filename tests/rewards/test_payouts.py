@@ -13,7 +13,7 @@ from loyalty.events.models import Event
 from loyalty.points import queries as points
 from platforms.models import PayoutAccount
 from platforms.payouts.provider import PayoutReport, PayoutStatus
-from rewards import cancellation, cashback, granting, lifecycle, payouts, queries, reissue, usage
+from rewards import cancellation, cashback, granting, lifecycle, payouts, payouts_by_hand, queries, reissue, usage
 from rewards.limits import RewardNotAvailable
 from rewards.models import Payout, PayoutEvidence, PayoutEvidenceKind, PayoutState, RedeemedReward
 from rewards.redemption import RedemptionFailed, RedemptionUnresolved, redeem
@@ -302,7 +302,7 @@ def test_by_hand_is_paid_when_a_person_says_so_once(customer, by_hand):
     payout, _ = only()
 
     for _ in range(2):
-        payouts.mark_paid(
+        payouts_by_hand.mark_paid(
             redeemed_reward_id=payout.redeemed_reward_id, actor=STAFF, now=timezone.now(), remote_id="SEPA 4711"
         )
 
@@ -316,7 +316,7 @@ def test_by_hand_refused_gives_the_points_back_with_the_reason(customer, by_hand
     payout, _ = only()
 
     for _ in range(2):
-        payouts.mark_refused(
+        payouts_by_hand.mark_refused(
             redeemed_reward_id=payout.redeemed_reward_id, actor=STAFF, now=timezone.now(), reason="No such IBAN."
         )
 
@@ -332,7 +332,7 @@ def test_staff_cannot_say_what_a_provider_says_by_itself(customer, price, shop):
     payout, _ = only()
 
     with pytest.raises(payouts.PayoutRefused, match="says by itself what came of it"):
-        payouts.mark_paid(redeemed_reward_id=payout.redeemed_reward_id, actor=STAFF, now=timezone.now())
+        payouts_by_hand.mark_paid(redeemed_reward_id=payout.redeemed_reward_id, actor=STAFF, now=timezone.now())
 
     assert only()[0].state == PayoutState.PENDING
 
@@ -417,7 +417,7 @@ def test_what_was_not_sent_can_be_canceled(customer, by_hand):
     payout, redeemed = only()
     assert (payout.state, redeemed.fulfillment_status, balance(customer)) == ("cancelled", "cancelled", 250)
     with pytest.raises(payouts.PayoutRefused, match="settled already"):
-        payouts.mark_paid(redeemed_reward_id=redeemed.pk, actor=STAFF, now=timezone.now())
+        payouts_by_hand.mark_paid(redeemed_reward_id=redeemed.pk, actor=STAFF, now=timezone.now())
 
 
 @pytest.mark.parametrize(("outcome", "sentence"), [("accept", "is on its way through"), (None, "was paid out already")])

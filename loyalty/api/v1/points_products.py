@@ -104,11 +104,11 @@ class SimulatePointsProduct(views.ApiView):
         ],
     )
     def get(self, request: Request, pk: str) -> Response:
-        found = simulation.simulate(
-            points_product_id=query.path_id(pk),
-            points_to_spend=query.whole_number(request, "points_to_spend", lowest=1, highest=2**31 - 1),
-            now=timezone.now(),
-        )
+        spent = query.whole_number(request, "points_to_spend", lowest=1, highest=2**31 - 1)
+        try:
+            found = simulation.simulate(points_product_id=query.path_id(pk), points_to_spend=spent, now=timezone.now())
+        except catalogue.UnknownReward as missing:
+            raise errors.NotFound(missing.sentence) from missing
         return Response({"simulation": SimulationSerializer(found).data})
 
 
