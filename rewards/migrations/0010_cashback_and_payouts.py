@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         ('customers', '0001_initial'),
         ('platforms', '0002_payout_accounts'),
         ('points', '0009_clawbacks_keep_four_decimals'),
-        ('rewards', '0007_code_pools'),
+        ('rewards', '0009_shared_codes_audiences_and_conditions'),
     ]
 
     operations = [
