@@ -155,15 +155,22 @@ LONGEST_WAIT = 10  # seconds
 MOST_BUCKETS = 16
 PIECES_A_BUCKET = 100  # a small stock needs no second row
 
+# The reward's row first, as `set_total` does. Its foreign keys lock it too, but only at the commit, when the stock is
+# locked already: those of rows that were inserted, and of rows that were written twice in the transaction.
+KEEP_TOTAL = Statement(
+    "keep_total", "SELECT id FROM rewards_reward WHERE id = %(reward)s FOR KEY SHARE", types={"reward": "int8"}
+)
 TAKE_FREE_PIECE = Statement(
     "take_free_piece",
     """
-    WITH taken AS (
+    WITH offer AS MATERIALIZED (
+        SELECT id, limit_total IS NOT NULL AS is_limited FROM rewards_reward WHERE id = %(reward)s FOR KEY SHARE),
+    taken AS (
         UPDATE rewards_rewardstock SET "left" = "left" - 1 WHERE id = (
-            SELECT id FROM rewards_rewardstock WHERE reward_id = %(reward)s AND "left" > 0
+            SELECT id FROM rewards_rewardstock WHERE reward_id = (SELECT id FROM offer) AND "left" > 0
             ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED)
         RETURNING id)
-    SELECT (SELECT limit_total IS NOT NULL FROM rewards_reward WHERE id = %(reward)s), EXISTS (SELECT FROM taken)
+    SELECT (SELECT is_limited FROM offer), EXISTS (SELECT FROM taken)
     """,
     types={"reward": "int8"},
 )
@@ -182,9 +189,10 @@ def has_stock(*, reward_id: int) -> bool:
 def take_piece(*, reward: Reward) -> None:
     """Take one piece of a limited reward, in the caller's transaction and as its last lock. Raises RewardNotAvailable.
 
-    Call it after the redeemed reward's row is inserted: its foreign key keeps `set_total` out, so the limit read here
-    is the one that holds. While all pieces that are left are under way to others, it asks again until one of them is
-    through: a row that was found empty stays locked, so who waited for a lock here could wait for ever.
+    Call it after the redeemed reward's row is inserted. The limit read here is the one that holds: from here to the end
+    of the transaction `set_total` is kept out, and then it counts that row. While all pieces that are left are under
+    way to others, it asks again until one of them is through: a row that was found empty stays locked, so who waited
+    for a lock here could wait for ever.
     """
     deadline = time.monotonic() + LONGEST_WAIT
     while True:
@@ -200,6 +208,7 @@ def take_piece(*, reward: Reward) -> None:
 
 def free_piece(*, redeemed: RedeemedReward) -> None:
     """Give back the piece of a redeemed reward that failed or was cancelled, in the caller's transaction."""
+    KEEP_TOTAL.run({"reward": redeemed.reward_id})  # what is read after it is current, and stays so
     bucket = RewardStock.objects.filter(reward_id=redeemed.reward_id).select_for_update().order_by("bucket").first()
     if bucket is not None:
         RewardStock.objects.filter(pk=bucket.pk).update(left=F("left") + 1)

@@ -7,10 +7,12 @@ from django.db import connection, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards import limits
+from loyalty.common.actors import SYSTEM
+from rewards import cancellation, granting, limits
 from rewards.models import RewardStock
 from tests.concurrency.races import race, succeeded
 from tests.factories.catalogue import GiftFactory
+from tests.factories.people import CustomerFactory
 from tests.factories.points import NOW
 
 
@@ -104,3 +106,53 @@ def test_many_at_once_take_exactly_what_there_is(gift):
 
     assert sum(succeeded(race(*[take] * 16))) == 220
     assert sum(left(gift)) == 0
+
+
+def while_set_total_waits(gift, act):
+    """An act in a transaction that stays open for a while, and a total that is set meanwhile; whether it waited."""
+    acted, is_set = threading.Event(), threading.Event()
+
+    def do():
+        with transaction.atomic():
+            act()
+            acted.set()
+            return not is_set.wait(timeout=1)
+
+    def set_total():
+        acted.wait(timeout=10)
+        limits.set_total(reward_id=gift.pk, limit=3, now=NOW)
+        is_set.set()
+
+    waited, failure = race(do, set_total)
+    assert failure is None
+    return waited
+
+
+def give_one(gift, customer):
+    return granting.grant(customer_id=customer.pk, reward_id=gift.pk, actor=SYSTEM, now=NOW)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("total", [None, 5])
+def test_a_total_that_is_set_while_a_piece_is_being_taken_waits_for_it_and_counts_it(gift, total):
+    limits.set_total(reward_id=gift.pk, limit=total, now=NOW)
+    customer = CustomerFactory()
+
+    waited = while_set_total_waits(gift, lambda: give_one(gift, customer))
+
+    assert waited
+    assert left(gift) == [2]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("total", [None, 5])
+def test_a_total_that_is_set_while_a_piece_comes_back_waits_for_it_and_counts_it(gift, total):
+    limits.set_total(reward_id=gift.pk, limit=total, now=NOW)
+    granted = give_one(gift, CustomerFactory())
+
+    waited = while_set_total_waits(
+        gift, lambda: cancellation.begin(redeemed_reward_id=granted.pk, actor=SYSTEM, now=NOW)
+    )
+
+    assert waited
+    assert left(gift) == [3]
