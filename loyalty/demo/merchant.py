@@ -10,17 +10,20 @@ from loyalty.common.actors import SYSTEM
 from loyalty.customers.models import CustomerIdentity
 from loyalty.demo import catalogue, history, logins, people, shops, texts, today
 from loyalty.demo.acts import World
-from loyalty.events import log
+from loyalty.events import log, reading
 from loyalty.merchant import queries as merchant
 from loyalty.merchant.models import ExpiryMode
+from loyalty.messages import occasions, sending
 from loyalty.points import audit
 from platforms.models import PayoutAccount, StoreConnection
 from rewards.models import PointsProduct
 
 HISTORY, TODAY = "demo.history_loaded", "demo.today_loaded"
+MAIL_PATIENCE = 20.0
 PROGRAMME = {
     "name": "Fern & Field Rewards",
     "support_email": "rewards@example.com",
+    "office_emails": ["packing@example.com"],
     "time_zone": "Europe/Warsaw",
     "currency": shops.CURRENCY,
     "language": "en",
@@ -53,6 +56,7 @@ def load(*, access: shops.ShopAccess, credentials_file: Path, now: datetime) -> 
     fresh = not _done(HISTORY)
     if fresh:
         _load_history(world, shop=shop, payouts=(by_hand, account), now=now)
+        reading.begin_now(reader=occasions.READER)  # nobody is written to about the past
     _find(world)
     logins.customer(file, customer=world.customers[people.MAIN], now=now)
     logins.api_key(file, manager_id=staff["manager"], now=now)
@@ -60,6 +64,7 @@ def load(*, access: shops.ShopAccess, credentials_file: Path, now: datetime) -> 
     if not _done(TODAY):
         today.load(world=world, shop=shop, faults=shops.Faults(access), now=now)
         _note(TODAY, now=now)
+    _send_mails(now=now)
     return Loaded(fresh=fresh, differences=[str(difference) for difference in audit.differences()])
 
 
@@ -78,6 +83,13 @@ def _load_history(
     catalogue.sell_out(products=dict(world.products), now=now)
     catalogue.pay_through(products=dict(world.products), account=account)
     _note(HISTORY, now=now)
+
+
+def _send_mails(*, now: datetime) -> None:
+    """Those of the last days go out before anybody looks; from then on the worker sends them."""
+    while occasions.read(now=now):
+        pass
+    sending.send_due(now=now, patience=MAIL_PATIENCE)
 
 
 def _find(world: World) -> None:

@@ -59,13 +59,13 @@ def _customer(mail: Mail) -> Recipient:
 def _still_theirs(mail: Mail, redeemed: RedeemedReward, now: datetime) -> None:
     status = queries.status_of(redeemed=redeemed, now=now)
     if status not in (Status.ISSUED, Status.USED):
-        raise NotToBeSent(f"The reward became “{status.label}” before the e-mail was sent.")
+        raise NotToBeSent(f"The reward was {status.label.lower()} before the e-mail was sent.")
 
 
 def _still_to_use(mail: Mail, redeemed: RedeemedReward, now: datetime) -> None:
     status = queries.status_of(redeemed=redeemed, now=now)
     if status != Status.ISSUED:
-        raise NotToBeSent(f"The reward became “{status.label}” before the e-mail was sent.")
+        raise NotToBeSent(f"The reward was {status.label.lower()} before the e-mail was sent.")
     if redeemed.expires_at is None or not mail.window.startswith(redeemed.expires_at.isoformat()):
         raise NotToBeSent("The end of the reward was moved before the e-mail was sent.")
 

@@ -1,7 +1,7 @@
 """A mail in words: from the reward's own copies, in the recipient's language, with links that work from anywhere."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -15,7 +15,7 @@ from loyalty.messages import gate, wording
 from loyalty.messages.models import Mail
 from loyalty.messages.wording import Words
 from rewards import wording as reward_wording
-from rewards.models import Delivery, RedeemedReward, Reward
+from rewards.models import Delivery, DeliveryStatus, RedeemedReward, Reward
 
 HIDDEN = "••••••"  # what the outbox keeps of a code
 
@@ -68,7 +68,7 @@ def compose(*, mail: Mail, now: datetime) -> Letter:
         "buttons": list(zip((draft.words.button, draft.second), draft.links, strict=False)),
         "passages": [(heading, text.strip().splitlines()) for heading, text in draft.passages if text.strip()],
         "programme": line(programme.name),
-        "questions": said["questions"].format(address=programme.support_email) if programme.support_email else "",
+        "questions": _questions(said, programme) if to_customer else "",
         "because": because,
     }
     kept = context | {"code": HIDDEN if draft.code else ""}
@@ -123,10 +123,7 @@ def _shipped(mail: Mail, programme: Programme, language: str) -> Draft:
     if delivery.tracking_url.startswith(("https://", "http://")):
         draft.links = [delivery.tracking_url]
     else:
-        ready = wording.WORDS[language][MailKind.READY]
-        draft.words = Words(
-            subject=draft.words.subject, heading=draft.words.heading, lines=draft.words.lines, button=ready.button
-        )
+        draft.words = replace(draft.words, button=wording.WORDS[language][MailKind.READY].button)
     return draft
 
 
@@ -145,8 +142,11 @@ def _gift(mail: Mail, programme: Programme, language: str) -> Draft:
     who = line(f"{row.customer_first_name} {row.customer_last_name}")
     facts = [(said["reward"], line(row.name)), (said["number_of"], str(row.pk)), (said["customer"], who)]
     packing_list = f"{absolute('admin:rewards_redeemedreward_packing_list')}?ids={row.pk}"
+    words = wording.WORDS[language][mail.kind]
+    if row.delivery_status == DeliveryStatus.ORDERED:  # a printed coupon is ordered by itself
+        words = replace(words, lines=(said["ordered"],))
     return Draft(
-        words=wording.WORDS[language][mail.kind],
+        words=words,
         names={"reward": line(row.name), "number": str(row.pk)},
         facts=[(label, value) for label, value in facts if value],
         links=[absolute("admin:rewards_redeemedreward_change", row.pk), packing_list],
@@ -181,6 +181,10 @@ def _test(mail: Mail, programme: Programme, language: str) -> Draft:
     words = wording.WORDS[language][mail.kind]
     outbox = absolute("admin:messages_out_mail_changelist")
     return Draft(words=words, names={"programme": line(programme.name)}, links=[outbox])
+
+
+def _questions(said: Mapping[str, str], programme: Programme) -> str:
+    return said["questions"].format(address=programme.support_email) if programme.support_email else ""
 
 
 def _event(mail: Mail) -> Event:

@@ -147,6 +147,7 @@ def test_a_gift_is_told_to_the_back_office_with_its_page_and_packing_list_and_no
     assert f"https://rewards.example.com/admin/rewards/redeemedreward/{gift.pk}/change/" in written.text
     assert f"https://rewards.example.com/admin/rewards/redeemedreward/packing-list/?ids={gift.pk}" in written.text
     assert "Anna Nowak" in written.text
+    assert "mark it used to order it" in written.text
     assert "Secret Street" not in written.text + written.html
 
 
@@ -156,6 +157,7 @@ def test_the_code_of_a_printed_coupon_is_in_the_parcel_not_in_the_mail(redeemed,
     written = letter(MailKind.REDEEMED)
 
     assert gift.code.code not in written.text + written.html
+    assert "It is ordered already" in letter(MailKind.GIFT_REDEEMED).text
 
 
 def test_a_low_pool_says_how_many_are_left_and_where_to_mend_it(programme, letter):

@@ -225,7 +225,7 @@ def test_a_reward_that_is_gone_by_then_is_not_announced(granted, read, mail_serv
 
     send()
 
-    assert Mail.objects.get().reason == "The reward became “Canceled” before the e-mail was sent."
+    assert Mail.objects.get().reason == "The reward was canceled before the e-mail was sent."
     assert mail_server.taken == []
 
 

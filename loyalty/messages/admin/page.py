@@ -80,7 +80,7 @@ class TestForm(forms.Form):
 @admin.register(Mail)
 class MailAdmin(desk.ReadOnlyAdmin):
     acts = (acts.SendAgain(),)
-    list_display = ("created", "kind_word", "to", "state_badge", "sent", "why")
+    list_display = ("created", "kind_word", "to", "state_badge", "why")
     list_display_links = ("created",)
     sortable_by = ()
     ordering = ("-id",)
@@ -130,15 +130,15 @@ class MailAdmin(desk.ReadOnlyAdmin):
             "mail": mail,
             "state": self.state_badge(mail),
             "next": NEXT[MailState(mail.state)],
-            "facts": self.facts(request, mail),
+            "facts": self.facts(mail),
             "preview": preview.of(mail, now=timezone.now()),
             "acts": [] if outbox.refusal(mail=mail) else self.act_links(request, mail.pk),
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/messages/mail.html", context)
 
-    def facts(self, request: HttpRequest, mail: Mail) -> list[tuple[str, SafeString]]:
-        return [
+    def facts(self, mail: Mail) -> list[tuple[str, SafeString]]:
+        facts = [
             ("To", self.to(mail)),
             ("Address", show.text(mail.address)),
             ("About", self.about(mail)),
@@ -151,6 +151,7 @@ class MailAdmin(desk.ReadOnlyAdmin):
             ("Sent again from", self.first(mail)),
             ("Message-ID", show.copyable(mail.message_id)),
         ]
+        return [(label, value) for label, value in facts if value != show.dash()]
 
     def test_view(self, request: HttpRequest) -> HttpResponse:
         """GET asks where a test is to go; POST puts it into the outbox."""
@@ -191,10 +192,6 @@ class MailAdmin(desk.ReadOnlyAdmin):
     @admin.display(description="State")
     def state_badge(self, mail: Mail) -> SafeString:
         return show.badge(MailState(mail.state).label, tone=TONES[mail.state])
-
-    @admin.display(description="Sent")
-    def sent(self, mail: Mail) -> SafeString:
-        return show.instant(mail.sent_at)
 
     @admin.display(description="Why")
     def why(self, mail: Mail) -> SafeString:
