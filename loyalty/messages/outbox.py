@@ -156,10 +156,6 @@ def hold_back(*, until: datetime, now: datetime) -> None:
     Mail.objects.filter(state=MailState.WAITING, due_at__lte=now).update(due_at=until)
 
 
-def anything_due(*, now: datetime) -> bool:
-    return Mail.objects.filter(due_at__lte=now, state=MailState.WAITING).exists()
-
-
 @transaction.atomic
 def send_again(*, mail_id: int, shown: str, actor: Actor, now: datetime) -> Mail:
     """Send a mail once more. `shown` is the fingerprint of what the person saw, so that two clicks are one.
