@@ -77,6 +77,10 @@ def begin(*, redeemed: RedeemedReward, reward: Reward, now: datetime, lease: tim
     account, amount = reward.payout_account, redeemed.amount
     if account is None or amount is None:
         raise RewardIncomplete(f"“{reward.name}” needs a payout account and an amount. Complete it in the catalogue.")
+    if account.currency != redeemed.currency:
+        raise RewardIncomplete(
+            f"“{reward.name}” pays {redeemed.currency}, and {account.name} pays {account.currency}. Change one of them."
+        )
     provider = registry.provider_class(account.provider)
     if not money.fits(amount, redeemed.currency):
         raise RewardIncomplete(f"{amount} {redeemed.currency} has more decimals than the currency: change the amount.")

@@ -23,6 +23,7 @@ from platforms.payouts.provider import (
     PayoutReport,
     PayoutStatus,
 )
+from platforms.redaction import said
 from platforms.sandbox import reading, webhook
 from platforms.sandbox.reading import Unreadable
 
@@ -116,8 +117,8 @@ def report(data: Any) -> PayoutReport:
         reference=reading.text(data, "reference"),
         status=PayoutStatus(status),
         remote_id=reading.text(data, "id"),
-        code=reading.text(data, "code"),
-        message=reading.text(data, "message"),
+        code=said(reading.text(data, "code"), secrets=(), longest=40),
+        message=said(reading.text(data, "message"), secrets=(), longest=120),
         amount=reading.decimal(data, "amount"),
         currency=reading.text(data, "currency"),
         updated_at=reading.instant(data, "updated_at"),
@@ -136,9 +137,9 @@ def _failure(answer: HttpAnswer) -> Answer[Any]:
     }
     if code == "unauthorized":
         return answer.failure(refusal=Refusal.UNAUTHORIZED, reason="The provider refused our token. Enter it again.")
-    said = answer.said(error.get("message"))
+    message = answer.said(error.get("message"))
     return answer.failure(
-        refusal=refusals.get(str(code), Refusal.INVALID), reason=f"The provider refused: {said}" if said else ""
+        refusal=refusals.get(str(code), Refusal.INVALID), reason=f"The provider refused: {message}" if message else ""
     )
 
 

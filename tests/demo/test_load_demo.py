@@ -22,7 +22,7 @@ from loyalty.points import queries as points
 from loyalty.points.models import PointsAccount, PointsAdjustment, PointsTransaction
 from platforms.models import StoreConnection
 from rewards import catalogue, queries
-from rewards.models import DeliveryStatus, RedeemedReward, Reward, RewardText, RewardType
+from rewards.models import DeliveryStatus, Payout, RedeemedReward, Reward, RewardText, RewardType
 from rewards.queries import Status
 from tests.fakes.sandbox import SandboxShop, ShopRefused, running_sandbox_shop
 
@@ -82,7 +82,7 @@ def grid(demo):
 
 
 def test_says_what_it_made(demo):
-    assert demo.said.startswith("The demo merchant is loaded: 60 customers, 144 redeemed rewards")
+    assert demo.said.startswith("The demo merchant is loaded: 60 customers, 152 redeemed rewards")
 
 
 USUAL = {"percentage_discount", "discount_code", "free_delivery", "gift"}
@@ -127,7 +127,9 @@ def test_every_redeemed_reward_has_the_events_of_what_happened_to_it(grid):
 def test_failed_redemptions_have_their_reasons_and_cost_nobody_anything(demo):
     attempts = list(queries.attempts())
 
-    assert {attempt.failure_code for attempt in attempts} == {"unauthorized", "throttled", "invalid", "not_sent"}
+    assert {attempt.failure_code for attempt in attempts} == {
+        *("unauthorized", "throttled", "invalid", "not_sent", "payout_failed")
+    }
     assert all(attempt.failure_reason and attempt.debit is None for attempt in attempts)
     assert not PointsAccount.objects.exclude(held=0).exists()
 
@@ -255,3 +257,15 @@ def test_a_shop_that_moved_is_connected_at_its_new_address(demo, undone):
     load(demo.shop, demo.file)
 
     assert connection.get().base_url == demo.shop.url
+
+
+def test_money_back_has_a_history_by_hand_and_through_the_sandbox(demo):
+    payouts = Payout.objects.order_by("pk")
+
+    by_account = {name: set() for name in payouts.values_list("account__name", flat=True)}
+    for payout in payouts.select_related("account"):
+        by_account[payout.account.name].add(payout.state)
+    assert by_account == {
+        "Bank transfer by hand": {"init", "paid", "failed"},
+        "Sandbox payouts": {"pending", "paid", "failed"},
+    }

@@ -183,6 +183,14 @@ def test_a_genuine_callback_is_read(shop):
     assert (message.report.status, message.report.code, message.report.message) == (2, "R1", "No account")
 
 
+def test_an_address_in_a_message_is_not_kept(shop):
+    told = body(payout={"message": "anna@example.com has no wallet"})
+
+    message = provider(shop).parse_webhook(headers=signed(shop, told), body=told, now=NOW)
+
+    assert message.report.message == "[hidden] has no wallet"
+
+
 @pytest.mark.parametrize(
     "told",
     [

@@ -17,6 +17,7 @@ from rewards import cancellation, cashback, granting, lifecycle, payouts, payout
 from rewards.limits import RewardNotAvailable
 from rewards.models import Payout, PayoutEvidence, PayoutEvidenceKind, PayoutState, RedeemedReward
 from rewards.redemption import RedemptionFailed, RedemptionUnresolved, redeem
+from rewards.types.base import RewardIncomplete
 from tests.factories.catalogue import CashbackFactory, PointsProductFactory, VariablePriceFactory
 from tests.factories.people import CustomerFactory, PayoutAccountFactory
 from tests.factories.points import give
@@ -502,6 +503,15 @@ def test_without_an_address_to_send_it_to_nothing_is_spent(price):
 
     assert refused.value.code == "receiver_missing"
     assert (balance(nameless), Payout.objects.count()) == (250, 0)
+
+
+def test_an_account_that_changed_its_currency_sends_nothing_in_another(customer, price, account):
+    PayoutAccount.objects.filter(pk=account.pk).update(currency="EUR")
+
+    with pytest.raises(RewardIncomplete, match="pays EUR"):
+        buy(customer, price)
+
+    assert balance(customer) == 250
 
 
 def test_a_switched_off_account_pays_nothing_new(customer, price, account):
