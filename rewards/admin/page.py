@@ -19,6 +19,7 @@ from platforms.models import StoreConnection
 from rewards import cancellation_plan, extension, payouts, payouts_by_hand, probing, queries, states, usage
 from rewards import parcels as rules
 from rewards.admin import parcels, payout, timeline, value_uses, why, words
+from rewards.advice import advice
 from rewards.models import (
     CancellationState,
     Delivery,
@@ -113,7 +114,7 @@ class RewardPage(desk.ReadOnlyAdmin):
             "tone": words.TONES[status],
             "meaning": words.meaning(redeemed, status, now=now),
             "acts": self.act_links(request, redeemed.pk, only=buttons),
-            "advice": why.advice(redeemed),
+            "advice": advice(redeemed),
             "coming": why.coming(redeemed, status, now=now),
             "greyed": why.greyed(redeemed, status, acts=self.permitted_acts(request), offered=buttons, now=now),
             "facts": self.facts(redeemed),

@@ -20,6 +20,7 @@ from loyalty.customers.models import Customer, CustomerState
 from loyalty.points import ledger
 from loyalty.points import queries as points_queries
 from loyalty.points.models import PointsTransaction, TransactionKind
+from rewards import obstacles
 from rewards import queries as rewards_queries
 from rewards.models import RedeemedReward
 from rewards.queries import Status
@@ -28,7 +29,7 @@ CANCEL_CREDIT, RETURN_POINTS = "points.cancel_credit", "points.reverse_transacti
 CREDITS = (TransactionKind.EARNING, TransactionKind.ADJUSTMENT)
 
 PER_PAGE = 10
-TABS = ("points", "rewards", "failed")
+TABS = ("points", "rewards", "failed", "why")
 
 STATE_TONES: dict[str, show.Tone] = {
     CustomerState.CANDIDATE: "quiet",
@@ -108,6 +109,8 @@ def activity(
     if tab == "points":
         shown = one_page(request, points_queries.history(customer_id=customer.pk))
         return {"shown": shown, "rows": points_rows(request, shown.object_list), "available": False}
+    if tab == "why":
+        return {"shown": None, "rows": [], "available": False, "why": obstacles.of(customer_id=customer.pk, now=now)}
     available = tab == "rewards" and request.GET.get("available") == "1"
     mine = rewards_queries.visible().filter(customer=customer) if tab == "rewards" else attempts
     rows = rewards_queries.with_status(mine.select_related("code"), now).order_by("-redeemed_at", "-id")
