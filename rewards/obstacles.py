@@ -21,6 +21,7 @@ from rewards.models import (
     Origin,
     Payout,
     RedeemedReward,
+    Reward,
 )
 from rewards.models.extension import OPEN
 
@@ -109,11 +110,14 @@ def of(*, customer_id: int, now: datetime) -> Picture:
 
 
 def _refused(offers: list[Offer], *, now: datetime) -> list[Refused]:
-    """Those the customer sees and cannot have, and those that are for others."""
+    """Those the customer sees and cannot have, and those that are for others; what asks for the same stands together."""
+    names_for_staff = dict(
+        Reward.objects.filter(pk__in=[offer.reward_id for offer in offers]).values_list("pk", "name")
+    )
     seen = [
         Refused(
             reward_id=offer.reward_id,
-            name=offer.name,
+            name=names_for_staff[offer.reward_id],
             reason=_reason(offer),
             remedy=REMEDIES.get(offer.reason_code, "Look at its settings in the catalogue."),
         )
@@ -126,7 +130,7 @@ def _refused(offers: list[Offer], *, now: datetime) -> list[Refused]:
         Refused(reward_id=pk, name=name, reason=NOT_OFFERED, remedy=REMEDIES["not_in_audience"])
         for pk, name in names[:MOST_ROWS]
     ]
-    return seen + for_others
+    return sorted(seen, key=lambda each: each.remedy) + for_others
 
 
 def _reason(offer: Offer) -> str:

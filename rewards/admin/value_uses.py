@@ -64,7 +64,7 @@ def rows_of(request: HttpRequest, redeemed: RedeemedReward, *, now: datetime) ->
 def word(use: ValueCodeUse) -> str:
     if use.is_reversal:
         return "Given back"
-    return "Spent, and given back since" if getattr(use, "reversal", None) is not None else "Spent"
+    return "Spent, given back since:" if getattr(use, "reversal", None) is not None else "Spent"
 
 
 def view(request: HttpRequest, *, model_admin: desk.DeskAdmin, pk: int, use_id: int) -> HttpResponse:
@@ -98,9 +98,9 @@ def view(request: HttpRequest, *, model_admin: desk.DeskAdmin, pk: int, use_id: 
         title=f"Give back {amount}: {redeemed.name}",
         button=f"Give back {amount}",
         explain=(
-            f"{amount}, spent on {use.order_id or 'no known order'}, go back onto the code: {after} {redeemed.currency} "
-            "can be spent afterwards. This is for goods that came back, and is done once; to take it away again, "
-            "somebody has to spend it."
+            f"{amount}{f', spent on {use.order_id},' if use.order_id else ''} go back onto the code: "
+            f"{after} {redeemed.currency} can be spent afterwards. For goods that came back. "
+            "It cannot be undone, only spent again."
         ),
         back_url=f"{page}#value",
     )
