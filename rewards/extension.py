@@ -127,6 +127,11 @@ def standing(*, redeemed_reward_id: int) -> CodeExtension | None:
     return CodeExtension.objects.filter(redeemed_reward_id=redeemed_reward_id).order_by("-id").first()
 
 
+def latest(*, redeemed: RedeemedReward) -> CodeExtension | None:
+    """As `standing`, from extensions that were loaded with the reward."""
+    return max(redeemed.extensions.all(), key=lambda row: row.pk, default=None)
+
+
 def sweep(*, now: datetime, limit: int = 200) -> int:
     """Ring for every extension that is due; gives back how many."""
     due = CodeExtension.objects.filter(state__in=OPEN, due_at__lte=now).order_by("due_at", "pk")

@@ -147,7 +147,7 @@ class RewardPage(desk.ReadOnlyAdmin):
     def read(self, object_id: str) -> RedeemedReward:
         rows: QuerySet[RedeemedReward] = RedeemedReward.objects.select_related(
             "code", "customer", "connection", "reward", "hold", "debit", "delivery", "issue_work", "payout__account"
-        )
+        ).prefetch_related("extensions")
         found = rows.filter(pk=int(object_id)).first() if object_id.isdecimal() and len(object_id) < 19 else None
         if found is None:
             raise Http404(f"There is no redeemed reward {object_id}.")
@@ -182,7 +182,7 @@ class RewardPage(desk.ReadOnlyAdmin):
             facts.insert(1, ("Sort of code", "One code for many: others have it too, and canceling never disables it"))
         if redeemed.minimum_order is not None:
             facts.insert(3, ("Minimum order", show.money(redeemed.minimum_order, redeemed.currency)))
-        if (asked := extension.standing(redeemed_reward_id=redeemed.pk)) is not None:
+        if (asked := extension.latest(redeemed=redeemed)) is not None:
             facts.append(("More time", ". ".join(filter(None, (asked.get_state_display(), asked.last_reason)))))
         if redeemed.cancelled_at is not None:
             facts.append(("Canceled", show.instant(redeemed.cancelled_at)))

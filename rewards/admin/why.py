@@ -27,7 +27,7 @@ def coming(redeemed: RedeemedReward, status: str, *, now: datetime) -> list[tupl
     work = getattr(redeemed, "issue_work", None)
     if work is not None:
         events.append((work.due_at, "The shop is asked again"))
-    row = extension.standing(redeemed_reward_id=redeemed.pk)
+    row = extension.latest(redeemed=redeemed)
     if row is not None and row.due_at is not None:
         events.append((row.due_at, "The shop is asked again to let the code live longer"))
     payout: Payout | None = getattr(redeemed, "payout", None)
