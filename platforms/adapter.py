@@ -70,6 +70,14 @@ class DiscountKind(StrEnum):
     GIFT_CARD = "gift_card"  # money under a code, spent over any number of orders
 
 
+class CombinesWith(StrEnum):
+    """Discounts of other sorts that a code may be used beside, on one order."""
+
+    PRODUCT = "product"
+    ORDER = "order"
+    SHIPPING = "shipping"
+
+
 DISCOUNTS = frozenset({DiscountKind.PERCENTAGE, DiscountKind.FIXED_AMOUNT, DiscountKind.FREE_DELIVERY})
 
 
@@ -86,6 +94,8 @@ class CodeSpec:
     amount: Decimal | None = None
     product_reference: str = ""  # of a free product: as the shop names it
     minimum_order: Decimal | None = None
+    collections: tuple[str, ...] = ()  # only for products in these, as the shop names them; empty: for all
+    combines_with: frozenset[CombinesWith] = frozenset()
     starts_at: datetime | None = None
     expires_at: datetime | None = None
     customer_email: str | None = None  # bind to one customer where the platform can
@@ -104,6 +114,7 @@ class PlatformCode:
     amount: Decimal | None = None  # of a gift card: what it was worth when it was made
     product_reference: str = ""
     minimum_order: Decimal | None = None
+    collections: tuple[str, ...] = ()
     expires_at: datetime | None = None
 
 
@@ -195,6 +206,8 @@ class Capabilities:
     calls_out: bool = True  # False: no shop behind it, nothing to wait for
     kinds: frozenset[DiscountKind] = DISCOUNTS
     minimum_order: bool = True
+    collections: frozenset[DiscountKind] = frozenset()  # kinds that can be limited to some of the shop's collections
+    combinations: bool = False  # a code can say which other discounts it may be used beside
     expiry: bool = True
     binds_customer: bool = False
     extends: bool = False  # extend_code works: the last day of a code can be moved, an expired one's too

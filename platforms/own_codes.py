@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from platforms.adapter import (
+    DISCOUNTS,
     Access,
     Answer,
     Capabilities,
@@ -32,6 +33,8 @@ class OwnCodesAdapter:
     capabilities: ClassVar[Capabilities] = Capabilities(
         calls_out=False,
         kinds=frozenset(DiscountKind) - {DiscountKind.FREE_PRODUCT},  # there is no shop to have products
+        collections=DISCOUNTS,  # whoever takes the code reads its terms
+        combinations=True,
         binds_customer=True,
         extends=True,
         webhooks=False,
@@ -51,6 +54,7 @@ class OwnCodesAdapter:
             percent=spec.percent,
             amount=spec.amount,
             minimum_order=spec.minimum_order,
+            collections=spec.collections,
             expires_at=spec.expires_at,
         )
         return Answer(outcome=Outcome.OK, value=code)

@@ -334,6 +334,8 @@ def terms(*, reward: Reward, text: Words, language: str) -> str:
             language=language,
             minimum=reward.minimum_order,
             currency=reward.currency,
+            collections=[name for _, name in reward.collections],
+            combines_with=reward.combines_with,
             days_inactive=reward.days_inactive,
             days_valid=reward.days_valid,
         ),

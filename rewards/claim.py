@@ -105,6 +105,8 @@ def save(
         remaining=amount if kind.part_redeemable else None,
         product_reference=reward.product_reference,
         minimum_order=reward.minimum_order,
+        collections=reward.collections,
+        combines_with=reward.combines_with,
         usage_instructions=text.usage_instructions,
         terms=wording.terms(
             own=text.terms,
@@ -113,6 +115,8 @@ def save(
                 language=language,
                 minimum=reward.minimum_order,
                 currency=reward.currency,
+                collections=[name for _, name in reward.collections],
+                combines_with=reward.combines_with,
                 valid_from=starts_at,
                 expires_at=expires_at,
                 zone=programme.zone,

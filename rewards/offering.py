@@ -7,6 +7,7 @@ from django.db import transaction
 
 from loyalty.common import money
 from platforms import registry as platforms
+from platforms.adapter import DISCOUNTS
 from platforms.payouts import registry as payout_registry
 from rewards.models import ExchangeType, PointsProduct, Reward, RewardAudience, RewardCategory, RewardTier, RewardType
 from rewards.types import registry
@@ -45,8 +46,13 @@ def problems(*, reward: Reward, bought_by_steps: bool = False) -> dict[str, str]
     for name in OWN_FIELDS:
         if _filled(reward, name) and name not in kind.needs | kind.takes and not _of_coupon(reward, name):
             found[name] = f"Leave this empty: a reward of type “{label}” has none."
-    shop = _shop_problems(reward, kind, label) | _shared_problems(reward, kind)
-    return shop | (_payout_problems(reward) if kind.pays_out else {}) | found
+    return (
+        _conditions_problems(reward, kind, label)
+        | _shop_problems(reward, kind, label)
+        | _shared_problems(reward, kind)
+        | (_payout_problems(reward) if kind.pays_out else {})
+        | found
+    )
 
 
 def price_problems(*, reward: Reward, price: PointsProduct) -> dict[str, str]:
@@ -155,6 +161,26 @@ def _coupon_problems(reward: Reward) -> dict[str, str]:
     return {}
 
 
+def _conditions_problems(reward: Reward, kind: TypeOfReward, label: str) -> dict[str, str]:
+    """Collections and combinations are of discounts, and only where the shop can hold them."""
+    wanted = kind.discount(reward)
+    found = {}
+    if reward.collections and wanted not in DISCOUNTS:
+        found["collections"] = f"Leave this empty: a reward of type “{label}” is not limited to collections."
+    if reward.combines_with and wanted not in DISCOUNTS:
+        found["combines_with"] = f"Leave this empty: a reward of type “{label}” is no discount beside others."
+    if reward.connection is None or found:
+        return found
+    shop = reward.connection
+    adapter = platforms.adapter_class(shop.platform)
+    on = f"{shop.name} runs on {adapter.label}"
+    if reward.collections and wanted not in adapter.capabilities.collections:
+        found["collections"] = f"{on}, which cannot limit such a code to collections. Leave this empty."
+    if reward.combines_with and not adapter.capabilities.combinations:
+        found["combines_with"] = f"{on}, which cannot be told what a code is combined with. Choose none."
+    return found
+
+
 def _shared_problems(reward: Reward, kind: TypeOfReward) -> dict[str, str]:
     """A reward that shares a code stays with the shop and the sort of code it was chosen for."""
     code = reward.shared_code
@@ -221,4 +247,6 @@ def fields_of(reward_type: str) -> list[str]:
         shown |= {"connection", "minimum_order", "percent", "amount"} if coupon else {"connection", "minimum_order"}
     if kind.has_code or coupon:
         shown |= {"prefix"}
+    if coupon or kind.makes in DISCOUNTS:
+        shown |= {"collections", "combines_with"}
     return sorted(shown)

@@ -27,6 +27,8 @@ COPIED = (
     "amount",
     "product_reference",
     "minimum_order",
+    "collections",
+    "combines_with",
     "usage_instructions",
     "terms",
     "image_url",

@@ -139,6 +139,9 @@ def _difference(reward: Reward, found: PlatformCode, shop: StoreConnection) -> s
             f"In {shop.name} the code {found.code} has {_minimum(found.minimum_order, shop)}, and this reward "
             f"has {_minimum(reward.minimum_order, shop)}. Make both the same, as customers read it."
         )
+    if set(found.collections) != {reference for reference, _ in reward.collections}:
+        there = f"is good for {', '.join(found.collections)} alone" if found.collections else "is good for everything"
+        return f"In {shop.name} the code {found.code} {there}, and this reward says something else. Make both the same."
     return ""
 
 

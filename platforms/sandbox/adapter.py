@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from platforms import http
 from platforms.adapter import (
+    DISCOUNTS,
     Access,
     Answer,
     Capabilities,
@@ -36,6 +37,7 @@ class SandboxAdapter:
     label: ClassVar[str] = "Sandbox shop"
     capabilities: ClassVar[Capabilities] = Capabilities(
         kinds=frozenset(DiscountKind),
+        collections=DISCOUNTS,
         binds_customer=True,
         extends=True,
         returns_use_on_cancel=True,
@@ -183,8 +185,8 @@ class SandboxAdapter:
         return _rejected(answer, Refusal.INVALID, reason)
 
 
-def _code_body(spec: CodeSpec) -> dict[str, str | int | None]:
-    values = {
+def _code_body(spec: CodeSpec) -> dict[str, Any]:
+    values: dict[str, Any] = {
         "code": spec.code,
         "kind": spec.kind.value,
         "title": spec.title[:200],
@@ -194,6 +196,7 @@ def _code_body(spec: CodeSpec) -> dict[str, str | int | None]:
         "amount": None if spec.amount is None else reading.plain(spec.amount),
         "product": spec.product_reference or None,
         "minimum_order": None if spec.minimum_order is None else reading.plain(spec.minimum_order),
+        "collections": list(spec.collections) or None,
         "customer_email": spec.customer_email,
         "starts_at": None if spec.starts_at is None else spec.starts_at.isoformat(),
         "expires_at": None if spec.expires_at is None else spec.expires_at.isoformat(),
@@ -211,6 +214,7 @@ def _difference(code: PlatformCode, spec: CodeSpec) -> str:
         "amount": (code.amount, spec.amount),
         "product": (code.product_reference, spec.product_reference),
         "minimum order": (code.minimum_order or None, spec.minimum_order or None),
+        "choice of collections": (code.collections, tuple(sorted(spec.collections))),
         "expiry": (code.expires_at, spec.expires_at),
     }
     return next((what for what, (stored, asked) in pairs.items() if stored != asked), "")
@@ -235,6 +239,7 @@ def _failure(answer: HttpAnswer) -> Answer[Any]:
         "unauthorized": Refusal.UNAUTHORIZED,
         "refused": Refusal.INVALID,
         "unknown_product": Refusal.INVALID,
+        "unknown_collection": Refusal.INVALID,
     }
     if code == "unauthorized":
         return answer.failure(refusal=Refusal.UNAUTHORIZED, reason="The shop refused our token. Enter it again.")

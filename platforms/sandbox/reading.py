@@ -27,6 +27,7 @@ def code(data: Any) -> PlatformCode:
         amount=_maybe_decimal(data, "amount"),
         product_reference=_maybe_text(data, "product"),
         minimum_order=_maybe_decimal(data, "minimum_order"),
+        collections=_maybe_texts(data, "collections"),
         expires_at=None if _field(data, "expires_at") is None else instant(data, "expires_at"),
     )
 
@@ -142,6 +143,16 @@ def count(data: Any, name: str) -> int:
 def _maybe_text(data: Any, name: str) -> str:
     """Empty when it is null, or missing: a shop of an older release has no such field."""
     return text(data, name) if isinstance(data, Mapping) and data.get(name) is not None else ""
+
+
+def _maybe_texts(data: Any, name: str) -> tuple[str, ...]:
+    """In alphabetical order; none when it is missing, as in a shop of an older release."""
+    if not isinstance(data, Mapping) or data.get(name) is None:
+        return ()
+    found = objects(data, name)
+    if not all(isinstance(each, str) and is_plain(each, longest=120) for each in found):
+        raise Unreadable(f"{name} is not a list of texts")
+    return tuple(sorted(found))
 
 
 def _maybe_decimal(data: Any, name: str) -> Decimal | None:

@@ -17,9 +17,14 @@ from rewards import limits, offering, pricing
 from rewards.admin import giving, pools, shared_code
 from rewards.admin.catalogue_form import RewardFilter, RewardForm, TextForm
 from rewards.admin.catalogue_price import PRICE_FIELDS
-from rewards.models import CodePool, Reward, RewardStock, RewardText
+from rewards.models import CodePool, Combination, Reward, RewardStock, RewardText
 from rewards.types import registry as types
 
+# What those see who only look: words in the place of fields.
+WORTH = (
+    *("carries_code", "percent", "amount", "product_reference", "minimum_order", "only_for", "beside"),
+    *("tax_value", "currency"),
+)
 WINDOWS = ("active_from", "active_until", "visible_from", "visible_until", "restricted")
 
 
@@ -65,6 +70,8 @@ class RewardAdmin(desk.DeskAdmin):
                     "amount",
                     "product_reference",
                     "minimum_order",
+                    "collections",
+                    "combines_with",
                     "tax_value",
                     "currency",
                 )
@@ -172,13 +179,14 @@ class RewardAdmin(desk.DeskAdmin):
             )
         if self.has_change_permission(request, obj):
             return self.fieldsets
-        shown = {"Cost": ("price",), "Categories and labels": ("labels",), "Availability": WINDOWS}
+        shown = {"Cost": ("price",), "Categories and labels": ("labels",), "Availability": WINDOWS, "Value": WORTH}
         return tuple(
             (title, {"fields": shown[str(title)]} if title in shown else rest) for title, rest in self.fieldsets
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Reward | None = None) -> Any:
-        return () if obj is None or self.has_change_permission(request, obj) else ("price",)
+        looks = obj is not None and not self.has_change_permission(request, obj)
+        return ("price", "only_for", "beside") if looks else ()
 
     def save_model(self, request: HttpRequest, obj: Reward, form: Any, change: bool) -> None:  # noqa: FBT001
         """All but the total, which moves the stock with it and is therefore the domain's to change."""
@@ -226,6 +234,14 @@ class RewardAdmin(desk.DeskAdmin):
             value, points = show.money_text(steps.worth(steps.step), reward.currency), show.points_text(steps.step)
             return format_html("{} per {} points", value, points)
         return show.money(reward.amount, reward.currency)
+
+    @admin.display(description="Only for these collections")
+    def only_for(self, reward: Reward) -> SafeString:
+        return show.text(", ".join(name for _, name in reward.collections))
+
+    @admin.display(description="May be combined with")
+    def beside(self, reward: Reward) -> SafeString:
+        return show.text(", ".join(str(Combination(each).label) for each in reward.combines_with))
 
     @admin.display(description="Left")
     def left(self, reward: Any) -> SafeString:

@@ -5,9 +5,10 @@ from typing import Any
 from django import forms
 
 from loyalty.customers.models import Customer, Tier
-from rewards.models import Reward, RewardAudience, RewardTier
+from rewards.models import Combination, Reward, RewardAudience, RewardTier
 
 MOST_TYPED = 5_000
+MOST_COLLECTIONS, LONGEST_NAME = 20, 120
 
 
 class ListFields(forms.ModelForm):
@@ -25,6 +26,20 @@ class ListFields(forms.ModelForm):
         required=False,
         widget=forms.Textarea(attrs={"rows": 5}),
         help_text=f"One e-mail address a line, at most {MOST_TYPED:,}. They need not be in one of the tiers.",
+    )
+    collections = forms.CharField(
+        label="Only for these collections",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="One a line: its id or handle in the shop, “=”, and its name for customers, as in "
+        "“kitchen = Kitchen and table”. Empty: the code is good for everything.",
+    )
+    combines_with = forms.MultipleChoiceField(
+        label="May be combined with",
+        choices=Combination.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Other discounts of the same order. None: the terms say nothing, and the shop decides.",
     )
     shelves = forms.CharField(
         label="Categories",
@@ -45,7 +60,8 @@ class ListFields(forms.ModelForm):
             emails = rows.values_list("customer__email", flat=True)[:MOST_TYPED]
             names = self.instance.categories.order_by("position", "name").values_list("name", flat=True)
             tiers = RewardTier.objects.filter(reward=self.instance).values_list("tier_id", flat=True)
-            self.initial.update(tiers=list(tiers))
+            collections = "\n".join(f"{reference} = {name}" for reference, name in self.instance.collections)
+            self.initial.update(tiers=list(tiers), collections=collections)
             self.initial.update(audience="\n".join(filter(None, emails)), shelves=", ".join(names))
 
     def clean_audience(self) -> str:
@@ -68,6 +84,21 @@ class ListFields(forms.ModelForm):
             raise forms.ValidationError(f"Nobody has this address: {', '.join(unknown[:5])}. Correct or remove it.")
         self.customer_ids = [found[email] for email in emails]
         return self.cleaned_data["audience"]  # type: ignore[no-any-return]
+
+    def clean_collections(self) -> list[list[str]]:
+        """Pairs of the shop's name and the customers'; without the latter, both are the same."""
+        lines = [line.strip() for line in self.cleaned_data["collections"].splitlines()]
+        pairs = []
+        for line in filter(None, lines):
+            reference, _, name = (part.strip() for part in line.partition("="))
+            if not reference or max(len(reference), len(name)) > LONGEST_NAME:
+                raise forms.ValidationError(f"Write the shop's id of the collection first: “{line[:40]}” has none.")
+            pairs.append([reference, name or reference])
+        if len(pairs) > MOST_COLLECTIONS:
+            raise forms.ValidationError(f"At most {MOST_COLLECTIONS} collections can be named.")
+        if len({reference for reference, _ in pairs}) < len(pairs):
+            raise forms.ValidationError("A collection is named twice. Remove one of the lines.")
+        return pairs
 
     def clean_shelves(self) -> str:
         names = [name.strip() for name in self.cleaned_data["shelves"].split(",")]

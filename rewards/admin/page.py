@@ -22,6 +22,7 @@ from rewards.admin import parcels, payout, timeline, value_uses, why, words
 from rewards.advice import advice
 from rewards.models import (
     CancellationState,
+    Combination,
     Delivery,
     DeliveryStatus,
     FulfillmentStatus,
@@ -176,6 +177,11 @@ class RewardPage(desk.ReadOnlyAdmin):
         if redeemed.reissue_of_id is not None:
             facts.append(("Reissue of", show.link(f"Reward {redeemed.reissue_of_id}", url_of(redeemed.reissue_of_id))))
         facts += [("Reissued as", show.link(f"Reward {new.pk}", url_of(new.pk))) for new in redeemed.reissues.all()]
+        if redeemed.collections:
+            facts.append(("Only for", ", ".join(name for _, name in redeemed.collections)))
+        if redeemed.combines_with:
+            others = ", ".join(str(Combination(each).label).lower() for each in redeemed.combines_with)
+            facts.append(("May be combined with", others))
         if redeemed.brand:
             facts.insert(2, ("Brand", redeemed.brand))
         if redeemed.code is not None and redeemed.code.is_shared:

@@ -19,7 +19,16 @@ from rewards.models.redeemed_reward import (
     RedeemedReward,
     UsageStatus,
 )
-from rewards.models.reward import Period, Reward, RewardAudience, RewardCategory, RewardStock, RewardText, RewardTier
+from rewards.models.reward import (
+    Combination,
+    Period,
+    Reward,
+    RewardAudience,
+    RewardCategory,
+    RewardStock,
+    RewardText,
+    RewardTier,
+)
 from rewards.models.reward_type import RewardKind, RewardType, reward_types
 from rewards.models.value_code import ValueCodeUse
 
@@ -31,6 +40,7 @@ __all__ = [
     "CodeEvidence",
     "CodeExtension",
     "CodePool",
+    "Combination",
     "Delivery",
     "DeliveryChange",
     "DeliveryStatus",

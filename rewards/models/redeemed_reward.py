@@ -1,5 +1,6 @@
 """One reward one customer got, redeemed or granted."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
@@ -105,6 +106,10 @@ class RedeemedReward(models.Model):
     remaining = models.DecimalField(max_digits=12, decimal_places=2, null=True)  # of a value code; no copy: it falls
     product_reference = models.CharField(max_length=120, blank=True, default="", db_default="")
     minimum_order = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    collections = ArrayField(
+        ArrayField(models.CharField(max_length=120), size=2), default=list, db_default=[], blank=True, size=20
+    )
+    combines_with = ArrayField(models.CharField(max_length=10), default=list, db_default=[], blank=True, size=3)
     usage_instructions = models.TextField(blank=True)
     terms = models.TextField(blank=True)
     image_url = models.CharField(max_length=300, blank=True)

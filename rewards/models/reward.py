@@ -27,6 +27,14 @@ class Period(models.TextChoices):
     MONTH = "month", "Month"
 
 
+class Combination(models.TextChoices):
+    """Other discounts that a code may be used beside; the values are those of `platforms.adapter.CombinesWith`."""
+
+    PRODUCT = "product", "Product discounts"
+    ORDER = "order", "Order discounts"
+    SHIPPING = "shipping", "Shipping discounts"
+
+
 class RewardCategory(models.Model):
     """A shelf of the catalogue."""
 
@@ -94,6 +102,12 @@ class Reward(models.Model):
     )
     minimum_order = models.DecimalField(
         max_digits=12, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0.01)]
+    )
+    collections = ArrayField(  # [as the shop names it, as customers read it]
+        ArrayField(models.CharField(max_length=120), size=2), default=list, db_default=[], blank=True, size=20
+    )
+    combines_with = ArrayField(
+        models.CharField(max_length=10, choices=Combination), default=list, db_default=[], blank=True, size=3
     )
     tax_value = models.DecimalField(
         max_digits=12, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
@@ -241,6 +255,10 @@ class Reward(models.Model):
             models.CheckConstraint(
                 condition=Q(shared_code__isnull=True) | ~Q(type__in=CODES_OF_MONEY),
                 name="reward_shares_no_code_that_is_money",
+            ),
+            models.CheckConstraint(
+                condition=Q(combines_with__contained_by=["product", "order", "shipping"]),
+                name="reward_combinations_known",
             ),
             models.CheckConstraint(condition=Q(currency__regex="^[A-Z]{3}$"), name="reward_currency_code"),
             models.CheckConstraint(

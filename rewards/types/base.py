@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from loyalty.common import codes
 from loyalty.common.errors import DomainError
-from platforms.adapter import CodeSpec, DiscountKind
+from platforms.adapter import CodeSpec, CombinesWith, DiscountKind
 from rewards.models import RedeemedReward, Reward, RewardKind, RewardType, UsageStatus
 
 
@@ -63,6 +63,8 @@ class TypeOfReward:
             amount=redeemed.amount,
             product_reference=redeemed.product_reference,
             minimum_order=redeemed.minimum_order,
+            collections=tuple(reference for reference, _ in redeemed.collections),
+            combines_with=frozenset(CombinesWith(each) for each in redeemed.combines_with),
             starts_at=redeemed.starts_at,
             expires_at=redeemed.expires_at,
             customer_email=(redeemed.customer_email or None) if self.is_personal else None,

@@ -21,6 +21,7 @@ class Harness(ABC):
     """One running shop."""
 
     currency = "USD"
+    collection = other = ""  # one that holds what `buy` buys, and one that does not, where codes are limited to them
     product = ""  # the shop's name of what `buy` buys, where it makes free products
 
     @abstractmethod
@@ -61,7 +62,7 @@ class Harness(ABC):
 
 
 class SandboxHarness(Harness):
-    product = "mug"
+    product, collection, other = "mug", "kitchen", "bath"
 
     def __init__(self, shop: SandboxShop) -> None:
         self.shop = shop

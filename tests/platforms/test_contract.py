@@ -79,6 +79,24 @@ def test_keeps_minimum_order_and_expiry(shop: Harness) -> None:
     assert (found.minimum_order, found.expires_at) == (Decimal("20.50"), EXPIRES_AT)
 
 
+def test_limits_a_code_to_collections_for_the_kinds_it_says(shop: Harness) -> None:
+    adapter = shop.adapter()
+    assert adapter.capabilities.collections <= adapter.capabilities.kinds
+    if not (adapter.capabilities.collections and shop.collection):
+        pytest.skip(f"{adapter.label} has no codes for collections")
+    for kind in adapter.capabilities.collections:
+        fitting, other = shop.spec(kind, collections=(shop.collection,)), shop.spec(kind, collections=(shop.other,))
+
+        assert adapter.create_code(fitting).ok
+        assert adapter.create_code(other).ok
+
+        found = adapter.find_code(fitting.code).value
+        assert found is not None
+        assert found.collections == (shop.collection,)
+        assert shop.buy(email="kind@example.com", code=fitting.code)
+        assert shop.refuses(other.code)
+
+
 def test_refuses_to_make_a_code_twice(shop: Harness) -> None:
     spec = shop.spec()
     first = shop.adapter().create_code(spec)

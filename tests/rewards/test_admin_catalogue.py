@@ -231,9 +231,83 @@ def test_the_form_knows_which_fields_each_type_has(manager):
     own = json.loads(re.search(r'data-fields="(\{.*?\})"', page)[1])
 
     assert own["custom"] == ["prefix"]
+    assert {"collections", "combines_with"} <= set(own["percentage_discount"])
     assert own["gift_card"] == ["amount", "connection", "minimum_order", "prefix"]
     assert "product_reference" in own["free_product"]
     assert "carries_code" in own["gift"]
+
+
+def test_keeps_the_collections_and_the_combinations(manager):
+    manager.post(
+        f"{LIST}add/",
+        form(collections="kitchen = Kitchen and table\n\n gid://shop/Collection/7\n", combines_with=["shipping"]),
+    )
+
+    reward = Reward.objects.get()
+    assert reward.collections == [
+        ["kitchen", "Kitchen and table"],
+        ["gid://shop/Collection/7", "gid://shop/Collection/7"],
+    ]
+    assert reward.combines_with == ["shipping"]
+    page = manager.get(f"{LIST}{reward.pk}/change/").content.decode()
+    assert "kitchen = Kitchen and table\ngid://shop/Collection/7 = gid://shop/Collection/7" in page
+    shown = words(staff("rewards.view_reward").get(f"{LIST}{reward.pk}/change/"))
+    assert "Only for these collections: Kitchen and table, gid://shop/Collection/7" in shown
+
+
+def test_collections_that_are_emptied_are_gone(manager):
+    reward = RewardFactory(collections=[["kitchen", "Kitchen"]], combines_with=["order"])
+
+    manager.post(f"{LIST}{reward.pk}/change/", changed(reward, collections=""))
+
+    reward.refresh_from_db()
+    assert (reward.collections, reward.combines_with) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"collections": "= Kitchen"}, "Write the shop's id of the collection first: “= Kitchen” has none."),
+        ({"collections": "a\na = B"}, "A collection is named twice. Remove one of the lines."),
+        ({"collections": "\n".join(map(str, range(21)))}, "At most 20 collections can be named."),
+        (
+            {"type": "gift_card", "collections": "a"},
+            "Leave this empty: a reward of type “gift card” is not limited to collections.",
+        ),
+        (
+            {"type": "gift_card", "combines_with": ["order"]},
+            "Leave this empty: a reward of type “gift card” is no discount beside others.",
+        ),
+    ],
+)
+def test_says_what_is_wrong_with_a_condition(manager, changes, sentence):
+    assert sentence in words(manager.post(f"{LIST}add/", form(**changes)))
+    assert not Reward.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("platform", "changes", "sentence"),
+    [
+        ("vendure", {"collections": "a"}, "Lilies runs on Vendure, which cannot limit such a code to collections."),
+        (
+            "vendure",
+            {"combines_with": ["order"]},
+            "Lilies runs on Vendure, which cannot be told what a code is combined",
+        ),
+        (
+            "sandbox",
+            {"combines_with": ["order"]},
+            "Lilies runs on Sandbox shop, which cannot be told what a code is combined with. Choose none.",
+        ),
+    ],
+)
+def test_a_condition_the_shop_cannot_hold_is_refused_by_the_shop_s_name(manager, platform, changes, sentence):
+    shop = ConnectionFactory(name="Lilies", platform=platform)
+
+    page = words(manager.post(f"{LIST}add/", form(connection=shop.pk, **changes)))
+
+    assert sentence in page
+    assert not Reward.objects.exists()
 
 
 def test_who_only_looks_sees_the_price(manager):

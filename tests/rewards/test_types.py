@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 
 from loyalty.common import actors
 from loyalty.events.models import Event
+from loyalty.points import queries as points
 from rewards import delivery, granting, issuing, offering, redemption, usage
 from rewards.models import RedeemedReward, Reward, RewardKind, RewardType, UsageStatus
 from rewards.types import registry
@@ -21,10 +22,12 @@ from tests.factories.catalogue import (
     InvitationFactory,
     PointsProductFactory,
     RewardFactory,
+    RewardTextFactory,
     ValueCodeFactory,
 )
 from tests.factories.people import ConnectionFactory, CustomerFactory
 from tests.factories.points import NOW, give
+from tests.fakes.sandbox import ShopRefused
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("ledger_stays_proved")]
 STAFF = actors.staff(1)
@@ -243,3 +246,43 @@ def test_a_granted_gift_card_is_made_by_a_worker(connection, shop):
     granted.refresh_from_db()
     assert (granted.fulfillment_status, granted.usage_status) == ("issued", "untracked")
     assert shop.codes(granted.code.code)[0]["usage_limit"] is None
+
+
+def test_a_code_for_some_collections_works_for_them_alone_and_keeps_them(customer, connection, shop):
+    reward = RewardFactory(connection=connection, collections=[["kitchen", "Kitchen"], ["bath", "Bath"]])
+    product = PointsProductFactory(reward=reward)
+    RewardTextFactory(reward=reward)
+
+    redeemed = redemption.redeem(customer_id=customer.pk, points_product_id=product.pk, actor=STAFF, now=NOW)
+    reward.collections = []
+    reward.save()
+
+    made = shop.codes(redeemed.code.code)[0]
+    assert made["collections"] == ["bath", "kitchen"]
+    assert RedeemedReward.objects.get().collections == [["kitchen", "Kitchen"], ["bath", "Bath"]]
+    assert "Only for products in Kitchen and Bath." in redeemed.terms
+    with pytest.raises(ShopRefused, match="needs a product of Bath or Kitchen in your cart"):
+        shop.checkout(customer.email, product="candle", code=redeemed.code.code)
+    assert shop.checkout(customer.email, product="soap", code=redeemed.code.code)["discount"] == "5.00"
+
+
+def test_a_collection_the_shop_does_not_have_costs_nothing(customer, connection):
+    product = PointsProductFactory(reward=RewardFactory(connection=connection, collections=[["moon", "Moon"]]))
+
+    with pytest.raises(redemption.RedemptionFailed):
+        redemption.redeem(customer_id=customer.pk, points_product_id=product.pk, actor=STAFF, now=NOW)
+
+    attempt = RedeemedReward.objects.get()
+    assert (attempt.failure_code, points.balance(customer_id=customer.pk, now=NOW).balance) == ("invalid", 250)
+    assert "The shop has no collection 'moon'" in attempt.failure_reason
+
+
+def test_a_code_of_no_shop_says_its_conditions_in_its_terms(customer):
+    reward = RewardFactory(collections=[["kitchen", "Kitchen"]], combines_with=["shipping"])
+    product = PointsProductFactory(reward=reward)
+
+    redeemed = redemption.redeem(customer_id=customer.pk, points_product_id=product.pk, actor=STAFF, now=NOW)
+
+    assert redeemed.terms == "Only for products in Kitchen. It can be combined with shipping discounts."
+    spec = registry.type_of(redeemed.type).spec(redeemed, "CODE")
+    assert (spec.collections, spec.combines_with) == (("kitchen",), {"shipping"})

@@ -39,3 +39,41 @@ def test_the_name_states_the_value_and_an_unknown_language_is_english():
     ]
 
     assert said == ["$5 off coupon", "5\u00a0$ Rabatt", "5\u00a0$ off coupon"]
+
+
+def terms_of(language, **settings):
+    return wording.of_offer(
+        language=language, minimum=None, currency="USD", days_inactive=0, days_valid=None, **settings
+    )
+
+
+@pytest.mark.parametrize(
+    ("language", "sentences"),
+    [
+        (
+            "en",
+            [
+                "Only for products in Mugs, Tea and Soap.",
+                "It can be combined with product discounts and shipping discounts.",
+            ],
+        ),
+        ("de", ["Nur für Produkte aus Mugs, Tea und Soap.", "Kombinierbar mit Produktrabatten und Versandrabatten."]),
+        (
+            "pl",
+            [
+                "Tylko na produkty z działów: Mugs, Tea i Soap.",
+                "Można łączyć z innymi zniżkami: na produkty i na dostawę.",
+            ],
+        ),
+        ("ja", ["対象はMugs、Tea、Soapの商品です。", "商品割引、送料割引と併用できます。"]),
+    ],
+)
+def test_terms_name_the_collections_and_the_combinations(language, sentences):
+    said = terms_of(language, collections=["Mugs", "Tea", "Soap"], combines_with=["shipping", "product"])
+
+    assert said == sentences
+
+
+def test_terms_of_one_collection_name_it_alone_and_nothing_is_said_of_none():
+    assert terms_of("en", collections=["Mugs"]) == ["Only for products in Mugs."]
+    assert terms_of("en") == []

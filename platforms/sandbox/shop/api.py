@@ -27,6 +27,7 @@ CODE_FIELDS = (
     "starts_at",
     "expires_at",
     "product",
+    "collections",
 )
 Handler = Callable[[Shop, Request, str], Reply]
 
@@ -120,6 +121,7 @@ def _create_code(shop: Shop, request: Request, _: str) -> Reply:
         starts_at=given.instant("starts_at"),
         expires_at=given.instant("expires_at"),
         product=given.text("product", longest=60) or None,
+        collections=given.texts("collections", longest=60, most=20),
     )
     _check_value(new)
     with shop.store.writing() as connection:
@@ -137,6 +139,8 @@ def _check_value(new: codes.NewCode) -> None:
         raise Refused("invalid_field", f"amount, above zero, belongs to kind {kinds}, and only there.")
     if (new.product is not None) != (new.kind == "free_product"):
         raise Refused("invalid_field", "product belongs to kind free_product, and only there.")
+    if new.collections and new.kind in ("free_product", "gift_card"):
+        raise Refused("invalid_field", "collections do not belong to kind free_product or gift_card.")
     if new.starts_at and new.expires_at and new.expires_at <= new.starts_at:
         raise Refused("invalid_field", "expires_at must be after starts_at.")
 

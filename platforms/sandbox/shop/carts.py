@@ -144,7 +144,9 @@ def price(connection: sqlite3.Connection, cart_id: str, *, currency: str, now: d
             lines=found, subtotal=subtotal, delivery=delivery, discount=0, typed=code["code"], problem=problem
         )
     prices = {line.slug: line.unit_price for line in found}
-    off = codes.worth(connection, code, subtotal=subtotal, delivery=delivery, prices=prices)
+    good_for = codes.good_for(connection, code)
+    counted = _subtotal(tuple(line for line in found if line.slug in good_for))
+    off = codes.worth(connection, code, subtotal=counted, delivery=delivery, prices=prices)
     return Priced(
         lines=found,
         subtotal=subtotal,

@@ -33,17 +33,21 @@ class NewCode:
     starts_at: datetime | None = None
     expires_at: datetime | None = None
     product: str | None = None
+    collections: tuple[str, ...] = ()  # only for products in these; empty: for all
 
 
 def create(connection: sqlite3.Connection, new: NewCode, *, now: datetime) -> sqlite3.Row:
-    """Raises Refused: duplicate_code when the shop has the code already, in any case; unknown_product."""
+    """Raises Refused: duplicate_code when the shop has the code already, in any case; unknown_product, unknown_collection."""
+    for collection in new.collections:
+        if connection.execute("SELECT 1 FROM products WHERE collection = ?", (collection,)).fetchone() is None:
+            raise Refused("unknown_collection", f"The shop has no collection {collection!r}.")
     if new.product is not None and not _product(connection, new.product):
         raise Refused("unknown_product", f"The shop has no product {new.product!r}.")
     if find(connection, new.code) is not None:
         raise Refused("duplicate_code", f"The code {new.code} exists already. Choose another.", status=409)
     made = store.new_id("code")
     connection.execute(
-        "INSERT INTO codes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)",
+        "INSERT INTO codes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)",
         (
             made,
             new.code,
@@ -61,6 +65,7 @@ def create(connection: sqlite3.Connection, new: NewCode, *, now: datetime) -> sq
             store.instant(now),
             store.instant(now),
             new.product,
+            " ".join(sorted(new.collections)),
         ),
     )
     return read(connection, made)
@@ -155,6 +160,8 @@ def check(
     check_still_good(connection, code)
     if code["product"] and slugs is not None and code["product"] not in slugs:
         raise Refused("product_missing", f"The code {text} needs {_product(connection, code['product'])} in your cart.")
+    if code["collections"] and slugs is not None and not good_for(connection, code) & set(slugs):
+        raise Refused("collection_missing", f"The code {text} needs a product of {_listed(code)} in your cart.")
     if code["starts_at"] and now < store.moment(code["starts_at"]):
         raise Refused("code_not_started", f"The code {text} is not valid yet.")
     if code["expires_at"] and now >= store.moment(code["expires_at"]):
@@ -164,6 +171,17 @@ def check(
         raise Refused("minimum_not_reached", f"The code {text} needs products for {least} or more in your cart.")
     if code["customer_email"] and email and email.casefold() != code["customer_email"].casefold():
         raise Refused("code_of_another_customer", f"The code {text} belongs to another e-mail address.")
+
+
+def good_for(connection: sqlite3.Connection, code: sqlite3.Row) -> set[str]:
+    """The products that the code takes something off; all of them where it names no collection."""
+    wanted = code["collections"].split()
+    rows = connection.execute("SELECT slug, collection FROM products")
+    return {row["slug"] for row in rows if not wanted or row["collection"] in wanted}
+
+
+def _listed(code: sqlite3.Row) -> str:
+    return " or ".join(name.capitalize() for name in code["collections"].split())
 
 
 def check_still_good(connection: sqlite3.Connection, code: sqlite3.Row, *, needed: int = 1) -> None:
@@ -179,7 +197,10 @@ def check_still_good(connection: sqlite3.Connection, code: sqlite3.Row, *, neede
 def worth(
     connection: sqlite3.Connection, code: sqlite3.Row, *, subtotal: int, delivery: int, prices: Mapping[str, int]
 ) -> int:
-    """What the code takes off, in minor units; never more than there is. `prices` are those of one piece each."""
+    """What the code takes off, in minor units; never more than there is. `prices` are those of one piece each.
+
+    `subtotal` is what the products cost that the code is good for.
+    """
     match code["kind"]:
         case "percentage":
             share = Decimal(subtotal) * Decimal(code["percent"]) / 100
@@ -207,10 +228,12 @@ def as_json(connection: sqlite3.Connection, code: sqlite3.Row, *, currency: str,
     def amount(name: str) -> str | None:
         return None if code[name] is None else money.to_text(code[name], currency)
 
+    lists = {"collections": code["collections"].split()}
     same = ("id", "code", "kind", "title", "reference", "percent", "product", "customer_email", "usage_limit")
     times = ("starts_at", "expires_at", "created_at", "updated_at")
     return {
         **{name: code[name] for name in same + times},
+        **lists,
         "amount": amount("amount"),
         "minimum_order": amount("minimum_order"),
         "currency": currency,

@@ -51,6 +51,20 @@ class Fields:
             self._refuse(name, f"a text of the form {pattern}")
         return value
 
+    def texts(self, name: str, *, longest: int, most: int) -> tuple[str, ...]:
+        """A list of words without spaces; empty when it is not given."""
+        value = self._data.get(name)
+        if value is None:
+            return ()
+        word = re.compile(rf"[\w-]{{1,{longest}}}", re.ASCII)
+        if (
+            not isinstance(value, list)
+            or not 1 <= len(value) <= most
+            or not all(isinstance(one, str) and word.fullmatch(one) for one in value)
+        ):
+            self._refuse(name, f"a list of 1 to {most} words of letters and digits")
+        return tuple(value)
+
     def choice(self, name: str, choices: Collection[str]) -> str:
         value = self._data.get(name)
         if not isinstance(value, str) or value not in choices:

@@ -12,12 +12,13 @@ CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS products (
     id INTEGER PRIMARY KEY, slug TEXT NOT NULL UNIQUE, name TEXT NOT NULL, description TEXT NOT NULL,
-    price INTEGER NOT NULL CHECK (price > 0));
+    price INTEGER NOT NULL CHECK (price > 0), collection TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS codes (
     id TEXT PRIMARY KEY, code TEXT NOT NULL, code_key TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
     title TEXT NOT NULL, reference TEXT NOT NULL, percent TEXT, amount INTEGER, minimum_order INTEGER,
     customer_email TEXT, usage_limit INTEGER, starts_at TEXT, expires_at TEXT,
-    enabled INTEGER NOT NULL DEFAULT 1, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, product TEXT);
+    enabled INTEGER NOT NULL DEFAULT 1, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, product TEXT,
+    collections TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS carts (
     id TEXT PRIMARY KEY, code_id TEXT REFERENCES codes, created_at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS cart_lines (
@@ -63,6 +64,14 @@ PRODUCTS = (
     ("blanket", "Wool blanket", "Woven from undyed lambswool, for the good end of the sofa.", 8900),
     ("fern", "Fern in a clay pot", "A Boston fern, potted and watered, happy in soft light.", 3400),
 )
+# Where each product stands; a code may be good for some of these alone.
+COLLECTIONS = {
+    "kitchen": ("mug", "tea"),
+    "home": ("candle", "blanket", "fern"),
+    "desk": ("notebook",),
+    "out": ("tote",),
+    "bath": ("soap",),
+}
 DELIVERY_FEE = 490
 
 
@@ -120,6 +129,9 @@ class Store:
         """A shop that was opened by an older release gets the columns that came since."""
         if "product" not in {column["name"] for column in connection.execute("PRAGMA table_info(codes)")}:
             connection.execute("ALTER TABLE codes ADD COLUMN product TEXT")
+        if "collections" not in {column["name"] for column in connection.execute("PRAGMA table_info(codes)")}:
+            connection.execute("ALTER TABLE codes ADD COLUMN collections TEXT NOT NULL DEFAULT ''")
+            connection.execute("ALTER TABLE products ADD COLUMN collection TEXT NOT NULL DEFAULT ''")
 
     def _seed(self, connection: sqlite3.Connection) -> None:
         kept = setting(connection, "currency")
@@ -129,6 +141,10 @@ class Store:
         connection.execute("INSERT OR IGNORE INTO counters VALUES ('sequence', 0), ('order_number', 1000)")
         connection.executemany(
             "INSERT OR IGNORE INTO products (slug, name, description, price) VALUES (?, ?, ?, ?)", PRODUCTS
+        )
+        connection.executemany(
+            "UPDATE products SET collection = ? WHERE slug = ?",
+            [(collection, slug) for collection, slugs in COLLECTIONS.items() for slug in slugs],
         )
 
 

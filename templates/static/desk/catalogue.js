@@ -26,7 +26,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const shown = own[type.value] || [...every];
     const coupon = field("carries_code");
     const without = type.value === "gift" && coupon && !coupon.checked;
-    const ofCoupon = ["percent", "amount", "prefix", "connection", "minimum_order"];
+    const ofCoupon = ["percent", "amount", "prefix", "connection", "minimum_order", "collections", "combines_with"];
     every.forEach((name) => show(name, shown.includes(name) && !(without && ofCoupon.includes(name))));
     const cost = field("cost");
     if (cost) Object.entries(costs).forEach(([kind, names]) => names.forEach((name) => show(name, cost.value === kind)));
