@@ -27,6 +27,8 @@ def until(*, redeemed: RedeemedReward, status: str, now: datetime) -> datetime |
         return None
     if status != Status.ISSUED or (redeemed.is_gift and redeemed.delivery_status):
         return None
+    if redeemed.code is not None and redeemed.code.is_shared:  # the code would stay, and the points would come back
+        return None
     end = redeemed.issued_at + timedelta(minutes=minutes)
     return end if now < end else None
 
@@ -61,6 +63,6 @@ def cancel(*, redeemed_reward_id: int, customer_id: int, fingerprint: str, now: 
 
 def _require_allowed(*, redeemed_reward_id: int, customer_id: int, now: datetime) -> None:
     own = RedeemedReward.objects.filter(pk=redeemed_reward_id, customer_id=customer_id, on_profile=True)
-    redeemed = own.annotate(status=states.expression(now)).first()
+    redeemed = own.select_related("code").annotate(status=states.expression(now)).first()
     if redeemed is None or until(redeemed=redeemed, status=redeemed.status, now=now) is None:
         raise SelfCancellationRefused("This reward can no longer be canceled.")

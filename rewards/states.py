@@ -210,7 +210,7 @@ def told(status: str) -> str:
     """What a status means and whether the customer sees such rewards, in a sentence or two, for a list of profiles."""
     rows = [state for state in TABLE if state.status == status and state.applies is not is_attempt]
     means = [f"{state.plain_word}: {state.meaning}" for state in rows] if len(rows) > 1 else [rows[0].meaning]
-    seen = "Visible to the customer." if rows[0].visible else "Not visible to the customer."
+    seen = f"Visible to the customer: {'yes' if rows[0].visible else 'no'}."
     return " ".join([*means, seen])
 
 

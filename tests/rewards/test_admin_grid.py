@@ -523,5 +523,5 @@ def test_the_status_filter_says_what_each_word_means_and_whether_the_customer_se
         hint = unescape(re.search(rf'<p class="desk-told__hint" id="{box[2]}">(.*?)</p>', page)[1])
         meant = [each for each in states.TABLE if each.status == status and each.key not in ("attempt", "checking")]
         assert all(each.meaning in hint for each in meant)
-        assert hint.endswith("Visible to the customer." if meant[0].visible else "Not visible to the customer.")
+        assert hint.endswith(f"Visible to the customer: {'yes' if meant[0].visible else 'no'}.")
     assert "No points were spent." not in page

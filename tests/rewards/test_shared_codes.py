@@ -7,10 +7,23 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from loyalty.common import actors
+from loyalty.merchant.models import Programme
 from loyalty.points import queries as points
 from loyalty.program import orders
 from platforms.adapter import AppliedCode, OrderStatus, ShopOrder
-from rewards import cancellation, claim, code_check, granting, issuing, offering, pools, redemption, shared_codes, usage
+from rewards import (
+    cancellation,
+    claim,
+    code_check,
+    granting,
+    issuing,
+    offering,
+    pools,
+    redemption,
+    self_cancellation,
+    shared_codes,
+    usage,
+)
 from rewards import unmatched_uses as unmatched
 from rewards.models import IssueAttempt, RedeemedReward, Reward, RewardCode
 from rewards.usage import OrderUse
@@ -240,6 +253,14 @@ def test_survives_a_cancellation_and_the_points_return(customer, shared, code, s
         f"The code {code} keeps working, for this customer too: it is one code for many, and nothing is disabled in the "
         "shop."
     )
+
+
+def test_is_not_given_back_by_the_customer_who_would_keep_it(customer, shared):
+    Programme.objects.update_or_create(pk=1, defaults={"self_cancel_minutes": 30})
+    redeemed = redeem(customer, shared)
+
+    with pytest.raises(self_cancellation.SelfCancellationRefused):
+        self_cancellation.plan(redeemed_reward_id=redeemed.pk, customer_id=customer.pk, now=NOW)
 
 
 def test_says_on_the_reward_s_page_that_it_keeps_working(customer, shared):
