@@ -174,25 +174,28 @@ class RewardPage(desk.ReadOnlyAdmin):
             ("Shop", self.shop_link(redeemed)),
             ("Offer", self.link_to(Reward, redeemed.reward_id, redeemed.reward.name)),
         ]
-        if redeemed.reissue_of_id is not None:
-            facts.append(("Reissue of", show.link(f"Reward {redeemed.reissue_of_id}", url_of(redeemed.reissue_of_id))))
-        facts += [("Reissued as", show.link(f"Reward {new.pk}", url_of(new.pk))) for new in redeemed.reissues.all()]
-        if redeemed.collections:
-            facts.append(("Only for", ", ".join(name for _, name in redeemed.collections)))
-        if redeemed.combines_with:
-            others = ", ".join(str(Combination(each).label).lower() for each in redeemed.combines_with)
-            facts.append(("May be combined with", others))
-        if redeemed.brand:
-            facts.insert(2, ("Brand", redeemed.brand))
-        if redeemed.code is not None and redeemed.code.is_shared:
-            facts.insert(1, ("Sort of code", "One code for many: others have it too, and canceling never disables it"))
-        if redeemed.minimum_order is not None:
-            facts.insert(3, ("Minimum order", show.money(redeemed.minimum_order, redeemed.currency)))
-        if (asked := extension.latest(redeemed=redeemed)) is not None:
-            facts.append(("More time", ". ".join(filter(None, (asked.get_state_display(), asked.last_reason)))))
-        if redeemed.cancelled_at is not None:
-            facts.append(("Canceled", show.instant(redeemed.cancelled_at)))
-        return facts
+        return facts + self.further_facts(redeemed)
+
+    def further_facts(self, redeemed: RedeemedReward) -> list[tuple[str, Any]]:
+        """What not every reward has."""
+        shared = redeemed.code is not None and redeemed.code.is_shared
+        others = ", ".join(str(Combination(each).label).lower() for each in redeemed.combines_with)
+        least, asked, old = redeemed.minimum_order, extension.latest(redeemed=redeemed), redeemed.reissue_of_id
+        found = [
+            (
+                "Sort of code",
+                "One code for many: others have it too, and canceling never disables it" if shared else "",
+            ),
+            ("Brand", redeemed.brand),
+            ("Minimum order", show.money(least, redeemed.currency) if least is not None else ""),
+            ("Only for", ", ".join(name for _, name in redeemed.collections)),
+            ("May be combined with", others),
+            ("Reissue of", show.link(f"Reward {old}", url_of(old)) if old is not None else ""),
+            *(("Reissued as", show.link(f"Reward {new.pk}", url_of(new.pk))) for new in redeemed.reissues.all()),
+            ("More time", ". ".join(filter(None, (asked.get_state_display(), asked.last_reason))) if asked else ""),
+            ("Canceled", show.instant(redeemed.cancelled_at) if redeemed.cancelled_at is not None else ""),
+        ]
+        return [(label, value) for label, value in found if value]
 
     def people(self, redeemed: RedeemedReward) -> list[tuple[str, Any]]:
         """The customer: the link of today, the contacts of then."""

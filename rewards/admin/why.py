@@ -8,7 +8,6 @@ from typing import Any
 from loyalty.common.adminkit import show
 from loyalty.common.adminkit.acts import Act
 from rewards import extension
-from rewards.advice import advice
 from rewards.models import CancellationState, DeliveryStatus, Payout, PayoutState, RedeemedReward, UsageStatus
 from rewards.queries import Status
 
