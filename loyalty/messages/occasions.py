@@ -19,7 +19,13 @@ READER = "messages"
 TOO_OLD = timedelta(days=3)
 LATE = "It was read more than three days after it had happened: nobody expects an e-mail about it any more."
 NO_OFFICE = "The programme's settings name no address of the back office."
-ALERTS = ("reward.code_alive_after_cancel", "reward.used_after_cancel", "reward.used_twice")
+ALERTS = (
+    "reward.code_alive_after_cancel",
+    "reward.used_after_cancel",
+    "reward.used_twice",
+    "payout.contradicted",
+    "payout.foreign",
+)
 
 
 @dataclass(frozen=True, slots=True)

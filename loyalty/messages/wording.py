@@ -211,6 +211,8 @@ ALERTS: Mapping[str, Mapping[str, str]] = {
         "reward.code_alive_after_cancel": "It was canceled, and its code still works in the shop.",
         "reward.used_after_cancel": "It was canceled, and its code was used in the shop all the same.",
         "reward.used_twice": "Its code was used on a second order.",
+        "payout.contradicted": "Its money was settled, and now the payout provider says otherwise.",
+        "payout.foreign": "The payout provider has another amount under our reference.",
     },
     "de": {
         "subject": "Bitte ansehen: {reward} ({number})",
@@ -218,6 +220,8 @@ ALERTS: Mapping[str, Mapping[str, str]] = {
         "reward.code_alive_after_cancel": "Die Prämie wurde storniert, aber ihr Code funktioniert im Shop noch.",
         "reward.used_after_cancel": "Die Prämie wurde storniert, aber ihr Code wurde im Shop trotzdem verwendet.",
         "reward.used_twice": "Der Code dieser Prämie wurde bei einer zweiten Bestellung verwendet.",
+        "payout.contradicted": "Die Auszahlung war abgeschlossen, und nun meldet der Zahlungsanbieter etwas anderes.",
+        "payout.foreign": "Der Zahlungsanbieter führt unter unserer Referenz einen anderen Betrag.",
     },
     "pl": {
         "subject": "Do sprawdzenia: {reward} ({number})",
@@ -225,6 +229,8 @@ ALERTS: Mapping[str, Mapping[str, str]] = {
         "reward.code_alive_after_cancel": "Nagroda została anulowana, ale jej kod nadal działa w sklepie.",
         "reward.used_after_cancel": "Nagroda została anulowana, a jej kod mimo to użyto w sklepie.",
         "reward.used_twice": "Kodu tej nagrody użyto przy drugim zamówieniu.",
+        "payout.contradicted": "Wypłata była rozliczona, a teraz operator podaje co innego.",
+        "payout.foreign": "Operator ma pod naszym numerem inną kwotę.",
     },
     "ja": {
         "subject": "ご確認ください：{reward}（{number}）",
@@ -232,6 +238,8 @@ ALERTS: Mapping[str, Mapping[str, str]] = {
         "reward.code_alive_after_cancel": "取り消した特典のコードが、ショップでまだ使える状態です。",
         "reward.used_after_cancel": "取り消した特典のコードが、ショップで使用されました。",
         "reward.used_twice": "この特典のコードが、2件目の注文で使用されました。",
+        "payout.contradicted": "支払いは完了していましたが、決済事業者から異なる通知がありました。",
+        "payout.foreign": "決済事業者では、当方の参照番号に別の金額が登録されています。",
     },
 }
 

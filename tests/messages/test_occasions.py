@@ -10,7 +10,7 @@ from loyalty.events import log
 from loyalty.events.models import Event, EventReader
 from loyalty.messages import occasions
 from loyalty.messages.models import Mail
-from rewards import delivery, extension, usage
+from rewards import delivery, expiry, extension, usage
 from tests.concurrency.races import race
 from tests.factories.catalogue import GiftFactory, RewardFactory
 from tests.fakes.events import settle
@@ -77,12 +77,12 @@ def test_a_gift_that_is_shipped_again_is_told_again(redeemed, anna, read):
 
 def test_an_end_that_is_near_is_told_once_and_anew_after_an_extension(granted, anna, read):
     reward = granted(RewardFactory(days_valid=5))
-    tell("reward.expiring", reward.pk, customer_id=anna.pk)
-    tell("reward.expiring", reward.pk, customer_id=anna.pk)
+    for days in (2, 3):
+        expiry.sweep(now=NOW + timedelta(days=days))
     assert read().count(("expiring", f"customer:{anna.pk}")) == 1
 
-    extension.extend(redeemed_reward_id=reward.pk, days=30, actor=STAFF, now=NOW)
-    tell("reward.expiring", reward.pk, customer_id=anna.pk)
+    extension.extend(redeemed_reward_id=reward.pk, days=6, actor=STAFF, now=NOW + timedelta(days=6))
+    expiry.sweep(now=NOW + timedelta(days=7))
 
     assert read().count(("expiring", f"customer:{anna.pk}")) == 2
 
