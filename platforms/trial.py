@@ -7,11 +7,12 @@ import hashlib
 import hmac
 import json
 import os
-import select
+import re
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -106,25 +107,26 @@ def running() -> Iterator[TrialShop]:
     with tempfile.TemporaryDirectory(prefix="trial-shop-") as folder:
         data = Path(folder)
         log = data / "shop.log"
-        with log.open("wb") as errors:
+        with log.open("wb") as said:  # a file, not a pipe: it says a line a request, and nobody would read on
             process = subprocess.Popen(  # noqa: S603 (our own program)
                 [sys.executable, "-m", "platforms.sandbox.shop", "--port", "0", "--data", folder],
                 cwd=CHECKOUT,
                 env=os.environ | {"SANDBOX_ADMIN_TOKEN": TOKEN, "SANDBOX_WEBHOOK_SECRET": SECRET},
-                stdout=subprocess.PIPE,
-                stderr=errors,
+                stdout=said,
+                stderr=said,
                 start_new_session=True,
             )
         try:
             yield TrialShop(data=data, port=_port(process, log))
         finally:
             process.kill()
-            process.communicate()
+            process.wait()
 
 
 def _port(process: "subprocess.Popen[bytes]", log: Path) -> int:
-    if process.stdout is not None and select.select([process.stdout], [], [], PATIENCE)[0]:
-        line = process.stdout.readline()
-        if line.startswith(b"READY "):
-            return int(line.split()[1])
+    until = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < until:
+        if (ready := re.search(r"^READY (\d+)$", log.read_text(), re.MULTILINE)) is not None:
+            return int(ready[1])
+        time.sleep(0.05)
     raise ShopDidNotStart(log.read_text()[-500:] or "It said nothing.")
