@@ -93,7 +93,7 @@ def test_goes_on_after_it_was_killed_in_the_middle(tmp_path, process_environment
 
         load(shop, tmp_path / "demo.json")
 
-        assert RedeemedReward.objects.count() == 149
+        assert RedeemedReward.objects.count() == 158
         assert Order.objects.values("external_id").distinct().count() == Order.objects.count()
         assert Programme.objects.get().pending_days == 0
         assert not shop.call("GET", "/api/faults")["faults"]
