@@ -42,6 +42,7 @@ BEGIN
     UPDATE points_pointsaccount SET balance = balance - wanted, settled_at = now(), last_activity_at = now()
     WHERE customer_id = customer;
     IF reward IS NOT NULL THEN
+        PERFORM limit_total FROM rewards_reward WHERE id = reward FOR KEY SHARE;  -- nobody changes the total meanwhile
         UPDATE rewards_rewardstock SET "left" = "left" - 1 WHERE id = (
             SELECT id FROM rewards_rewardstock WHERE reward_id = reward AND "left" > 0
             ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED);
