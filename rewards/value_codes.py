@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.db import transaction
 from django.db.models import QuerySet
 
-from loyalty.common import codes
+from loyalty.common import codes, money
 from loyalty.common.actors import Actor
 from loyalty.common.errors import DomainError
 from loyalty.events import log
@@ -15,7 +15,7 @@ from rewards import issuing, lifecycle, usage
 from rewards.models import RedeemedReward, UsageStatus, ValueCodeUse
 from rewards.types import registry as types
 
-CENT = Decimal("0.01")
+MOST_DECIMALS = 2  # of what is stored
 
 
 class ValueCodeRefused(DomainError):
@@ -134,8 +134,11 @@ def _left(redeemed: RedeemedReward, amount: Decimal, *, currency: str | None, no
             f"“{redeemed.name}” is worth {redeemed.currency}, and the amount is in {currency}. "
             f"Work out the amount in {redeemed.currency} and send that."
         )
-    if not amount.is_finite() or amount <= 0 or amount % CENT:
-        raise ValueCodeRefused("Spend an amount above zero, with at most two decimals.")
+    decimals = min(money.places(redeemed.currency), MOST_DECIMALS)
+    if not amount.is_finite() or amount <= 0 or amount % Decimal(1).scaleb(-decimals):
+        raise ValueCodeRefused(
+            f"Spend an amount above zero, {f'with at most {decimals} decimals' if decimals else 'without decimals'}."
+        )
     if amount > redeemed.remaining:
         raise ValueCodeRefused(
             f"Only {redeemed.remaining} {redeemed.currency} are left of “{redeemed.name}”: {amount} cannot be spent."

@@ -55,7 +55,7 @@ def test_keep_what_remains_with_a_history():
 
 @pytest.mark.parametrize(
     ("amount", "sentence"),
-    [("20.01", "Only 20.00 USD are left"), ("0", "above zero"), ("-1", "above zero"), ("1.005", "two decimals")],
+    [("20.01", "Only 20.00 USD are left"), ("0", "above zero"), ("-1", "above zero"), ("1.005", "2 decimals")],
 )
 def test_refuse_more_than_remains_and_amounts_that_are_none(amount, sentence):
     redeemed = have()
@@ -65,6 +65,15 @@ def test_refuse_more_than_remains_and_amounts_that_are_none(amount, sentence):
 
     assert state(redeemed) == (Decimal(20), "unused")
     assert not ValueCodeUse.objects.exists()
+
+
+def test_of_a_currency_without_a_minor_unit_are_spent_in_whole_ones():
+    redeemed = have(currency="JPY")
+
+    with pytest.raises(ValueCodeRefused, match="above zero, without decimals"):
+        spend(redeemed, "1.50")
+
+    assert spend(redeemed, "2").remaining_after == 18
 
 
 def test_refuse_what_has_expired_and_what_is_used():
