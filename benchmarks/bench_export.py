@@ -35,7 +35,7 @@ ZONE = "Europe/Warsaw"
 
 
 def main() -> int:
-    with grid_data.filled(ROWS) as (url, _):
+    with grid_data.server(), grid_data.filled(ROWS) as (url, _):
         with psycopg.connect(url, autocommit=True) as connection:
             grid_data.index_as_we_do(connection)
         grid_data.close()

@@ -129,7 +129,12 @@ def code(row: int) -> str:
 
 
 def main() -> int:
-    smaller = ours_alone(SMALLER) if ROWS >= LARGE else []
+    with grid_data.server():
+        return compared(smaller=ours_alone(SMALLER) if ROWS >= LARGE else [])
+
+
+def compared(*, smaller: list[float]) -> int:
+    """Both on ROWS rows; gives 1 when a promise is broken."""
     with grid_data.filled(ROWS) as (url, fill_seconds):
         clients = sites()
         with psycopg.connect(url, autocommit=True) as connection:

@@ -30,16 +30,22 @@ WORTH = {"percentage_discount": {"percent": 10}, "discount_code": {"amount": 5}}
 
 
 @contextmanager
-def filled(rows: int) -> Iterator[tuple[str, float]]:
-    """A durable server's scratch database with the rows but without the grid's indexes; and the seconds it took."""
+def server() -> Iterator[None]:
+    """A durable server, for all databases of one run."""
     with servers.serving(home.Home(folder=home.data_folder() / "bench"), durable=True) as addresses:
         bench_import.os.environ.update(addresses.variables())
-        with bench_import.scratch("grid") as url:
-            django_on(url)
-            began = time.monotonic()
-            fill(url, rows=rows)
-            yield url, time.monotonic() - began
-            close()
+        yield
+
+
+@contextmanager
+def filled(rows: int) -> Iterator[tuple[str, float]]:
+    """Its scratch database with the rows but without the grid's indexes; and the seconds it took."""
+    with bench_import.scratch("grid") as url:
+        django_on(url)
+        began = time.monotonic()
+        fill(url, rows=rows)
+        yield url, time.monotonic() - began
+        close()
 
 
 def django_on(url: str) -> None:
