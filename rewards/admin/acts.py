@@ -96,6 +96,17 @@ class ShipForm(forms.Form):
     comment = forms.CharField(max_length=500, required=False, help_text="For staff.")
 
 
+class ShipSeveralForm(forms.Form):
+    """One tracking number is never of several parcels: the customer of another one would follow it."""
+
+    carrier = forms.CharField(max_length=60, required=False)
+    comment = forms.CharField(
+        max_length=500,
+        required=False,
+        help_text="For staff. Each parcel has a tracking number of its own: send a table of them by “Tracking numbers”.",
+    )
+
+
 class CommentForm(forms.Form):
     comment = forms.CharField(max_length=500, required=False, help_text="For staff.")
 
@@ -106,6 +117,7 @@ class Ship(StatusAct):
     done = "marked shipped"
     tone = "primary"
     form_class = ShipForm
+    form_of_several = ShipSeveralForm
 
     def begin(self, request: HttpRequest, *, rows: QuerySet) -> str:
         """So many parcels have so many numbers: they come in a table."""

@@ -492,3 +492,18 @@ def test_granted_rewards_are_cancelled_without_points(customer):
     )
 
     assert "No points go back." in words(staff(*CANCEL).get(url(granted, "cancel")))
+
+
+def test_one_tracking_number_is_never_put_on_several_parcels():
+    client = staff(VIEW, "rewards.deliver_redeemedreward")
+    first, second = (gift_row(usage_status="used") for _ in range(2))
+
+    page = choose(client, "ship", first, second)
+    carry_out(
+        client, "ship", first, second, carrier="DHL", tracking_number="JD0146", tracking_url="https://dhl.example/1"
+    )
+
+    assert 'name="tracking_number"' not in page.content.decode()
+    assert "Each parcel has a tracking number of its own" in words(page)
+    shipped = Delivery.objects.filter(redeemed_reward__in=[first, second])
+    assert list(shipped.values_list("carrier", "tracking_number", "tracking_url")) == [("DHL", "", "")] * 2

@@ -49,6 +49,7 @@ class Act:
     explain: ClassVar[str] = ""  # what it means, and whether it can be undone
     tone: ClassVar[str] = ""  # "primary" or "danger"
     form_class: ClassVar[type[forms.Form] | None] = None
+    form_of_several: ClassVar[type[forms.Form] | None] = None  # where many rows cannot be asked the same
     bulk: ClassVar[bool] = True
     preview_fields: ClassVar[Sequence[str]] = ()  # form fields that change what the preview says
 
@@ -114,7 +115,8 @@ def bulk_view(request: HttpRequest, *, model_admin: "DeskAdmin", act: Act, query
     if not pks:
         model_admin.message_user(request, "None of the chosen rows exists. Nothing was changed.", messages.ERROR)
         return None
-    form, data = bound_form(act, request, confirmed=CONFIRMED in request.POST)
+    several = act.form_of_several if len(pks) > 1 else None
+    form, data = bound_form(several or act.form_class, request, confirmed=CONFIRMED in request.POST)
     if CONFIRMED in request.POST and ready(request, act=act, form=form, data=data):
         tell(request, act=act, report=run(request, act=act, pks=pks, data=data))
         return HttpResponseRedirect(request.get_full_path())
@@ -123,20 +125,22 @@ def bulk_view(request: HttpRequest, *, model_admin: "DeskAdmin", act: Act, query
 
 def single_view(request: HttpRequest, *, model_admin: "DeskAdmin", act: Act, row: Model) -> HttpResponse:
     """The page of an act on one row: GET previews, POST does it and returns to the row."""
-    form, data = bound_form(act, request, confirmed=request.method == "POST")
+    form, data = bound_form(act.form_class, request, confirmed=request.method == "POST")
     if request.method == "POST" and ready(request, act=act, form=form, data=data):
         tell(request, act=act, report=run(request, act=act, pks=[row.pk], data=data))
         return HttpResponseRedirect(page_of(model_admin, row.pk) + preserved(model_admin, request))
     return confirmation(request, model_admin=model_admin, act=act, pks=[row.pk], form=form, data=data, single=True)
 
 
-def bound_form(act: Act, request: HttpRequest, *, confirmed: bool) -> tuple[forms.Form | None, Mapping[str, Any]]:
-    if act.form_class is None:
+def bound_form(
+    form_class: type[forms.Form] | None, request: HttpRequest, *, confirmed: bool
+) -> tuple[forms.Form | None, Mapping[str, Any]]:
+    if form_class is None:
         return None, {}
     if not confirmed:
-        form = act.form_class()
+        form = form_class()
         return form, {name: form.get_initial_for_field(each, name) for name, each in form.fields.items()}
-    form = act.form_class(request.POST)
+    form = form_class(request.POST)
     return form, form.cleaned_data if form.is_valid() else {}
 
 
