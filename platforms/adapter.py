@@ -4,7 +4,7 @@ Adapters take and return the dataclasses below and never see a database row. An 
 (`Outcome`); only the domain decides to retry, to look a code up, or to fail.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -118,6 +118,15 @@ class PlatformCode:
     expires_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodePage:
+    """One page of all codes of a shop, ours or not. Pages may overlap: a code may come twice, none is missed."""
+
+    codes: tuple[PlatformCode, ...]
+    cursor: str  # opaque; give it back for the next page
+    more: bool  # False: that was the last page
+
+
 class OrderStatus(StrEnum):
     PLACED = "placed"  # not completed: unpaid, or waiting
     COMPLETED = "completed"  # a use counts from here
@@ -215,6 +224,8 @@ class Capabilities:
     returns_use_on_cancel: bool = False  # cancelling an order makes its code usable again
     webhooks: bool = True
     registers_webhooks: bool = False  # ensure_webhooks works; otherwise a person sets them up
+    lists_codes: bool = True  # list_codes shows every code of the shop; False: it has none to show
+    bulk: int = 1  # codes that one call makes at most; above 1 the adapter is a BulkAdapter
     code_max_length: int = 20
     steps_to_disable: tuple[str, ...] = ()  # by hand, for a person; {code} and {shop} are put in
 
@@ -262,6 +273,14 @@ class Adapter(Protocol):
         """Look a code up by its text, any case. OK with None is proof that the shop has no such code."""
         ...
 
+    def list_codes(self, cursor: str) -> Answer[CodePage]:
+        """All codes of the shop, page by page, as `find_code` would show each; the empty cursor is the beginning.
+
+        Stable under changes: a code that is there from the first page to the last is shown, whatever else is made,
+        used, disabled or removed meanwhile.
+        """
+        ...
+
     def disable_code(self, code: str, remote_id: str) -> Answer[PlatformCode | None]:
         """Make the code unusable. OK with None when the shop no longer has it. Calling it twice is harmless."""
         ...
@@ -291,4 +310,12 @@ class Adapter(Protocol):
 
     def ensure_webhooks(self, url: str) -> Answer[None]:
         """Register our address with the shop where `capabilities.registers_webhooks`."""
+        ...
+
+
+class BulkAdapter(Adapter, Protocol):
+    """A shop that makes several codes in one call: `capabilities.bulk` says how many at most."""
+
+    def create_codes(self, specs: Sequence[CodeSpec]) -> Answer[tuple[Answer[PlatformCode], ...]]:
+        """Make them. OK tells what became of each, in their order; any other outcome is that of the call as a whole."""
         ...

@@ -9,6 +9,7 @@ from platforms.adapter import (
     Access,
     Answer,
     Capabilities,
+    CodePage,
     CodeSpec,
     CredentialField,
     DiscountKind,
@@ -38,6 +39,7 @@ class OwnCodesAdapter:
         binds_customer=True,
         extends=True,
         webhooks=False,
+        lists_codes=False,  # our own rows are the list
     )
     code_page: ClassVar[str] = ""
     credential_fields: ClassVar[tuple[CredentialField, ...]] = ()
@@ -62,6 +64,10 @@ class OwnCodesAdapter:
     def find_code(self, code: str) -> Answer[PlatformCode | None]:
         """OK with None: it is true that no shop has the code."""
         return Answer(outcome=Outcome.OK, value=None)
+
+    def list_codes(self, cursor: str) -> Answer[CodePage]:
+        """OK with nothing: it is true that no shop has any."""
+        return Answer(outcome=Outcome.OK, value=CodePage(codes=(), cursor=cursor, more=False))
 
     def disable_code(self, code: str, remote_id: str) -> Answer[PlatformCode | None]:
         return Answer(outcome=Outcome.OK, value=None)

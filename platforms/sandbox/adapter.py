@@ -11,6 +11,7 @@ from platforms.adapter import (
     Access,
     Answer,
     Capabilities,
+    CodePage,
     CodeSpec,
     CredentialField,
     DiscountKind,
@@ -27,6 +28,7 @@ from platforms.sandbox import reading, webhook
 from platforms.sandbox.reading import Unreadable
 
 PAGE_SIZE = 100
+CODES_PER_PAGE = 250
 NOT_A_SHOP = "Something answers at this address, but it is not a sandbox shop. Enter the shop's own address."
 
 
@@ -76,6 +78,18 @@ class SandboxAdapter:
         except Unreadable as error:
             return answer.unusable(str(error))
         return answer.success(next((one for one in found if one.code.casefold() == code.casefold()), None))
+
+    def list_codes(self, cursor: str) -> Answer[CodePage]:
+        """In the order of their texts, which never change; the cursor is the last text."""
+        answer = self._call("GET", "/api/code-list", params={"after": cursor, "limit": str(CODES_PER_PAGE)})
+        if not answer.ok:
+            return _failure(answer)
+        try:
+            found = tuple(reading.code(entry) for entry in reading.objects(answer.data, "codes"))
+            next_cursor, more = reading.text(answer.data, "cursor"), reading.flag(answer.data, "more")
+        except Unreadable as error:
+            return answer.unusable(str(error))
+        return answer.success(CodePage(codes=found, cursor=next_cursor, more=more))
 
     def disable_code(self, code: str, remote_id: str) -> Answer[PlatformCode | None]:
         if remote_id:

@@ -14,6 +14,7 @@ from platforms.adapter import (
     Access,
     Answer,
     Capabilities,
+    CodePage,
     CodeSpec,
     CredentialField,
     OrderPage,
@@ -90,6 +91,31 @@ class VendureAdapter:
         """The living code before a dead one, ours before another's."""
         return _find(client.Conversation(self._access), code)
 
+    def list_codes(self, cursor: str) -> Answer[CodePage]:
+        """Every promotion with a coupon code, by when it was made, which never changes; one of several may be a double.
+
+        Pages go on by time as those of orders do: one that is removed meanwhile pushes no other out of sight.
+        """
+        try:
+            position = cursors.parse(cursor)
+        except cursors.NotACursor:
+            reason = "The place we had reached in the shop's codes is unreadable. Begin anew."
+            return Answer(outcome=Outcome.REJECTED, refusal=Refusal.INVALID, reason=reason)
+        wanted = {"couponCode": {"isNull": False, "notEq": ""}} | _within(position, "createdAt")
+        answer = client.Conversation(self._access).ask(
+            queries.LIST_CODES, filter=wanted, sort=position.sort_by("createdAt"), take=PAGE_SIZE, skip=position.skip
+        )
+        if answer.value is None:
+            return client.relay(answer)
+        try:
+            found = reading.promotion_page(answer.value, now=datetime.now(UTC))
+        except reading.Unreadable as error:
+            return _unreadable(answer, error)
+        last = found[-1].created_at if found else None
+        following = position.following(read=len(found), last=last, page_size=PAGE_SIZE)
+        listed = tuple(promotion.code for promotion in found)
+        return _ok(answer, CodePage(codes=listed, cursor=str(following), more=not following.caught_up))
+
     def disable_code(self, code: str, remote_id: str) -> Answer[PlatformCode | None]:
         """Disable the promotion, every double of it that we made, and read the code back."""
         return _change(self._access, code, remote_id, queries.DISABLE_CODE)
@@ -121,7 +147,11 @@ class VendureAdapter:
             reason = "The place we had reached in the shop's orders is unreadable. Clear it to read from the beginning."
             return Answer(outcome=Outcome.REJECTED, refusal=Refusal.INVALID, reason=reason)
         answer = client.Conversation(self._access).ask(
-            queries.ORDERS_SINCE, filter=_wanted(position), sort=position.sort, take=PAGE_SIZE, skip=position.skip
+            queries.ORDERS_SINCE,
+            filter=_wanted(position),
+            sort=position.sort_by("updatedAt"),
+            take=PAGE_SIZE,
+            skip=position.skip,
         )
         if answer.value is None:
             return client.relay(answer)
@@ -154,9 +184,14 @@ class VendureAdapter:
 def _wanted(position: cursors.Cursor) -> dict[str, Any]:
     """The filter for placed orders from a cursor on: no carts, no drafts, no sellers' parts of an order."""
     wanted: dict[str, Any] = {"active": {"eq": False}, "state": {"notEq": "Draft"}, "type": {"notEq": "Seller"}}
+    return wanted | _within(position, "updatedAt")
+
+
+def _within(position: cursors.Cursor, field: str) -> dict[str, Any]:
+    """The bounds in time that a cursor stands for, as a filter of that field; none from the beginning."""
     bounds = {"after": position.after, "before": position.before}
-    changed = {name: bound.isoformat(timespec="milliseconds") for name, bound in bounds.items() if bound is not None}
-    return wanted | ({"updatedAt": changed} if changed else {})
+    set_bounds = {name: bound.isoformat(timespec="milliseconds") for name, bound in bounds.items() if bound is not None}
+    return {field: set_bounds} if set_bounds else {}
 
 
 Found = tuple[reading.Shop, list[reading.Promotion]]

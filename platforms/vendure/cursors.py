@@ -1,4 +1,4 @@
-"""Where a reading of the shop's orders stands. Pure.
+"""Where a reading of the shop's orders, or of its codes, stands. Pure.
 
 Vendure lists orders by `updatedAt`, which may have a resolution of one second and is written before the change becomes
 visible. So a reading that has caught up looks back a minute each time it polls. While it catches up it moves from full
@@ -52,10 +52,9 @@ class Cursor:
         """Only orders changed before this come next; None for all."""
         return self.at + 2 * TICK if self.at is not None and self.mode is Mode.INSTANT else None
 
-    @property
-    def sort(self) -> dict[str, str]:
-        """The one field to sort by."""
-        return {"id": "ASC"} if self.mode is Mode.INSTANT else {"updatedAt": "ASC"}
+    def sort_by(self, field: str) -> dict[str, str]:
+        """The one field to sort by, where time is read from this one."""
+        return {"id": "ASC"} if self.mode is Mode.INSTANT else {field: "ASC"}
 
     @property
     def caught_up(self) -> bool:

@@ -44,6 +44,19 @@ query FindCode($code: String!, $take: Int!) {
     + _PROMOTION
 )
 
+LIST_CODES = (
+    """
+query ListCodes($filter: PromotionFilterParameter!, $sort: PromotionSortParameter!, $take: Int!, $skip: Int!) {
+  ...Money
+  promotions(options: { filter: $filter, sort: $sort, take: $take, skip: $skip }) {
+    items { ...Code }
+  }
+}
+"""
+    + _SETTINGS
+    + _PROMOTION
+)
+
 CREATE_CODE = """
 mutation CreateCode($input: CreatePromotionInput!) {
   createPromotion(input: $input) {

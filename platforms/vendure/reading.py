@@ -93,6 +93,23 @@ def promotions(data: Mapping[str, Any], *, code: str, now: datetime) -> list[Pro
     return sorted((_promotion(entry, shop=seen, now=now) for entry in same), key=lambda promotion: promotion.age)
 
 
+def promotion_page(data: Mapping[str, Any], *, now: datetime) -> list[Promotion]:
+    """The promotions of one page that have a code, in the order in which the shop sent them. Raises Unreadable.
+
+    One whose worth cannot be read, such as with an action of the merchant's own, is told without it: it holds up no other.
+    """
+    seen = shop(data)
+    found = _list(_mapping(data, "promotions"), "items")
+    return [_promotion_or_bare(entry, shop=seen, now=now) for entry in found]
+
+
+def _promotion_or_bare(entry: Mapping[str, Any], *, shop: Shop, now: datetime) -> Promotion:
+    try:
+        return _promotion(entry, shop=shop, now=now)
+    except Unreadable:
+        return _promotion({**entry, "actions": [], "conditions": []}, shop=shop, now=now)
+
+
 def _promotion(entry: Mapping[str, Any], *, shop: Shop, now: datetime) -> Promotion:
     ends_at = _moment(entry, "endsAt")
     arguments = {

@@ -237,7 +237,7 @@ class SandboxShop:
         self.call("PUT", "/api/payout-webhook", {"url": url})
 
     def fault(self, operation: str, kind: str, *, times: int = 1, seconds: float | None = None) -> None:
-        """Switch a fault on: operations create, find, disable, orders, payout, payout_query, connection, all.
+        """Switch a fault on: operations create, find, list, disable, orders, payout, payout_query, connection, all.
 
         Beside calls: webhook, payout_outcome.
         """

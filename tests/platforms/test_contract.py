@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from platforms.adapter import Adapter, DiscountKind, OrderStatus, Outcome, Refusal, ShopOrder
+from platforms.adapter import Adapter, DiscountKind, OrderStatus, Outcome, PlatformCode, Refusal, ShopOrder
 from tests.fakes.contract import Harness, nowhere, sandbox_harness
 
 HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Harness]]] = {"sandbox": sandbox_harness}
@@ -32,6 +32,19 @@ def all_orders(adapter: Adapter, cursor: str = "") -> tuple[list[ShopOrder], str
         cursor = answer.value.cursor
         if not answer.value.more:
             return orders, cursor
+
+
+def all_codes(adapter: Adapter) -> list[PlatformCode]:
+    codes: list[PlatformCode] = []
+    cursor = ""
+    while True:
+        answer = adapter.list_codes(cursor)
+        assert answer.ok, answer.reason
+        assert answer.value is not None
+        codes += answer.value.codes
+        cursor = answer.value.cursor
+        if not answer.value.more:
+            return codes
 
 
 def test_has_every_method_of_the_protocol(shop: Harness) -> None:
@@ -126,6 +139,30 @@ def test_proves_that_a_code_does_not_exist(shop: Harness) -> None:
     answer = shop.adapter().find_code("NO-SUCH-CODE")
 
     assert (answer.outcome, answer.value) == (Outcome.OK, None)
+
+
+def test_lists_its_codes_where_it_says_so_each_as_it_shows_it_alone(shop: Harness) -> None:
+    adapter = shop.adapter()
+    if not adapter.capabilities.lists_codes:
+        pytest.skip(f"{adapter.label} does not list its codes")
+    fresh, used, dead = shop.spec(), shop.spec(), shop.spec(expires_at=EXPIRES_AT)
+    for spec in (fresh, used, dead):
+        assert adapter.create_code(spec).ok
+    shop.buy(email="listed@example.com", code=used.code)
+    adapter.disable_code(dead.code, "")
+
+    listed = [found for found in all_codes(adapter) if found.code.upper() in {fresh.code, used.code, dead.code}]
+
+    alone = [adapter.find_code(spec.code).value for spec in (fresh, used, dead)]
+    assert sorted(listed, key=lambda found: found.code) == sorted(filter(None, alone), key=lambda found: found.code)
+    assert len(listed) == 3
+
+
+def test_makes_several_codes_in_one_call_where_it_says_so(shop: Harness) -> None:
+    adapter = shop.adapter()
+
+    assert adapter.capabilities.bulk >= 1
+    assert hasattr(adapter, "create_codes") is (adapter.capabilities.bulk > 1)
 
 
 def test_kills_a_code_for_good(shop: Harness) -> None:
@@ -280,9 +317,10 @@ def test_says_not_sent_when_the_shop_is_switched_off(shop: Harness) -> None:
         adapter.extend_code("ANY", "1", EXPIRES_AT),
         adapter.read_order("1"),
         adapter.orders_since(""),
+        adapter.list_codes(""),
     ]
 
-    assert [one.outcome for one in answers] == [Outcome.NOT_SENT] * 7
+    assert [one.outcome for one in answers] == [Outcome.NOT_SENT] * 8
     assert all(one.reason.endswith(".") for one in answers)
 
 

@@ -33,6 +33,9 @@ def test_knows_no_shop() -> None:
     assert adapter.find_code("GIFT-1").value is None
     assert adapter.disable_code("GIFT-1", "").ok
     assert adapter.extend_code("GIFT-1", "", datetime(2031, 1, 1, tzinfo=UTC)).ok
+    listed = adapter.list_codes("").value
+    assert listed is not None
+    assert (listed.codes, listed.more, adapter.capabilities.lists_codes) == ((), False, False)
     page = adapter.orders_since("").value
     assert page is not None
     assert (page.orders, page.more) == ((), False)

@@ -102,6 +102,8 @@ def test_refuses_a_body_that_is_too_large(shop: SandboxShop) -> None:
         ("PATCH", "/api/shop", 405),
         ("GET", "/api/codes", 422),
         ("GET", "/api/orders?limit=0", 422),
+        ("GET", "/api/code-list?limit=251", 422),
+        ("POST", "/api/code-list", 405),
         ("GET", "/api/orders?limit=251", 422),
         ("GET", "/api/orders?updated_after=yesterday", 422),
     ],

@@ -54,6 +54,11 @@ def graphql(**fields: Any) -> dict[str, Any]:
 
 ASKED: dict[str, tuple[type[Any], Callable[[Any], Answer[Any]], Any]] = {
     "sandbox code": (SandboxAdapter, lambda shop: shop.find_code("LOY-1"), {"codes": [SANDBOX_CODE]}),
+    "sandbox codes": (
+        SandboxAdapter,
+        lambda shop: shop.list_codes(""),
+        {"codes": [SANDBOX_CODE], "cursor": "loy-1", "more": False},
+    ),
     "sandbox order": (SandboxAdapter, lambda shop: shop.read_order("order_1"), SANDBOX_ORDER),
     "sandbox orders": (
         SandboxAdapter,
@@ -75,6 +80,7 @@ ASKED: dict[str, tuple[type[Any], Callable[[Any], Answer[Any]], Any]] = {
         lambda shop: shop.find_code("LOY-1"),
         graphql(promotions={"totalItems": 1, "items": [VENDURE_CODE]}),
     ),
+    "vendure codes": (VendureAdapter, lambda shop: shop.list_codes(""), graphql(promotions={"items": [VENDURE_CODE]})),
     "vendure order": (VendureAdapter, lambda shop: shop.read_order("3"), graphql(order={**VENDURE_ORDER})),
     "vendure orders": (
         VendureAdapter,

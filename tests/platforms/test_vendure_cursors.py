@@ -43,7 +43,7 @@ class ListingOfOrders:
     def page(self, cursor: cursors.Cursor, *, size: int) -> list[tuple[datetime, int]]:
         rows = [(changed, number) for number, changed in self.changed.items()]
         self.dice.shuffle(rows)
-        rows.sort(key=lambda row: row[1] if "id" in cursor.sort else row[0])
+        rows.sort(key=lambda row: row[1] if "id" in cursor.sort_by("updatedAt") else row[0])
         found = [
             row
             for row in rows

@@ -155,6 +155,16 @@ def _find_codes(shop: Shop, request: Request, _: str) -> Reply:
     return exchange.as_json(200, {"codes": found})
 
 
+def _list_codes(shop: Shop, request: Request, _: str) -> Reply:
+    after, limit = request.query.get("after", ""), _limit(request)
+    with shop.store.reading() as connection:
+        rows = codes.after(connection, after, limit=limit + 1)
+        listed = rows[:limit]
+        found = [codes.as_json(connection, row, currency=shop.currency, now=shop.now()) for row in listed]
+    last = str(listed[-1]["code_key"]) if listed else after
+    return exchange.as_json(200, {"codes": found, "cursor": last, "more": len(rows) > len(listed)})
+
+
 def _read_code(shop: Shop, request: Request, code_id: str) -> Reply:
     with shop.store.reading() as connection:
         row = codes.read(connection, code_id)
@@ -180,17 +190,24 @@ def _extend_code(shop: Shop, request: Request, code_id: str) -> Reply:
 
 
 def _list_orders(shop: Shop, request: Request, _: str) -> Reply:
-    cursor, limit = request.query.get("updated_after") or "0", request.query.get("limit") or "50"
+    cursor = request.query.get("updated_after") or "0"
     if re.fullmatch(r"\d{1,15}", cursor, re.ASCII) is None:
         raise Refused("invalid_field", "updated_after is a cursor that this shop gave, or empty.")
-    if re.fullmatch(r"\d{1,3}", limit, re.ASCII) is None or not 1 <= int(limit) <= 250:
-        raise Refused("invalid_field", "limit is a whole number from 1 to 250.")
+    limit = _limit(request)
     with shop.store.reading() as connection:
-        rows = orders.changed_after(connection, int(cursor), limit=int(limit) + 1)
-        listed = rows[: int(limit)]
+        rows = orders.changed_after(connection, int(cursor), limit=limit + 1)
+        listed = rows[:limit]
         found = [orders.as_json(connection, row, currency=shop.currency) for row in listed]
     last = str(listed[-1]["sequence"]) if listed else cursor
     return exchange.as_json(200, {"orders": found, "cursor": last, "more": len(rows) > len(listed)})
+
+
+def _limit(request: Request) -> int:
+    """How many entries a page may have."""
+    limit = request.query.get("limit") or "50"
+    if re.fullmatch(r"\d{1,3}", limit, re.ASCII) is None or not 1 <= int(limit) <= 250:
+        raise Refused("invalid_field", "limit is a whole number from 1 to 250.")
+    return int(limit)
 
 
 def _order(shop: Shop, order_id: str, status: int = 200) -> Reply:
@@ -276,6 +293,7 @@ ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
     ("POST", "/api/codes", "create", _create_code),
     ("GET", "/api/codes", "find", _find_codes),
     ("GET", f"/api/codes/{ID}", "find", _read_code),
+    ("GET", "/api/code-list", "list", _list_codes),
     ("POST", f"/api/codes/{ID}/disable", "disable", _disable_code),
     ("POST", f"/api/codes/{ID}/extend", "extend", _extend_code),
     ("GET", "/api/orders", "orders", _list_orders),

@@ -93,6 +93,13 @@ def read(connection: sqlite3.Connection, code_id: str) -> sqlite3.Row:
     return row
 
 
+def after(connection: sqlite3.Connection, code_key: str, *, limit: int) -> list[sqlite3.Row]:
+    """All codes in the order of their texts, behind this one. A code keeps its place, whatever happens to others."""
+    return connection.execute(
+        "SELECT * FROM codes WHERE code_key > ? ORDER BY code_key LIMIT ?", (code_key, limit)
+    ).fetchall()
+
+
 def newest(connection: sqlite3.Connection, *, matching: str, limit: int = 100) -> list[sqlite3.Row]:
     """What the staff page lists: the newest codes whose text or reference contains `matching`."""
     return connection.execute(

@@ -6,7 +6,7 @@ from typing import Any
 
 from platforms.sandbox.shop.refusals import Refused
 
-OPERATIONS = ("create", "find", "disable", "extend", "orders", "payout", "payout_query", "connection", "all")
+OPERATIONS = ("create", "find", "list", "disable", "extend", "orders", "payout", "payout_query", "connection", "all")
 CALL_KINDS = {
     "refuse": "refuse with 422",
     "server_error": "answer 500, nothing done",
