@@ -244,6 +244,11 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-cancellations": {"task": "rewards.sweep_cancellations", "schedule": 10.0, "options": {"expires": 10}},
     "sweep-probes": {"task": "rewards.sweep_probes", "schedule": 60.0, "options": {"expires": 60}},
     "sweep-extensions": {"task": "rewards.sweep_extensions", "schedule": 10.0, "options": {"expires": 10}},
+    "sweep-reconciliations": {
+        "task": "rewards.sweep_reconciliations",  # it knows what is due: at night what moved, once a week all codes
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
     "sweep-expiry": {"task": "rewards.sweep_expiry", "schedule": 60.0, "options": {"expires": 60}},
     "watch-pools": {"task": "rewards.watch_pools", "schedule": 60.0, "options": {"expires": 60}},
     "sweep-webhooks": {"task": "hooks.sweep_webhooks", "schedule": 5.0, "options": {"expires": 5}},

@@ -10,9 +10,11 @@ from rewards.models import (
     CodeExtension,
     DeliveryStatus,
     ExtensionState,
+    FindingState,
     FulfillmentStatus,
     Payout,
     PayoutState,
+    ReconciliationFinding,
     RedeemedReward,
     UsageStatus,
 )
@@ -68,6 +70,18 @@ PAYOUT: dict[str, set[str]] = {  # of the money of a cashback
     PayoutState.FAILED: set(),
     PayoutState.CANCELLED: set(),
 }
+FINDING: dict[str, set[str]] = {  # of a difference between our records and a shop
+    FindingState.OPEN: {
+        FindingState.REPAIRING,
+        FindingState.ACCEPTED,
+        FindingState.SUPERSEDED,
+    },
+    FindingState.REPAIRING: {FindingState.OPEN, FindingState.REPAIRED, FindingState.SETTLED},
+    FindingState.REPAIRED: set(),
+    FindingState.SETTLED: set(),
+    FindingState.ACCEPTED: set(),
+    FindingState.SUPERSEDED: set(),
+}
 TABLES = {"fulfillment_status": FULFILLMENT, "usage_status": USAGE, "delivery_status": DELIVERY}
 
 
@@ -120,6 +134,13 @@ def move_payout(row: Payout, state: PayoutState) -> None:
     """Give a payout the caller has locked another state; the caller saves it. Raises IllegalTransition."""
     if state not in PAYOUT[row.state]:
         raise IllegalTransition(f"Payout {row.reference} is {row.state!r} and cannot become {state!r}.")
+    row.state = state
+
+
+def move_finding(row: ReconciliationFinding, state: FindingState) -> None:
+    """Give a finding the caller has locked another state; the caller saves it. Raises IllegalTransition."""
+    if state not in FINDING[row.state]:
+        raise IllegalTransition(f"Finding {row.pk} is {row.state!r} and cannot become {state!r}.")
     row.state = state
 
 

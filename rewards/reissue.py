@@ -1,6 +1,7 @@
 """Failed is final: a reward that came to nothing is given anew, as another reward that is linked to the first.
 
-So is one whose code was spent on an order that was canceled, in a shop that does not give the use back. What was
+So is one whose code was spent on an order that was canceled, in a shop that does not give the use back, and one whose
+code its shop has lost, where staff repair that. What was
 promised is copied from the first reward, not from the offer of today; only its days begin anew.
 """
 
@@ -17,7 +18,16 @@ from loyalty.common.errors import DomainError
 from loyalty.events import log
 from loyalty.points import queries as points
 from rewards import catalogue, claim, granting, issuing, lifecycle, limits, usage
-from rewards.models import FulfillmentStatus, Origin, RedeemedReward, Reward
+from rewards.models import (
+    FindingState,
+    FulfillmentStatus,
+    Origin,
+    ReconciliationFinding,
+    RedeemedReward,
+    Repair,
+    Reward,
+    UsageStatus,
+)
 
 COPIED = (
     "name",
@@ -183,9 +193,18 @@ def _refusal(old: RedeemedReward) -> str:
         return f"The offer of {name} has become another type since: grant another reward instead."
     if old.fulfillment_status == FulfillmentStatus.FAILED:
         return ""
-    if usage.was_spent_for_nothing(redeemed=old):
+    if usage.was_spent_for_nothing(redeemed=old) or _was_lost(old):
         return ""
     return f"{name} has not failed: only what failed, or was spent on an order that was canceled, is reissued."
+
+
+def _was_lost(old: RedeemedReward) -> bool:
+    """Whether its code was found to be gone from the shop, and somebody repairs that now."""
+    unused = (old.fulfillment_status, old.usage_status) == (FulfillmentStatus.ISSUED, UsageStatus.UNUSED)
+    lost = ReconciliationFinding.objects.filter(
+        redeemed_reward=old, state=FindingState.REPAIRING, repair=Repair.REISSUE
+    )
+    return unused and lost.exists()
 
 
 def _effects(old: RedeemedReward) -> tuple[str, ...]:

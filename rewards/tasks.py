@@ -4,6 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from rewards import bulk, cancellation, cashback, expiry, extension, issuing, pool_imports, pool_making, pools, probing
+from rewards.reconciliation import repairs, runs, steps
 
 PATIENCE = 20.0  # seconds one task asks a shop before it leaves the rest to the sweep
 JOB_PATIENCE = 45.0  # seconds one task works on a job before it hands the rest on
@@ -81,6 +82,25 @@ def sweep_expiry() -> None:
 @shared_task(name="rewards.extend")
 def extend(*, extension_id: int) -> None:
     extension.proceed(extension_id=extension_id, now=timezone.now())
+
+
+@shared_task(name="rewards.reconcile")
+def reconcile(*, run_id: int) -> None:
+    claim = runs.take(run_id=run_id, now=timezone.now())
+    if claim is not None:
+        steps.work(claim=claim, now=timezone.now(), patience=PATIENCE)
+
+
+@shared_task(name="rewards.repair_finding")
+def repair_finding(*, finding_id: int) -> None:
+    repairs.proceed(finding_id=finding_id, now=timezone.now())
+
+
+@shared_task(name="rewards.sweep_reconciliations")
+def sweep_reconciliations() -> None:
+    runs.begin_due(now=timezone.now())
+    runs.sweep(now=timezone.now())
+    repairs.sweep(now=timezone.now())
 
 
 @shared_task(name="rewards.sweep_extensions")

@@ -12,6 +12,19 @@ from rewards.models.issuing import IssueAttempt, IssueWork
 from rewards.models.payout import FINAL, Payout, PayoutEvidence, PayoutEvidenceKind, PayoutState
 from rewards.models.pool import CodePool, PoolCandidate
 from rewards.models.price import ExchangeType, PointsProduct
+from rewards.models.reconciliation import (
+    FINDING_OPEN,
+    FindingDetail,
+    FindingKind,
+    FindingState,
+    ListedCode,
+    ReconciliationFinding,
+    ReconciliationRun,
+    Repair,
+    RunPhase,
+    RunScope,
+    RunState,
+)
 from rewards.models.redeemed_reward import (
     DeliveryStatus,
     FulfillmentStatus,
@@ -34,6 +47,7 @@ from rewards.models.value_code import ValueCodeUse
 
 __all__ = [
     "FINAL",
+    "FINDING_OPEN",
     "Cancellation",
     "CancellationReason",
     "CancellationState",
@@ -48,9 +62,13 @@ __all__ = [
     "EvidenceKind",
     "ExchangeType",
     "ExtensionState",
+    "FindingDetail",
+    "FindingKind",
+    "FindingState",
     "FulfillmentStatus",
     "IssueAttempt",
     "IssueWork",
+    "ListedCode",
     "Origin",
     "Payout",
     "PayoutEvidence",
@@ -59,7 +77,10 @@ __all__ = [
     "Period",
     "PointsProduct",
     "PoolCandidate",
+    "ReconciliationFinding",
+    "ReconciliationRun",
     "RedeemedReward",
+    "Repair",
     "Reward",
     "RewardAudience",
     "RewardCategory",
@@ -69,6 +90,9 @@ __all__ = [
     "RewardText",
     "RewardTier",
     "RewardType",
+    "RunPhase",
+    "RunScope",
+    "RunState",
     "UsageStatus",
     "ValueCodeUse",
     "reward_types",
