@@ -30,7 +30,16 @@ class LoyaltyDeskSite(StaffEntrance, DeskSite):
             "Customers",
             ("customers.customer", "points.pointstransaction", "program.order", "jobs.job", "messages_out.mail"),
         ),
-        Section("Shops", ("platforms.storeconnection", "platforms.payoutaccount", "hooks.inboundwebhook")),
+        Section(
+            "Shops",
+            (
+                "platforms.storeconnection",
+                "rewards.reconciliationrun",
+                "rewards.reconciliationfinding",
+                "platforms.payoutaccount",
+                "hooks.inboundwebhook",
+            ),
+        ),
         Section("Settings", ("merchant.programme", "accounts.user", "auth.group", "api.apikey", "events.event")),
     )
 

@@ -46,6 +46,7 @@ class Action(StrEnum):
     SEND_MAILS_AGAIN = "send e-mails again"
     EDIT_CUSTOMERS = "add and change customers"
     CONNECT_SHOPS = "connect shops"
+    RECONCILE = "compare shops with our records and repair differences"
     CONNECT_PAYOUTS = "connect payout accounts"
     SETTLE_PAYOUTS = "say what came of payouts by hand"
     EDIT_CATALOGUE = "add and change rewards"
@@ -82,6 +83,8 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "rewards.view_issueattempt",
             "rewards.view_payout",
             "rewards.view_payoutevidence",
+            "rewards.view_reconciliationfinding",
+            "rewards.view_reconciliationrun",
             "rewards.view_redeemedreward",
             "rewards.view_reward",
             "rewards.view_rewardcode",
@@ -113,6 +116,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     Action.SEND_MAILS_AGAIN: frozenset({"messages_out.send_again_mail"}),
     Action.EDIT_CUSTOMERS: frozenset({"customers.add_customer", "customers.change_customer"}),
     Action.CONNECT_SHOPS: frozenset({"platforms.add_storeconnection", "platforms.change_storeconnection"}),
+    Action.RECONCILE: frozenset({"rewards.add_reconciliationrun", "rewards.repair_finding"}),
     Action.CONNECT_PAYOUTS: frozenset({"platforms.add_payoutaccount", "platforms.change_payoutaccount"}),
     Action.SETTLE_PAYOUTS: frozenset({"rewards.settle_payout"}),
     Action.EDIT_CATALOGUE: frozenset(

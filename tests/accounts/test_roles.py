@@ -52,6 +52,7 @@ send mails again  no      yes      no          yes
 test mails        no      no       no          yes
 edit customers    no      yes      no          yes
 connect shops     no      no       no          yes
+reconcile shops   no      no       no          yes
 edit catalogue    no      no       no          yes
 edit programme    no      no       no          yes
 api keys          no      no       no          yes
@@ -144,6 +145,7 @@ def may(client, action: str, *, anna, gift, points) -> bool:
         "adjust": reverse("admin:customers_customer_adjust", args=(anna.pk,)),
         "import points": reverse("admin:points_pointstransaction_import"),
         "connect shops": reverse("admin:platforms_storeconnection_add"),
+        "reconcile shops": reverse("admin:rewards_reconciliationrun_begin"),
         "edit catalogue": reverse("admin:rewards_reward_add"),
         "api keys": reverse("admin:api_apikey_add"),
         "staff": reverse("admin:accounts_user_add"),
@@ -191,6 +193,8 @@ def test_points_are_put_right_only_with_the_permission_also_by_post(action, sign
         "program_order",
         "hooks_inboundwebhook",
         "platforms_storeconnection",
+        "rewards_reconciliationrun",
+        "rewards_reconciliationfinding",
         "events_event",
         "messages_out_mail",
     ],
