@@ -12,11 +12,16 @@ class Platform(models.TextChoices):
     VENDURE = "vendure", "Vendure"
 
 
+def platforms() -> list[tuple[str, str]]:
+    """The choices of the column: a function, so that a further platform needs no migration."""
+    return Platform.choices
+
+
 class StoreConnection(models.Model):
     """One merchant's access to one shop. Credentials are encrypted and are never shown again."""
 
     name = models.CharField(max_length=100)
-    platform = models.CharField(max_length=20, choices=Platform)
+    platform = models.CharField(max_length=20, choices=platforms)
     base_url = models.URLField("shop address", max_length=300)
     currency = models.CharField(max_length=3, default="USD")
     enabled = models.BooleanField(default=True)
