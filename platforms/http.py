@@ -36,7 +36,12 @@ for _chatty in ("httpx2", "httpcore2"):
 USER_AGENT = "LoyaltyDesk/0.1"
 LARGEST_BODY = 5_000_000
 LONGEST_WAIT = 86_400.0
-KEPT_HEADERS = frozenset({"content-type", "date", "link", "location", "retry-after"})
+KEPT_HEADERS = frozenset(
+    {
+        "content-type", "date", "link", "location", "retry-after",
+        "x-rate-limit-requests-left", "x-rate-limit-time-reset-ms",
+    }
+)  # fmt: skip
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id")
 UNCERTAIN = "It may or may not have done it."
 
