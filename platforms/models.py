@@ -10,6 +10,7 @@ class Platform(models.TextChoices):
 
     SANDBOX = "sandbox", "Sandbox shop"
     VENDURE = "vendure", "Vendure"
+    BIGCOMMERCE = "bigcommerce", "BigCommerce"
 
 
 def platforms() -> list[tuple[str, str]]:

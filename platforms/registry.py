@@ -6,6 +6,7 @@ from django.conf import settings
 
 from platforms import credentials
 from platforms.adapter import Access, Adapter
+from platforms.bigcommerce.adapter import BigCommerceAdapter
 from platforms.models import Platform, StoreConnection
 from platforms.own_codes import OwnCodesAdapter
 from platforms.sandbox.adapter import SandboxAdapter
@@ -14,6 +15,7 @@ from platforms.vendure.adapter import VendureAdapter
 ADAPTERS: dict[str, type[Adapter]] = {
     Platform.SANDBOX: SandboxAdapter,
     Platform.VENDURE: VendureAdapter,
+    Platform.BIGCOMMERCE: BigCommerceAdapter,
 }
 
 WEBHOOK_SECRET_FIELDS = ("webhook_secret", "previous_webhook_secret")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from platforms.adapter import Access, Adapter, CodeSpec, DiscountKind
+from tests.fakes import bigcommerce
 from tests.fakes.misbehaving import unused_port
 from tests.fakes.sandbox import SandboxShop, ShopRefused, running_sandbox_shop
 
@@ -23,6 +24,7 @@ class Harness(ABC):
     currency = "USD"
     collection = other = ""  # one that holds what `buy` buys, and one that does not, where codes are limited to them
     product = ""  # the shop's name of what `buy` buys, where it makes free products
+    counts_unpaid = False  # the shop counts a use from the checkout, whether it was paid or not
 
     @abstractmethod
     def adapter(self, **changes: Any) -> Adapter:
@@ -45,6 +47,10 @@ class Harness(ABC):
 
     @abstractmethod
     def refund(self, order_id: str, amount: str) -> None: ...
+
+    def switched_off(self) -> Adapter:
+        """The adapter under test before a shop that does not answer."""
+        return type(self.adapter())(nowhere())
 
     def spec(self, kind: DiscountKind = DiscountKind.PERCENTAGE, **changes: Any) -> CodeSpec:
         """A code nobody has yet."""
@@ -96,6 +102,41 @@ class SandboxHarness(Harness):
 def sandbox_harness(folder: Path) -> Iterator[Harness]:
     with running_sandbox_shop(folder) as shop:
         yield SandboxHarness(shop)
+
+
+class BigCommerceHarness(Harness):
+    product, collection, other = str(bigcommerce.PRODUCT), str(bigcommerce.CATEGORY), "99"
+    counts_unpaid = True
+
+    def __init__(self, shop: bigcommerce.BigCommerceShop) -> None:
+        self.shop = shop
+
+    def adapter(self, **changes: Any) -> Adapter:
+        return self.shop.adapter(**changes)
+
+    def wrong_credentials(self) -> dict[str, str]:
+        return self.shop.credentials(access_token="not-the-token-of-this-store")
+
+    def buy(self, *, email: str, code: str = "", pay: bool = True) -> str:
+        return self.shop.buy(email, code=code, status_id=11 if pay else 7)
+
+    def refuses(self, code: str) -> bool:
+        return not self.shop.would_take(code)
+
+    def cancel(self, order_id: str) -> None:
+        self.shop.set_status(order_id, 5)
+
+    def refund(self, order_id: str, amount: str) -> None:
+        self.shop.refund(order_id, amount)
+
+    def switched_off(self) -> Adapter:
+        return self.shop.adapter(base_url=f"{nowhere().base_url}/stores/abcde")
+
+
+@contextmanager
+def bigcommerce_harness(folder: Path) -> Iterator[Harness]:
+    with bigcommerce.running_store() as shop:
+        yield BigCommerceHarness(shop)
 
 
 def nowhere() -> Access:
