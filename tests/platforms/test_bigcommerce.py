@@ -256,6 +256,16 @@ def test_looks_no_further_than_ours(shop: BigCommerceShop):
     assert shop.asked() == ["/v2/coupons"]
 
 
+def test_prefers_ours_where_the_shop_has_two_of_one_text_in_different_places(shop: BigCommerceShop):
+    theirs = made(shop.adapter().create_code(spec(code="SPRING", reference="theirs")))
+    ours = made(shop.adapter().create_code(spec(DiscountKind.GIFT_CARD)))
+    shop.store.coupons[int(theirs.remote_id.split(":")[1])] |= {"name": "Spring sale", "code": ours.code}
+
+    code = made(shop.adapter().find_code(ours.code))
+
+    assert (code.remote_id, code.reference) == (ours.remote_id, "rr-1")
+
+
 def test_does_not_take_the_shadow_of_a_promotion_for_a_coupon(shop: BigCommerceShop):
     wanted = spec(DiscountKind.FREE_PRODUCT)
     shop.adapter().create_code(wanted)
@@ -310,6 +320,16 @@ def test_switches_off_what_was_used_and_still_tells_of_the_use(shop: BigCommerce
     shop.buy("jo@example.com", code="LOY-7KQ2M9XA")
 
     code = made(shop.adapter().disable_code("LOY-7KQ2M9XA", ""))
+
+    assert (code.alive, code.uses) == (False, 1)
+
+
+@pytest.mark.parametrize("kind", list(DiscountKind))
+def test_calls_a_code_dead_once_its_use_is_counted(shop: BigCommerceShop, kind: DiscountKind):
+    made(shop.adapter().create_code(spec(kind)))
+    shop.buy("jo@example.com", code="LOY-7KQ2M9XA")
+
+    code = made(shop.adapter().find_code("LOY-7KQ2M9XA"))
 
     assert (code.alive, code.uses) == (False, 1)
 

@@ -10,14 +10,15 @@ import pytest
 
 from platforms import http
 from platforms.adapter import Access, Answer, Outcome
+from platforms.bigcommerce.adapter import BigCommerceAdapter
 from platforms.http import HttpAnswer
 from platforms.sandbox.adapter import SandboxAdapter
 from platforms.vendure.adapter import VendureAdapter
 from tests.fakes import vendure as fake
 
 ACCESS = Access(
-    base_url="http://127.0.0.1:9",
-    credentials={"token": "t-secret", "api_key": "k-secret"},
+    base_url="http://127.0.0.1:9/stores/abcde",
+    credentials={"token": "t-secret", "api_key": "k-secret", "access_token": "a-secret"},
     webhook_secrets=(),
     currency="USD",
     allow_private_addresses=True,
@@ -46,6 +47,34 @@ VENDURE_CODE = fake.promotion(
     endsAt="2027-01-01T00:00:00.000Z",
     conditions=[{"code": "minimum_order_amount", "args": [{"name": "amount", "value": "500"}]}],
 )
+
+BIGCOMMERCE_COUPON = {
+    "id": 7, "name": "Loyalty Desk rr-1", "type": "percentage_discount", "amount": "10.0000", "min_purchase": "5.0000",
+    "expires": "Fri, 01 Jan 2027 00:00:00 +0000", "enabled": True, "code": "LOY-1", "num_uses": 0, "max_uses": 1,
+    "applies_to": {"entity": "categories", "ids": [21]},
+}  # fmt: skip
+BIGCOMMERCE_CARD = {
+    "id": 8,
+    "code": "LOY-1",
+    "amount": "5.0000",
+    "balance": "5.0000",
+    "status": "active",
+    "expiry_date": "1798761600",
+    "message": "Made by Loyalty Desk, reference rr-1",
+}
+# One answer stands for a promotion, for its codes, for an order, and for its coupons and refunds: readers take their part.
+BIGCOMMERCE_PROMOTION = {
+    "id": 9, "name": "Loyalty Desk rr-1", "status": "ENABLED", "end_date": "2027-01-01T00:00:00+00:00", "code": "LOY-1",
+    "current_uses": 0, "max_uses": 1,
+    "rules": [{"action": {"gift_item": {"product_id": 77, "quantity": 1}},
+               "condition": {"cart": {"minimum_spend": "5.00"}}}],
+}  # fmt: skip
+BIGCOMMERCE_ORDER = {
+    "id": 3, "status_id": 11, "date_created": "Sat, 21 Nov 2026 20:00:00 +0000", "customer_id": 9, "code": "LOY-1",
+    "date_modified": "Sat, 21 Nov 2026 20:00:05 +0000", "total_inc_tax": "24.0000", "default_currency_code": "USD",
+    "gift_certificate_amount": "0.0000", "billing_address": {"email": "jo@example.com"}, "discount": 1,
+    "order_id": 3, "created": "2026-11-21T20:00:05+00:00", "total_amount": 2, "payments": [{"is_declined": False}],
+}  # fmt: skip
 
 
 def graphql(**fields: Any) -> dict[str, Any]:
@@ -88,6 +117,28 @@ ASKED: dict[str, tuple[type[Any], Callable[[Any], Answer[Any]], Any]] = {
         graphql(orders={"items": [VENDURE_ORDER]}),
     ),
     "vendure shop": (VendureAdapter, lambda shop: shop.test_connection(), graphql()),
+    "bigcommerce coupon": (BigCommerceAdapter, lambda shop: shop.find_code("LOY-1"), [BIGCOMMERCE_COUPON]),
+    "bigcommerce gift card": (
+        BigCommerceAdapter,
+        lambda shop: shop.list_codes("certificate 0"),
+        [BIGCOMMERCE_CARD],
+    ),
+    "bigcommerce promotion": (
+        BigCommerceAdapter,
+        lambda shop: shop.list_codes("promotion 0 1"),
+        {"data": [BIGCOMMERCE_PROMOTION], "meta": {"cursor_pagination": {"end_cursor": "c", "links": {"next": "?"}}}},
+    ),
+    "bigcommerce orders": (BigCommerceAdapter, lambda shop: shop.orders_since(""), [BIGCOMMERCE_ORDER]),
+    "bigcommerce shop": (
+        BigCommerceAdapter,
+        lambda shop: shop.test_connection(),
+        {"name": "Garden", "currency": "USD"},
+    ),
+    "bigcommerce refusal": (
+        BigCommerceAdapter,
+        lambda shop: shop.find_code("LOY-1"),
+        [{"status": 400, "message": "No."}],
+    ),
     "vendure refusal": (
         VendureAdapter,
         lambda shop: shop.find_code("LOY-1"),
@@ -129,7 +180,7 @@ def texts(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("what", ASKED)
 def test_answers_whatever_stands_in_the_place_of_a_field(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     adapter, ask, good = ASKED[what]
-    outcome = Outcome.REJECTED if what == "sandbox refusal" else Outcome.OK
+    outcome = Outcome.REJECTED if what in {"sandbox refusal", "bigcommerce refusal"} else Outcome.OK
     began = time.monotonic()
 
     for path in places(good):
