@@ -11,6 +11,7 @@ class Platform(models.TextChoices):
     SANDBOX = "sandbox", "Sandbox shop"
     VENDURE = "vendure", "Vendure"
     BIGCOMMERCE = "bigcommerce", "BigCommerce"
+    WOOCOMMERCE = "woocommerce", "WooCommerce"
 
 
 def platforms() -> list[tuple[str, str]]:

@@ -11,11 +11,13 @@ from platforms.models import Platform, StoreConnection
 from platforms.own_codes import OwnCodesAdapter
 from platforms.sandbox.adapter import SandboxAdapter
 from platforms.vendure.adapter import VendureAdapter
+from platforms.woocommerce.adapter import WooCommerceAdapter
 
 ADAPTERS: dict[str, type[Adapter]] = {
     Platform.SANDBOX: SandboxAdapter,
     Platform.VENDURE: VendureAdapter,
     Platform.BIGCOMMERCE: BigCommerceAdapter,
+    Platform.WOOCOMMERCE: WooCommerceAdapter,
 }
 
 WEBHOOK_SECRET_FIELDS = ("webhook_secret", "previous_webhook_secret")

@@ -23,6 +23,9 @@ class Harness(ABC):
 
     currency = "USD"
     collection = other = ""  # one that holds what `buy` buys, and one that does not, where codes are limited to them
+    worth_untold: frozenset[DiscountKind] = (
+        frozenset()
+    )  # kinds of which the shop's orders do not say what they were worth
     product = ""  # the shop's name of what `buy` buys, where it makes free products
     counts_unpaid = False  # the shop counts a use from the checkout, whether it was paid or not
 
@@ -50,7 +53,7 @@ class Harness(ABC):
 
     def switched_off(self) -> Adapter:
         """The adapter under test before a shop that does not answer."""
-        return type(self.adapter())(nowhere())
+        return self.adapter(base_url=nowhere().base_url)
 
     def spec(self, kind: DiscountKind = DiscountKind.PERCENTAGE, **changes: Any) -> CodeSpec:
         """A code nobody has yet."""

@@ -14,11 +14,18 @@ from platforms.bigcommerce.adapter import BigCommerceAdapter
 from platforms.http import HttpAnswer
 from platforms.sandbox.adapter import SandboxAdapter
 from platforms.vendure.adapter import VendureAdapter
+from platforms.woocommerce.adapter import WooCommerceAdapter
 from tests.fakes import vendure as fake
 
 ACCESS = Access(
-    base_url="http://127.0.0.1:9/stores/abcde",
-    credentials={"token": "t-secret", "api_key": "k-secret", "access_token": "a-secret"},
+    base_url="https://127.0.0.1:9/stores/abcde",
+    credentials={
+        "token": "t-secret",
+        "api_key": "k-secret",
+        "access_token": "a-secret",
+        "consumer_key": "ck_secret",
+        "consumer_secret": "cs_secret",
+    },
     webhook_secrets=(),
     currency="USD",
     allow_private_addresses=True,
@@ -74,6 +81,20 @@ BIGCOMMERCE_ORDER = {
     "date_modified": "Sat, 21 Nov 2026 20:00:05 +0000", "total_inc_tax": "24.0000", "default_currency_code": "USD",
     "gift_certificate_amount": "0.0000", "billing_address": {"email": "jo@example.com"}, "discount": 1,
     "order_id": 3, "created": "2026-11-21T20:00:05+00:00", "total_amount": 2, "payments": [{"is_declined": False}],
+}  # fmt: skip
+
+
+WOO_COUPON = {
+    "id": 7, "code": "loy-1", "amount": "10.00", "status": "publish", "discount_type": "percent", "usage_count": 0,
+    "date_expires_gmt": "2027-01-01T00:00:00", "usage_limit": 1, "limit_usage_to_x_items": None, "product_ids": [11],
+    "free_shipping": False, "minimum_amount": "5.00", "product_categories": [5], "email_restrictions": ["jo@example.com"],
+    "meta_data": [{"id": 1, "key": "_loyalty_desk_reference", "value": "rr-1"}],
+}  # fmt: skip
+WOO_ORDER = {
+    "id": 3, "number": "3", "status": "processing", "currency": "USD", "date_created_gmt": "2026-11-21T20:00:00",
+    "date_modified_gmt": "2026-11-21T20:00:05", "date_paid_gmt": None, "total": "20.00", "customer_id": 9,
+    "billing": {"email": "jo@example.com"}, "refunds": [],
+    "coupon_lines": [{"id": 12, "code": "loy-1", "discount": "5.00", "discount_tax": "0.00"}],
 }  # fmt: skip
 
 
@@ -138,6 +159,15 @@ ASKED: dict[str, tuple[type[Any], Callable[[Any], Answer[Any]], Any]] = {
         BigCommerceAdapter,
         lambda shop: shop.find_code("LOY-1"),
         [{"status": 400, "message": "No."}],
+    ),
+    "woocommerce codes": (WooCommerceAdapter, lambda shop: shop.list_codes("0 3"), [WOO_COUPON]),
+    "woocommerce code": (WooCommerceAdapter, lambda shop: shop.find_code("LOY-1"), [WOO_COUPON]),
+    "woocommerce order": (WooCommerceAdapter, lambda shop: shop.read_order("3"), WOO_ORDER),
+    "woocommerce orders": (WooCommerceAdapter, lambda shop: shop.orders_since(""), [WOO_ORDER]),
+    "woocommerce site": (
+        WooCommerceAdapter,
+        lambda shop: shop.test_connection(),
+        {"name": "Shop", "namespaces": ["wc/v3"], "timezone_string": "", "gmt_offset": 5.5, "code": "USD"},
     ),
     "vendure refusal": (
         VendureAdapter,
