@@ -38,6 +38,7 @@ def make(shop: Shop, request: Request) -> Reply:
     values = _coupon_values(shop, request.body)
     if shop.same_name(values["code"]):
         raise Refusal(400, "woocommerce_rest_coupon_code_already_exists")
+    shop.arriving = values
     shop.between_look_and_write()
     with shop.lock:
         made = Coupon(number=shop.next_number(), created_at=shop.change(), **values)

@@ -88,6 +88,7 @@ class Shop:
         self.dropped: set[str] = set()  # fields that a plugin drops on their way in
         self.search_is_replaced = False  # a plugin that searches elsewhere, and finds nothing
         self.hidden: set[int] = set()  # what the key may not read: left out of lists without a word
+        self.arriving: dict[str, Any] = {}  # the coupon that is being made
         self.between_look_and_write: Callable[[], object] = lambda: None
         self.keys = {"ck_good": ("cs_good", "read_write", True)}  # secret, permissions, and whether its user is staff
         self.products = {11: (Decimal("24.00"), {5}), 12: (Decimal("9.00"), {6})}
