@@ -39,8 +39,8 @@ NO_RIGHTS = (
     "an administrator or a shop manager."
 )
 BLOCKED = (
-    "Something in front of the shop refused us before WooCommerce was asked: a firewall or a security plugin. Let it "
-    "pass requests to /wp-json with the user agent LoyaltyDesk."
+    "Something in front of the shop refused us before WooCommerce was asked: a firewall, a security plugin, or a "
+    "password on the whole site. Let it pass requests to /wp-json with the user agent LoyaltyDesk."
 )
 NOTHING_THERE = (
     "Nothing answers at /wp-json below this address. Check the address, and that WordPress has pretty permalinks: "

@@ -12,7 +12,7 @@ MADE = "in WooCommerce, Settings, Advanced, REST API"
 NO_KEY = f"The consumer key or its secret is missing. Make a key {MADE}, with the permissions Read/Write."
 SWAPPED = "The consumer key starts with ck_ and its secret with cs_: they were swapped. Enter each in its own field."
 NO_CODE = "woocommerce_rest_empty_coupon_code"  # how the shop refuses a coupon without a name, after all permissions
-READS = ("/coupons", "/orders", "/products/categories", "/webhooks")
+READS = ("/coupons", "/orders")
 
 
 def examine(access: Access) -> Answer[ShopInfo]:
@@ -86,17 +86,16 @@ def _no_writing(answer: HttpAnswer) -> Answer[Any]:
 
 
 def _detail(conversation: Conversation) -> Answer[str]:
-    """What works, but not all of it."""
+    """What works, but not all of it. What a slow shop does not say in time is left out; a right that lacks is not."""
     sentences = ["WooCommerce."]
-    refusal = delivery.refusal(conversation)
-    if refusal is not None:
-        if refusal.refusal is not Refusal.UNSUPPORTED:
-            return client.relay(refusal)
-        sentences.append(refusal.reason)
+    free_delivery = delivery.refusal(conversation)
     hooks = subscriptions.known(conversation)
-    if hooks.value is None:
-        return client.relay(hooks)
-    asleep = subscriptions.asleep(hooks.value)
+    for answer in (free_delivery, hooks):
+        if answer is not None and answer.refusal is Refusal.UNAUTHORIZED:
+            return client.relay(answer)
+    if free_delivery is not None and free_delivery.refusal is Refusal.UNSUPPORTED:
+        sentences.append(free_delivery.reason)
+    asleep = subscriptions.asleep(hooks.value or [])
     if asleep:
         sentences.append(
             f"The shop switched off {asleep} of its webhooks to us; orders still come by polling. Register them again."

@@ -9,6 +9,12 @@ from platforms.woocommerce import fields
 
 Refunds = Sequence[Mapping[str, Any]]
 
+# What is read below, and no more: addresses and what people bought stay in the shop.
+FIELDS = (
+    "id,number,status,currency,date_created_gmt,date_modified_gmt,date_paid_gmt,total,customer_id,billing,coupon_lines,"
+    "refunds"
+)
+
 _STATUSES = {
     "pending": OrderStatus.PLACED,
     "on-hold": OrderStatus.PLACED,

@@ -24,7 +24,7 @@ def read_one(conversation: Conversation, external_id: str) -> Answer[ShopOrder |
     """One order, whole. A cart at the checkout is no order yet; what is no number is no order's."""
     if re.fullmatch(r"\d{1,18}", external_id, re.ASCII) is None:
         return Answer(outcome=Outcome.OK, value=None)
-    answer = conversation.ask("GET", f"/orders/{external_id}")
+    answer = conversation.ask("GET", f"/orders/{external_id}", params={"_fields": orders.FIELDS})
     if not answer.ok:
         gone: Answer[ShopOrder | None] = Answer(outcome=Outcome.OK, value=None, observed=answer.observed)
         return gone if client.is_missing(answer) else client.failure(answer)
@@ -48,7 +48,7 @@ def since(conversation: Conversation, cursor: str) -> Answer[OrderPage]:
     except NotACursor:
         reason = "The place we had reached in the shop's orders is unreadable. Clear it to read from the beginning."
         return Answer(outcome=Outcome.REJECTED, refusal=Refusal.INVALID, reason=reason)
-    answer = conversation.ask("GET", "/orders", params=position.params(page_size=PAGE_SIZE))
+    answer = conversation.ask("GET", "/orders", params=_asked(position))
     if not answer.ok:
         return client.failure(answer)
     try:
@@ -65,6 +65,10 @@ def since(conversation: Conversation, cursor: str) -> Answer[OrderPage]:
         return answer.unusable(str(error))
     page = OrderPage(orders=tuple(told), unread=tuple(unread), cursor=str(following), more=not following.caught_up)
     return answer.success(page)
+
+
+def _asked(position: Cursor) -> dict[str, str]:
+    return position.params(page_size=PAGE_SIZE) | {"_fields": orders.FIELDS}
 
 
 def _goes_on(position: Cursor, answer: HttpAnswer, entries: Entries) -> bool:
@@ -86,7 +90,7 @@ def _binned(conversation: Conversation, position: Cursor) -> Answer[Entries]:
         return Answer(outcome=Outcome.OK, value=[])
     found: Entries = []
     for page in range(1, MOST_BINNED_PAGES + 1):
-        params = Cursor(position.at).params(page_size=PAGE_SIZE) | {"status": "trash", "page": str(page)}
+        params = _asked(Cursor(position.at)) | {"status": "trash", "page": str(page)}
         answer = conversation.ask("GET", "/orders", params=params)
         if not answer.ok:
             return client.failure(answer)

@@ -17,6 +17,8 @@ PERMALINKS_OFF = (
     "WordPress answers, but its permalinks are plain, so WooCommerce's REST API has no address. In WordPress, Settings, "
     "Permalinks, choose any structure but Plain and save."
 )
+# The index also describes every route of every plugin, which may be a megabyte.
+INDEX_FIELDS = {"_fields": "name,namespaces,timezone_string,gmt_offset"}
 FURTHEST = timedelta(hours=15)
 
 
@@ -29,7 +31,7 @@ class Site:
 
 def ask(conversation: client.Conversation) -> Answer[Site]:
     """The site, shop or not. A WordPress without pretty permalinks gets its own sentence."""
-    answer = conversation.ask_openly(client.INDEX)
+    answer = conversation.ask_openly(client.INDEX, params=INDEX_FIELDS)
     if not answer.ok:
         if answer.outcome is Outcome.REJECTED and answer.status == 404 and _without_permalinks(conversation):
             return answer.failure(refusal=Refusal.INVALID, reason=PERMALINKS_OFF)
@@ -59,7 +61,7 @@ def _failure(answer: HttpAnswer) -> Answer[Site]:
 
 
 def _without_permalinks(conversation: client.Conversation) -> bool:
-    answer = conversation.ask_openly("/", params={"rest_route": "/"})
+    answer = conversation.ask_openly("/", params={"rest_route": "/", **INDEX_FIELDS})
     return answer.ok and isinstance(answer.data, Mapping) and "namespaces" in answer.data
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.fakes import woocommerce_coupons as coupons
 from tests.fakes.woocommerce_shop import Hook, Order, Shop, order_json
-from tests.fakes.woocommerce_wire import Refusal, Reply, Request, page
+from tests.fakes.woocommerce_wire import Refusal, Reply, Request, only, page
 
 PAGING = {"page", "per_page", "offset", "order", "orderby", "_fields"}
 PARAMS = {
@@ -42,7 +42,14 @@ def _index(shop: Shop, request: Request) -> Reply:
         raise Refusal(401, "invalid_username", "Unbekannter Benutzername")
     namespaces = ["oembed/1.0", "wp/v2"] + (["wc/v1", "wc/v2", "wc/v3", "wc/store/v1"] if shop.has_woocommerce else [])
     zone = {"timezone_string": str(shop.zone), "gmt_offset": 2}
-    return Reply(body={"name": shop.name, "url": "https://127.0.0.1", "namespaces": namespaces, **zone})
+    told = {
+        "name": shop.name,
+        "url": "https://127.0.0.1",
+        "namespaces": namespaces,
+        **zone,
+        "routes": {"/": "x" * 9999},
+    }
+    return Reply(body=only(request, told))
 
 
 def _route(shop: Shop, request: Request, path: str) -> Reply:
@@ -97,7 +104,7 @@ def _orders(shop: Shop, request: Request) -> Reply:
 
 
 def _read_order(shop: Shop, request: Request, number: int) -> Reply:
-    return Reply(body=order_json(_order(shop, number), currency=shop.currency))
+    return Reply(body=only(request, order_json(_order(shop, number), currency=shop.currency)))
 
 
 def _refunds(shop: Shop, request: Request, number: int) -> Reply:

@@ -301,6 +301,7 @@ def order_json(order: Order, *, currency: str) -> dict[str, Any]:
         "total": f"{order.total:.2f}",
         "customer_id": order.customer_id,
         "billing": {"first_name": "Jo", "email": order.email},
+        "shipping": {"address_1": "1 Secret Street"},
         "coupon_lines": order.coupon_lines,
         "refunds": [{"id": each["id"], "reason": "", "total": f"-{each['amount']}"} for each in order.refunds],
         "meta_data": [{"id": 1, "key": "_order_key", "value": f"wc_order_{secrets.token_hex(4)}"}],

@@ -31,6 +31,14 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+def only(request: Request, told: dict[str, Any]) -> dict[str, Any]:
+    """The fields that were asked for, or all. Raises Refusal for one that does not exist."""
+    wanted = request.params.get("_fields", ",".join(told)).split(",")
+    if unknown := set(wanted) - set(told):
+        raise Refusal(400, "fake_unknown_field", str(unknown))
+    return {name: told[name] for name in wanted}
+
+
 def page(shop: Shop, request: Request, entries: list[dict[str, Any]]) -> Reply:
     size, number = int(request.params.get("per_page", "10")), int(request.params.get("page", "1"))
     if not 1 <= size <= 100:
@@ -41,4 +49,4 @@ def page(shop: Shop, request: Request, entries: list[dict[str, Any]]) -> Reply:
     if pages > number:
         headers["link"] = f'<https://127.0.0.1/?page={number + 1}>; rel="next"'
     shown = [entry for entry in entries[skip : skip + size] if entry["id"] not in shop.hidden]
-    return Reply(body=shown, headers=headers)
+    return Reply(body=[only(request, entry) for entry in shown], headers=headers)

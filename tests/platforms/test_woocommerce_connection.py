@@ -153,3 +153,13 @@ def test_says_no_more_than_it_knows_when_the_shop_fails_halfway(shop: WooShop, k
 
     assert answer.outcome in {Outcome.UNKNOWN, Outcome.THROTTLED}
     assert answer.reason
+
+
+@pytest.mark.parametrize("path", ["/shipping/zones", "/webhooks"])
+def test_is_content_without_what_a_slow_shop_did_not_say_in_time(shop: WooShop, path: str) -> None:
+    shop.fault("GET", path, "error")
+
+    answer = shop.adapter().test_connection()
+
+    assert answer.value is not None
+    assert answer.value.detail == "WooCommerce."

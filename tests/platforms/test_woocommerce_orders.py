@@ -103,6 +103,16 @@ def test_adds_the_tax_to_what_a_code_was_worth(shop: WooShop) -> None:
     assert order_of(shop, order).codes[0].discount == Decimal("6.20")
 
 
+def test_leaves_in_the_shop_what_it_does_not_read(shop: WooShop) -> None:
+    order = shop.checkout("jo@example.com")
+
+    answer = shop.adapter().read_order(str(order.number))
+
+    assert answer.ok
+    assert "shipping" not in answer.observed.excerpt
+    assert "example.com" not in answer.observed.excerpt
+
+
 def test_asks_for_the_dates_of_refunds(shop: WooShop) -> None:
     order = shop.checkout("jo@example.com")
     shop.refund(order.number, "3.00")
