@@ -41,6 +41,7 @@ class Coupon:
     minimum_amount: Decimal = Decimal(0)
     usage_count: int = 0
     usage_limit: int = 0
+    held: int = 0  # uses of checkouts under way, which the count does not show
     limit_usage_to_x_items: int = 0
     free_shipping: bool = False
     product_ids: list[int] = field(default_factory=list)
@@ -174,6 +175,20 @@ class Shop:
                 self.move(made.number, "processing")
             return made
 
+    def ready_cart(self, email: str, code: str) -> Callable[[], Order]:
+        """A checkout with a code, filled in to the last step; what it gives back places the order. Raises ShopRefused."""
+        with self.lock:
+            price, categories = self.products[11]
+            coupon = self._valid(code, goods=price, product=11, categories=categories, email=email)
+            coupon.held += 1
+
+        def place() -> Order:
+            with self.lock:
+                coupon.held -= 1
+                return self.checkout(email, code=code)  # everything is judged anew
+
+        return place
+
     def _valid(self, code: str, *, goods: Decimal, product: int, categories: set[int], email: str) -> Coupon:
         found = self.same_name(code)
         if not found:
@@ -181,7 +196,7 @@ class Shop:
         coupon = found[0]
         fits = (
             (coupon.expires_at is None or coupon.expires_at > self.now())
-            and (not coupon.usage_limit or coupon.usage_count < coupon.usage_limit)
+            and (not coupon.usage_limit or coupon.usage_count + coupon.held < coupon.usage_limit)
             and coupon.minimum_amount <= goods
             and (not coupon.product_ids or product in coupon.product_ids)
             and (not coupon.product_categories or bool(categories & set(coupon.product_categories)))
