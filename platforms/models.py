@@ -12,6 +12,7 @@ class Platform(models.TextChoices):
     VENDURE = "vendure", "Vendure"
     BIGCOMMERCE = "bigcommerce", "BigCommerce"
     WOOCOMMERCE = "woocommerce", "WooCommerce"
+    SHOPIFY = "shopify", "Shopify"
 
 
 def platforms() -> list[tuple[str, str]]:

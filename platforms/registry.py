@@ -10,6 +10,7 @@ from platforms.bigcommerce.adapter import BigCommerceAdapter
 from platforms.models import Platform, StoreConnection
 from platforms.own_codes import OwnCodesAdapter
 from platforms.sandbox.adapter import SandboxAdapter
+from platforms.shopify.adapter import ShopifyAdapter
 from platforms.vendure.adapter import VendureAdapter
 from platforms.woocommerce.adapter import WooCommerceAdapter
 
@@ -18,6 +19,7 @@ ADAPTERS: dict[str, type[Adapter]] = {
     Platform.VENDURE: VendureAdapter,
     Platform.BIGCOMMERCE: BigCommerceAdapter,
     Platform.WOOCOMMERCE: WooCommerceAdapter,
+    Platform.SHOPIFY: ShopifyAdapter,
 }
 
 WEBHOOK_SECRET_FIELDS = ("webhook_secret", "previous_webhook_secret")

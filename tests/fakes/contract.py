@@ -16,6 +16,9 @@ from platforms.adapter import Access, Adapter, CodeSpec, DiscountKind
 from tests.fakes import bigcommerce
 from tests.fakes.misbehaving import unused_port
 from tests.fakes.sandbox import SandboxShop, ShopRefused, running_sandbox_shop
+from tests.fakes.shopify import goods
+from tests.fakes.shopify.server import Shopify, running_shopify
+from tests.fakes.shopify.shop import CheckoutRefused
 
 
 class Harness(ABC):
@@ -140,6 +143,41 @@ class BigCommerceHarness(Harness):
 def bigcommerce_harness(folder: Path) -> Iterator[Harness]:
     with bigcommerce.running_store() as shop:
         yield BigCommerceHarness(shop)
+
+
+class ShopifyHarness(Harness):
+    product, collection, other = goods.MUG, goods.KITCHEN, goods.BATH
+
+    def __init__(self, fake: Shopify) -> None:
+        self.fake = fake
+
+    def adapter(self, **changes: Any) -> Adapter:
+        return self.fake.adapter(**changes)
+
+    def wrong_credentials(self) -> dict[str, str]:
+        return {"client_id": "another-app", "client_secret": "another-secret"}
+
+    def buy(self, *, email: str, code: str = "", pay: bool = True) -> str:
+        return str(self.fake.shop.checkout(email, code=code, pay=pay).number)
+
+    def refuses(self, code: str) -> bool:
+        try:
+            self.fake.shop.checkout("somebody@example.com", code=code, pay=False)
+        except CheckoutRefused:
+            return True
+        return False
+
+    def cancel(self, order_id: str) -> None:
+        self.fake.shop.cancel(int(order_id))
+
+    def refund(self, order_id: str, amount: str) -> None:
+        self.fake.shop.refund(int(order_id), amount)
+
+
+@contextmanager
+def shopify_harness(_folder: Path) -> Iterator[Harness]:
+    with running_shopify() as fake:
+        yield ShopifyHarness(fake)
 
 
 def nowhere() -> Access:

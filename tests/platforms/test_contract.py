@@ -11,16 +11,17 @@ from typing import NoReturn
 import pytest
 
 from platforms.adapter import Adapter, DiscountKind, OrderStatus, Outcome, PlatformCode, Refusal, ShopOrder
-from tests.fakes.contract import Harness, bigcommerce_harness, sandbox_harness
+from tests.fakes.contract import Harness, bigcommerce_harness, sandbox_harness, shopify_harness
 from tests.fakes.woocommerce_contract import woocommerce_harness
 
 HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Harness]]] = {
     "sandbox": sandbox_harness,
     "bigcommerce": bigcommerce_harness,
     "woocommerce": woocommerce_harness,
+    "shopify": shopify_harness,
 }
 # What a platform cannot do at all. A test that would be skipped for anything else fails.
-LACKING: dict[str, set[str]] = {"sandbox": set(), "bigcommerce": set(), "woocommerce": {"gift_card"}}
+LACKING: dict[str, set[str]] = {"sandbox": set(), "bigcommerce": set(), "woocommerce": {"gift_card"}, "shopify": set()}
 EXPIRES_AT = datetime(2031, 5, 17, 21, 59, 59, tzinfo=UTC)
 
 

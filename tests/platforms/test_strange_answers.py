@@ -13,6 +13,7 @@ from platforms.adapter import Access, Answer, Outcome
 from platforms.bigcommerce.adapter import BigCommerceAdapter
 from platforms.http import HttpAnswer
 from platforms.sandbox.adapter import SandboxAdapter
+from platforms.shopify.adapter import ShopifyAdapter
 from platforms.vendure.adapter import VendureAdapter
 from platforms.woocommerce.adapter import WooCommerceAdapter
 from tests.fakes import vendure as fake
@@ -54,6 +55,40 @@ VENDURE_CODE = fake.promotion(
     endsAt="2027-01-01T00:00:00.000Z",
     conditions=[{"code": "minimum_order_amount", "args": [{"name": "amount", "value": "500"}]}],
 )
+SHOPIFY_MONEY = {"amount": "20.0", "currencyCode": "USD"}
+SHOPIFY_CODE = {
+    "id": "gid://shopify/DiscountCodeNode/7",
+    "codeDiscount": {
+        "__typename": "DiscountCodeBasic", "status": "ACTIVE", "endsAt": "2031-01-01T00:00:00Z", "usageLimit": 1,
+        "asyncUsageCount": 1, "tags": ["loyalty-desk", "loyalty-desk-ref-rr-1"], "codes": {"nodes": [{"code": "LOY-1"}]},
+        "combinesWith": {"orderDiscounts": False, "productDiscounts": False, "shippingDiscounts": True},
+        "context": {"__typename": "DiscountCustomers", "customers": [{"id": "gid://shopify/Customer/1"}]},
+        "minimumRequirement": {
+            "__typename": "DiscountMinimumSubtotal", "greaterThanOrEqualToSubtotal": SHOPIFY_MONEY,
+        },
+        "customerGets": {
+            "value": {"__typename": "DiscountPercentage", "percentage": 0.1},
+            "items": {"__typename": "DiscountCollections", "collections": {"nodes": [{"id": "gid://shopify/Collection/5"}]}},
+        },
+    },
+}  # fmt: skip
+SHOPIFY_ORDER = {
+    "id": "gid://shopify/Order/3", "name": "#1001", "test": False, "createdAt": "2026-11-21T10:00:00Z",
+    "updatedAt": "2026-11-21T10:00:00Z", "cancelledAt": None, "fullyPaid": True, "displayFinancialStatus": "PAID",
+    "discountCodes": ["LOY-1"], "email": "jo@example.com",
+    "customer": {"id": "gid://shopify/Customer/1", "defaultEmailAddress": {"emailAddress": "jo@example.com"}},
+    "totalPriceSet": {"shopMoney": SHOPIFY_MONEY}, "totalDiscountsSet": {"shopMoney": SHOPIFY_MONEY},
+    "discountApplications": {"nodes": [{"__typename": "DiscountCodeApplication", "code": "LOY-1"}]},
+    "refunds": [
+        {"id": "gid://shopify/Refund/5", "createdAt": "2026-11-21T10:00:00Z", "totalRefundedSet": {"shopMoney": SHOPIFY_MONEY}},
+    ],
+}  # fmt: skip
+SHOPIFY_PAGE = {"hasNextPage": True, "endCursor": "abc"}
+SHOPIFY_SHOP = {
+    "shop": {"name": "Shop", "myshopifyDomain": "shop.myshopify.com", "currencyCode": "USD"},
+    "currentAppInstallation": {"accessScopes": [{"handle": "write_discounts"}, {"handle": "read_orders"}]},
+    "webhookSubscriptions": {"nodes": [{"topic": "ORDERS_PAID", "uri": "https://desk.example/hooks/1/"}]},
+}
 
 BIGCOMMERCE_COUPON = {
     "id": 7, "name": "Loyalty Desk rr-1", "type": "percentage_discount", "amount": "10.0000", "min_purchase": "5.0000",
@@ -168,6 +203,51 @@ ASKED: dict[str, tuple[type[Any], Callable[[Any], Answer[Any]], Any]] = {
         WooCommerceAdapter,
         lambda shop: shop.test_connection(),
         {"name": "Shop", "namespaces": ["wc/v3"], "timezone_string": "", "gmt_offset": 5.5, "code": "USD"},
+    ),
+    "shopify code": (
+        ShopifyAdapter,
+        lambda shop: shop.find_code("LOY-1"),
+        {"data": {"codeDiscountNodeByCode": SHOPIFY_CODE, "orders": {"nodes": [SHOPIFY_ORDER]}}},
+    ),
+    "shopify codes": (
+        ShopifyAdapter,
+        lambda shop: shop.list_codes(""),
+        {
+            "data": {
+                "codeDiscountNodes": {"nodes": [SHOPIFY_CODE], "pageInfo": SHOPIFY_PAGE},
+                "orders": {"nodes": [SHOPIFY_ORDER]},
+            }
+        },
+    ),
+    "shopify order": (ShopifyAdapter, lambda shop: shop.read_order("3"), {"data": {"order": SHOPIFY_ORDER}}),
+    "shopify orders": (
+        ShopifyAdapter,
+        lambda shop: shop.orders_since("page 2026-11-21T10:00:00+00:00"),
+        {"data": {"orders": {"nodes": [SHOPIFY_ORDER], "pageInfo": SHOPIFY_PAGE}}},
+    ),
+    "shopify shop": (ShopifyAdapter, lambda shop: shop.test_connection(), {"data": SHOPIFY_SHOP}),
+    "shopify webhooks": (
+        ShopifyAdapter,
+        lambda shop: shop.ensure_webhooks("https://desk.example/hooks/1/"),
+        {
+            "data": {
+                "webhookSubscriptions": SHOPIFY_SHOP["webhookSubscriptions"],
+                "webhookSubscriptionCreate": {"userErrors": [{"message": "No."}]},
+            }
+        },
+    ),
+    "shopify refusal": (
+        ShopifyAdapter,
+        lambda shop: shop.find_code("LOY-1"),
+        {
+            "errors": [{"message": "Throttled", "extensions": {"code": "THROTTLED"}}],
+            "extensions": {
+                "cost": {
+                    "requestedQueryCost": 60,
+                    "throttleStatus": {"currentlyAvailable": 5, "restoreRate": 10},
+                }
+            },
+        },
     ),
     "vendure refusal": (
         VendureAdapter,

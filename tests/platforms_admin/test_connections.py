@@ -50,7 +50,7 @@ def test_connects_a_shop_with_sealed_credentials(manager):
     assert "secret" not in str(events).replace("webhook_secret", "")
 
 
-@pytest.mark.parametrize("platform", ["sandbox", "vendure", "bigcommerce", "woocommerce"])
+@pytest.mark.parametrize("platform", ["sandbox", "vendure", "bigcommerce", "woocommerce", "shopify"])
 def test_asks_for_what_the_platform_needs(manager, platform):
     answer = manager.get(ADD.replace("sandbox", platform))
 

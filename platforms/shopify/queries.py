@@ -1,0 +1,143 @@
+"""The GraphQL documents we send to Shopify's Admin API. Each is valid in every version of `sentences.VERSIONS`."""
+
+_CODE = """
+fragment Code on DiscountCodeNode {
+  id
+  codeDiscount {
+    __typename
+    ... on DiscountCodeBasic {
+      status endsAt usageLimit asyncUsageCount tags
+      codes(first: 1) { nodes { code } }
+      combinesWith { orderDiscounts productDiscounts shippingDiscounts }
+      context { __typename ... on DiscountCustomers { customers { id } } }
+      minimumRequirement { __typename ... on DiscountMinimumSubtotal { greaterThanOrEqualToSubtotal { ...Money } } }
+      customerGets {
+        value {
+          __typename
+          ... on DiscountPercentage { percentage }
+          ... on DiscountAmount { amount { ...Money } appliesOnEachItem }
+        }
+        items {
+          __typename
+          ... on DiscountCollections { collections(first: 25) { nodes { id } } }
+          ... on DiscountProducts { productVariants(first: 2) { nodes { id } } products(first: 1) { nodes { id } } }
+        }
+      }
+    }
+    ... on DiscountCodeFreeShipping {
+      status endsAt usageLimit asyncUsageCount tags
+      codes(first: 1) { nodes { code } }
+      combinesWith { orderDiscounts productDiscounts shippingDiscounts }
+      context { __typename ... on DiscountCustomers { customers { id } } }
+      minimumRequirement { __typename ... on DiscountMinimumSubtotal { greaterThanOrEqualToSubtotal { ...Money } } }
+    }
+    ... on DiscountCodeBxgy { status endsAt usageLimit asyncUsageCount tags codes(first: 1) { nodes { code } } }
+    ... on DiscountCodeApp { status endsAt usageLimit asyncUsageCount tags codes(first: 1) { nodes { code } } }
+  }
+}
+"""
+_MONEY = "fragment Money on MoneyV2 { amount currencyCode }\n"
+_MADE = "codeDiscountNode { ...Code } userErrors { field code message }"
+
+_ORDER = """
+fragment Whole on Order {
+  id name test createdAt updatedAt cancelledAt fullyPaid displayFinancialStatus discountCodes email
+  customer { id defaultEmailAddress { emailAddress } }
+  totalPriceSet { shopMoney { ...Money } }
+  totalDiscountsSet { shopMoney { ...Money } }
+  discountApplications(first: 5) { nodes { __typename ... on DiscountCodeApplication { code } } }
+  refunds(first: $refunds) { id createdAt totalRefundedSet { shopMoney { ...Money } } }
+}
+"""
+
+WHO = """
+query Who {
+  shop { name myshopifyDomain currencyCode }
+  currentAppInstallation { accessScopes { handle } }
+  webhookSubscriptions(first: 50) { nodes { topic uri } }
+}
+"""
+
+CREATE_BASIC = (
+    "mutation CreateBasic($discount: DiscountCodeBasicInput!) {\n"
+    f"  discountCodeBasicCreate(basicCodeDiscount: $discount) {{ {_MADE} }}\n}}\n{_CODE}{_MONEY}"
+)
+CREATE_FREE_SHIPPING = (
+    "mutation CreateFreeShipping($discount: DiscountCodeFreeShippingInput!) {\n"
+    f"  discountCodeFreeShippingCreate(freeShippingCodeDiscount: $discount) {{ {_MADE} }}\n}}\n{_CODE}{_MONEY}"
+)
+UPDATE_BASIC = """
+mutation UpdateBasic($id: ID!, $discount: DiscountCodeBasicInput!) {
+  discountCodeBasicUpdate(id: $id, basicCodeDiscount: $discount) { userErrors { field code message } }
+}
+"""
+UPDATE_FREE_SHIPPING = """
+mutation UpdateFreeShipping($id: ID!, $discount: DiscountCodeFreeShippingInput!) {
+  discountCodeFreeShippingUpdate(id: $id, freeShippingCodeDiscount: $discount) { userErrors { field code message } }
+}
+"""
+DEACTIVATE = """
+mutation Deactivate($id: ID!) {
+  discountCodeDeactivate(id: $id) { userErrors { field code message } }
+}
+"""
+
+FIND_CODE = f"""
+query FindCode($code: String!, $orders: String!) {{
+  codeDiscountNodeByCode(code: $code) {{ ...Code }}
+  orders(first: 10, query: $orders, sortKey: UPDATED_AT, reverse: true) {{
+    nodes {{ id test cancelledAt fullyPaid displayFinancialStatus discountCodes }}
+  }}
+}}
+{_CODE}{_MONEY}"""
+FIND_BY_ID = f"query FindById($id: ID!) {{ codeDiscountNode(id: $id) {{ ...Code }} }}\n{_CODE}{_MONEY}"
+LIST_CODES = f"""
+query ListCodes($first: Int!, $query: String!) {{
+  codeDiscountNodes(first: $first, query: $query, sortKey: ID) {{ nodes {{ ...Code }} pageInfo {{ hasNextPage }} }}
+}}
+{_CODE}{_MONEY}"""
+
+FIND_CUSTOMER = """
+query FindCustomer($email: String!) {
+  customerByIdentifier(identifier: { emailAddress: $email }) { id }
+}
+"""
+
+READ_ORDER = f"query ReadOrder($id: ID!, $refunds: Int!) {{ order(id: $id) {{ ...Whole }} }}\n{_ORDER}{_MONEY}"
+ORDERS_SINCE = f"""
+query OrdersSince($first: Int!, $after: String, $query: String!, $refunds: Int!) {{
+  orders(first: $first, after: $after, query: $query, sortKey: UPDATED_AT) {{
+    nodes {{ ...Whole }}
+    pageInfo {{ hasNextPage endCursor }}
+  }}
+}}
+{_ORDER}{_MONEY}"""
+
+FIND_VARIANT = """
+query FindVariant($variant: ID!, $product: ID!) {
+  productVariant(id: $variant) { id price }
+  product(id: $product) { variants(first: 2) { nodes { id price } } }
+}
+"""
+
+WEBHOOKS = """
+query Webhooks($uri: String!) {
+  webhookSubscriptions(first: 50, uri: $uri) { nodes { topic uri } }
+}
+"""
+SUBSCRIBE = """
+mutation Subscribe($topic: WebhookSubscriptionTopic!, $webhook: WebhookSubscriptionInput!) {
+  webhookSubscriptionCreate(topic: $topic, webhookSubscription: $webhook) {
+    webhookSubscription { id }
+    userErrors { field message }
+  }
+}
+"""
+
+ORDERS_WITH = """
+query OrdersWith($orders: String!) {
+  orders(first: 100, query: $orders, sortKey: UPDATED_AT, reverse: true) {
+    nodes { id test cancelledAt fullyPaid displayFinancialStatus discountCodes }
+  }
+}
+"""
