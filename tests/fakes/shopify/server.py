@@ -93,7 +93,7 @@ class Shopify:
     def _grant(self, body: dict[str, Any]) -> Reply:
         self.asked.append("token")
         fault = self._fault("token")
-        if fault is not None:
+        if fault is not None and fault.kind != "slow_after":
             return _spoilt(fault, None)
         if set(body) != {"client_id", "client_secret", "grant_type"} or body["grant_type"] != "client_credentials":
             return Reply({"error": "invalid_request"}, status=400)
@@ -101,7 +101,8 @@ class Shopify:
             return Reply({"error": "invalid_client", "error_description": "Client authentication failed"}, status=400)
         seconds = self.shop.token_seconds
         scopes = ",".join(sorted(self.shop.scopes))
-        return Reply({"access_token": self.shop.token(), "scope": scopes, "expires_in": seconds})
+        granted = {"access_token": self.shop.token(), "scope": scopes, "expires_in": seconds}
+        return Reply(granted) if fault is None else _spoilt(fault, granted)
 
     def _ask(self, version: checks.Version, query: str, variables: dict[str, Any]) -> Reply:
         try:
