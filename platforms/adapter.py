@@ -222,6 +222,7 @@ class Capabilities:
     extends: bool = False  # extend_code works: the last day of a code can be moved, an expired one's too
     refuses_duplicates: bool = True  # False: the shop would make a second code of the same name
     returns_use_on_cancel: bool = False  # cancelling an order makes its code usable again
+    settles: float = 0.0  # seconds after disabling a code in which a use of it may still come to light
     webhooks: bool = True
     registers_webhooks: bool = False  # ensure_webhooks works; otherwise a person sets them up
     lists_codes: bool = True  # list_codes shows every code of the shop; False: it has none to show

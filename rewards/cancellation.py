@@ -1,7 +1,8 @@
 """Undo: plan, disable, prove, give back.
 
 Order of effects: canceling → the code is killed in the shop → it is read back, dead and unused → the points go back and
-the reward is canceled. A shop that cannot be reached leaves it canceling, and it is tried again.
+the reward is canceled. A shop that counts uses late is asked once more after a while. A shop that cannot be reached
+leaves it canceling, and it is tried again.
 """
 
 import uuid
@@ -41,6 +42,7 @@ from rewards.models import (
 LEASE = timedelta(seconds=60)
 CALL_TIMEOUT = 8.0
 MOST_ORDER_PAGES = 20
+SETTLING = "The code is switched off. This shop counts uses late, so it is asked once more before the points go back."
 
 
 __all__ = ["CancellationPlan", "CancellationRefused", "Effect", "begin", "cancel", "force", "plan", "proceed", "sweep"]
@@ -186,6 +188,10 @@ def _kill(
     used = not after_use and (bool(order_id) or bool(back.value and back.value.uses))
     if back.value is not None and back.value.alive and not used:
         return _Proof(missing="The shop still takes the code although it was told to disable it.")
+    if back.value is not None and not used and not after_use:
+        wait = adapter.capabilities.settles - evidence.seconds_dead(cancellation_id=cancellation_id, now=watch.now)
+        if wait > 0:
+            return _Proof(missing=SETTLING, retry_after=wait)
     return _Proof(used=used, order_id=order_id)
 
 

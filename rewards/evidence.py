@@ -26,3 +26,10 @@ def keep(
         request_id=answer.observed.request_id[:120],
         excerpt=(answer.observed.excerpt or answer.reason)[:500],
     )
+
+
+def seconds_dead(*, cancellation_id: int, now: datetime) -> float:
+    """How long ago the shop first showed the code dead after it was told to disable it; 0 when it has not."""
+    dead = CodeEvidence.objects.filter(cancellation_id=cancellation_id, kind=EvidenceKind.DISABLED, alive=False)
+    first = dead.order_by("id").values_list("observed_at", flat=True).first()
+    return (now - first).total_seconds() if first is not None else 0.0
