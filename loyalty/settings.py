@@ -253,6 +253,7 @@ CELERY_BEAT_SCHEDULE = {
     "watch-pools": {"task": "rewards.watch_pools", "schedule": 60.0, "options": {"expires": 60}},
     "sweep-webhooks": {"task": "hooks.sweep_webhooks", "schedule": 5.0, "options": {"expires": 5}},
     "poll-orders": {"task": "hooks.poll_orders", "schedule": 30.0, "options": {"expires": 30}},
+    "register-webhooks": {"task": "hooks.register_webhooks", "schedule": 86400.0, "options": {"expires": 3600}},
     "forget-api-answers": {"task": "api.forget_answers", "schedule": 3600.0, "options": {"expires": 3600}},
     "settle-points": {"task": "points.settle_due", "schedule": 60.0, "options": {"expires": 60}},
     "release-due-holds": {"task": "points.release_due_holds", "schedule": 60.0, "options": {"expires": 60}},

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from loyalty.hooks import processing
+from loyalty.hooks import processing, registration
 
 
 @shared_task(name="hooks.process")
@@ -24,3 +24,13 @@ def poll_orders() -> None:
 @shared_task(name="hooks.poll")
 def poll(*, connection_id: int) -> None:
     processing.poll(connection_id=connection_id, now=timezone.now())
+
+
+@shared_task(name="hooks.register_webhooks")
+def register_webhooks() -> None:
+    registration.ring()
+
+
+@shared_task(name="hooks.register")
+def register(*, connection_id: int) -> None:
+    registration.register(connection_id=connection_id, now=timezone.now())
