@@ -30,6 +30,7 @@ class Harness(ABC):
         frozenset()
     )  # kinds of which the shop's orders do not say what they were worth
     product = ""  # the shop's name of what `buy` buys, where it makes free products
+    counts_late = False  # the shop counts a use some time after the order; until then its code looks alive
     counts_unpaid = False  # the shop counts a use from the checkout, whether it was paid or not
 
     @abstractmethod
@@ -146,6 +147,7 @@ def bigcommerce_harness(folder: Path) -> Iterator[Harness]:
 
 
 class ShopifyHarness(Harness):
+    counts_late = True
     product, collection, other = goods.MUG, goods.KITCHEN, goods.BATH
 
     def __init__(self, fake: Shopify) -> None:
