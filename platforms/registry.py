@@ -52,7 +52,7 @@ def code_url(connection: StoreConnection | None, *, remote_id: str) -> str:
     if connection is None or not remote_id:
         return ""
     path = ADAPTERS[connection.platform].code_page
-    return connection.base_url.rstrip("/") + path.replace("{remote_id}", quote(remote_id, safe="")) if path else ""
+    return connection.base_url.rstrip("/") + path.replace("{remote_id}", quote(remote_id, safe="/")) if path else ""
 
 
 def calls_out(connection: StoreConnection | None) -> bool:

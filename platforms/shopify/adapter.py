@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from platforms.adapter import (
-    DISCOUNTS,
     Access,
     Answer,
     Capabilities,
@@ -33,6 +32,7 @@ from platforms.shopify import (
     codes,
     cursors,
     diagnosis,
+    gift_cards,
     orders,
     queries,
     sentences,
@@ -53,7 +53,7 @@ class ShopifyAdapter:
     key: ClassVar[str] = "shopify"
     label: ClassVar[str] = "Shopify"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        kinds=DISCOUNTS | {DiscountKind.FREE_PRODUCT},
+        kinds=frozenset(DiscountKind),
         collections=frozenset({DiscountKind.PERCENTAGE, DiscountKind.FIXED_AMOUNT}),
         combinations=True,
         binds_customer=True,
@@ -66,7 +66,7 @@ class ShopifyAdapter:
             "Choose Deactivate, at the top under More actions.",
         ),
     )
-    code_page: ClassVar[str] = "/admin/discounts/{remote_id}"
+    code_page: ClassVar[str] = "/admin/{remote_id}"
     credential_fields: ClassVar[tuple[CredentialField, ...]] = (
         CredentialField(
             name="client_id",
@@ -115,16 +115,32 @@ class ShopifyAdapter:
         self._access = access
 
     def create_code(self, spec: CodeSpec) -> Answer[PlatformCode]:
-        return codes.create(self._access, Conversation(self._access), spec)
+        conversation = Conversation(self._access)
+        if spec.kind is DiscountKind.GIFT_CARD:
+            return gift_cards.create(self._access, conversation, spec)
+        return codes.create(self._access, conversation, spec)
 
     def find_code(self, code: str) -> Answer[PlatformCode | None]:
-        return codes.find(self._access, Conversation(self._access), code)
+        """A discount code, or else a gift card."""
+        conversation = Conversation(self._access)
+        answer = codes.find(self._access, conversation, code)
+        return gift_cards.find(conversation, code) if _absent(answer) and gift_cards.may_be(code) else answer
 
     def disable_code(self, code: str, remote_id: str) -> Answer[PlatformCode | None]:
-        return codes.disable(self._access, Conversation(self._access), code, remote_id)
+        conversation = Conversation(self._access)
+        if remote_id.startswith(gift_cards.PREFIX):
+            return gift_cards.disable(conversation, code, remote_id)
+        answer = codes.disable(self._access, conversation, code, remote_id)
+        maybe = _absent(answer) and not remote_id and gift_cards.may_be(code)
+        return gift_cards.disable(conversation, code, remote_id) if maybe else answer
 
     def extend_code(self, code: str, remote_id: str, expires_at: datetime) -> Answer[PlatformCode | None]:
-        return codes.extend(self._access, Conversation(self._access), code, remote_id, expires_at)
+        conversation = Conversation(self._access)
+        if remote_id.startswith(gift_cards.PREFIX):
+            return gift_cards.extend(conversation, code, remote_id, expires_at)
+        answer = codes.extend(self._access, conversation, code, remote_id, expires_at)
+        maybe = _absent(answer) and not remote_id and gift_cards.may_be(code)
+        return gift_cards.extend(conversation, code, remote_id, expires_at) if maybe else answer
 
     def list_codes(self, cursor: str) -> Answer[CodePage]:
         """All discount codes by their numbers, which never change. Gift cards are not listed: no code is shown twice."""
@@ -196,6 +212,10 @@ class ShopifyAdapter:
     def ensure_webhooks(self, url: str) -> Answer[None]:
         """Subscribe to what is missing; what is there already is left as it is."""
         return subscriptions.ensure(Conversation(self._access), url)
+
+
+def _absent(answer: Answer[PlatformCode | None]) -> bool:
+    return answer.ok and answer.value is None
 
 
 def _unreadable_cursor(what: str) -> Answer[Any]:

@@ -145,6 +145,11 @@ def refused(answer: Answer[dict[str, Any]], field: str) -> Answer[Any] | None:
     return rejected(answer, refusal, f"The shop refused: {words or 'no reason given'}")
 
 
+def told(answer: Answer[dict[str, Any]], field: str) -> Answer[dict[str, Any]]:
+    """The answer to a change, or the refusal that stands in the place of its result."""
+    return answer if answer.value is None else refused(answer, field) or answer
+
+
 def _misconfigured(access: Access) -> str:
     given = {name: value.strip() for name, value in access.credentials.items()}
     if not given.get("token"):

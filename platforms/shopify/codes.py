@@ -38,7 +38,7 @@ def create(access: Access, conversation: Conversation, spec: CodeSpec) -> Answer
     except CannotMake as error:
         return Answer(outcome=Outcome.REJECTED, refusal=error.refusal, reason=str(error))
     document, field = _CREATE.get(spec.kind, _CREATE_BASIC)
-    answer = _told(conversation.ask(document, discount=wanted), field)
+    answer = client.told(conversation.ask(document, discount=wanted), field)
     if answer.value is None:
         return client.relay(answer)
     try:
@@ -102,7 +102,7 @@ def listed(access: Access, conversation: Conversation, after: str) -> Answer[Cod
     counted = _with_uses(access, conversation, [one for one in found if one.code.code])
     if counted.value is None:
         return client.relay(counted)
-    cursor = found[-1].code.remote_id if found else after
+    cursor = found[-1].number if found else after
     return client.done(answer, CodePage(codes=tuple(one.code for one in counted.value), cursor=cursor, more=more))
 
 
@@ -163,20 +163,13 @@ def _bounds(conversation: Conversation, spec: CodeSpec) -> Answer[Bounds]:
     return Answer(outcome=Outcome.OK, value=Bounds(customer_id=customer_id, product=product))
 
 
-def _told(answer: Answer[dict[str, Any]], field: str) -> Answer[dict[str, Any]]:
-    """The answer to a change, or the refusal that stands in its place."""
-    if answer.value is None:
-        return answer
-    return client.refused(answer, field) or answer
-
-
 def _is_meant(found: Discount, remote_id: str) -> bool:
     """Whether it is the one with this number, or ours in its place."""
     return not remote_id or found.code.remote_id == remote_id or found.is_ours
 
 
 def _by_id(conversation: Conversation, remote_id: str) -> Answer[Discount | None]:
-    global_id = values.global_id("DiscountCodeNode", remote_id)
+    global_id = values.global_id("DiscountCodeNode", remote_id.removeprefix(discounts.PREFIX))
     if not global_id:
         return Answer(outcome=Outcome.OK)
     answer = conversation.ask(queries.FIND_BY_ID, id=global_id)
@@ -192,7 +185,7 @@ def _by_id(conversation: Conversation, remote_id: str) -> Answer[Discount | None
 def _switch_off(conversation: Conversation, found: Discount) -> Answer[Any] | None:
     """The failure, or None when the discount is dead and marked as switched off by us."""
     if found.status != "EXPIRED":
-        answer = _told(conversation.ask(queries.DEACTIVATE, id=found.global_id), "discountCodeDeactivate")
+        answer = client.told(conversation.ask(queries.DEACTIVATE, id=found.global_id), "discountCodeDeactivate")
         if not answer.ok:
             return client.relay(answer)
     if found.is_off or found.kind not in _UPDATE:
@@ -203,7 +196,7 @@ def _switch_off(conversation: Conversation, found: Discount) -> Answer[Any] | No
 def _update(conversation: Conversation, found: Discount, **changes: Any) -> Answer[Any] | None:
     """The failure, or None when the discount was changed."""
     document, field = _UPDATE[found.kind]
-    answer = _told(conversation.ask(document, id=found.global_id, discount=changes), field)
+    answer = client.told(conversation.ask(document, id=found.global_id, discount=changes), field)
     return None if answer.ok else client.relay(answer)
 
 

@@ -18,6 +18,8 @@ from platforms.shopify.values import Unreadable
 OURS = "loyalty-desk"
 OFF = "loyalty-desk-off"
 REFERENCE = "loyalty-desk-ref-"
+PRODUCT = "loyalty-desk-product-"  # the free product as the merchant named it, by product or by variant
+PREFIX = "discounts/"  # of a remote id: what Shopify's admin has in its addresses
 MOST_COLLECTIONS = 24  # one less than a question reads back
 CLOCK_STEP = timedelta(seconds=1)  # what the shop may cut off an instant
 
@@ -60,6 +62,8 @@ class Discount:
 
     code: PlatformCode  # its `uses` are what Shopify has counted so far
     global_id: str
+    number: str
+    variant: str  # the number of the free product's
     kind: str  # Shopify's word
     status: str
     tags: tuple[str, ...]
@@ -92,7 +96,7 @@ def input_for(spec: CodeSpec, bounds: Bounds, *, currency: str, now: datetime) -
         "appliesOncePerCustomer": True,
         "context": {"customers": {"add": [bounds.customer_id]}} if bounds.customer_id else {"all": "ALL"},
         "combinesWith": {name: sort in spec.combines_with for sort, name in _COMBINATIONS.items()},
-        "tags": [OURS, REFERENCE + spec.reference],
+        "tags": [OURS, REFERENCE + spec.reference, *([PRODUCT + spec.product_reference] if bounds.product else [])],
     }
     if spec.minimum_order:
         subtotal = _amount(spec.minimum_order, what="minimum order", currency=currency)
@@ -167,22 +171,24 @@ def discount(node: Any) -> Discount:
     percent, amount, variant, collections, currencies = _gives(body)
     minimum = _minimum(body, currencies)
     limit = body.get("usageLimit")
-    reference = next((tag.removeprefix(REFERENCE) for tag in tags if tag.startswith(REFERENCE)), "")
+    number, reference = values.number(node), _tagged(tags, REFERENCE)
     return Discount(
         code=PlatformCode(
             code=values.text(named[0], "code") if named else "",
-            remote_id=values.number(node),
+            remote_id=PREFIX + number,
             alive=status in {"ACTIVE", "SCHEDULED"} and OFF not in tags,
             reference=reference if OURS in tags else "",
             uses=values.count(body, "asyncUsageCount"),
             percent=percent,
             amount=None if variant else amount,
-            product_reference=variant,
+            product_reference=(_tagged(tags, PRODUCT) or variant) if variant else "",
             minimum_order=minimum,
             collections=collections,
             expires_at=values.maybe_instant(body, "endsAt"),
         ),
         global_id=values.text(node, "id"),
+        number=number,
+        variant=variant,
         kind=kind,
         status=status,
         tags=tags,
@@ -193,6 +199,10 @@ def discount(node: Any) -> Discount:
         customers=_customers(body),
         currencies=frozenset(currencies),
     )
+
+
+def _tagged(tags: tuple[str, ...], beginning: str) -> str:
+    return next((tag.removeprefix(beginning) for tag in tags if tag.startswith(beginning)), "")
 
 
 def _gives(body: Mapping[str, Any]) -> tuple[Decimal | None, Decimal | None, str, tuple[str, ...], set[str]]:
@@ -248,7 +258,7 @@ def differences(spec: CodeSpec, made: Discount, bounds: Bounds) -> list[str]:
         "percentage": stored.percent == percent,
         "amount": stored.amount == amount,
         "currency": made.currencies <= {spec.currency},
-        "product": stored.product_reference == variant,
+        "product": (made.variant, stored.product_reference) == (variant, spec.product_reference),
         "minimum order": stored.minimum_order == (spec.minimum_order or None),
         "choice of collections": set(stored.collections) == collections,
         "limit of uses": made.usage_limit == 1,

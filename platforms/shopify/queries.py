@@ -141,3 +141,36 @@ query OrdersWith($orders: String!) {
   }
 }
 """
+
+_CARD = """
+fragment Card on GiftCard { id enabled lastCharacters expiresOn note initialValue { ...Money } balance { ...Money } }
+"""
+
+ZONE = "query Zone { shop { ianaTimezone } }"
+CREATE_GIFT_CARD = f"""
+mutation CreateGiftCard($card: GiftCardCreateInput!) {{
+  giftCardCreate(input: $card) {{ giftCard {{ ...Card }} giftCardCode userErrors {{ field code message }} }}
+}}
+{_CARD}{_MONEY}"""
+FIND_GIFT_CARDS = f"""
+query FindGiftCards($code: String!) {{
+  shop {{ ianaTimezone }}
+  giftCards(first: 10, query: $code) {{ nodes {{ ...Card }} }}
+}}
+{_CARD}{_MONEY}"""
+READ_GIFT_CARD = f"""
+query ReadGiftCard($id: ID!) {{
+  shop {{ ianaTimezone }}
+  giftCard(id: $id) {{ ...Card }}
+}}
+{_CARD}{_MONEY}"""
+DISABLE_GIFT_CARD = """
+mutation DisableGiftCard($id: ID!) {
+  giftCardDeactivate(id: $id) { userErrors { field code message } }
+}
+"""
+EXTEND_GIFT_CARD = """
+mutation ExtendGiftCard($id: ID!, $card: GiftCardUpdateInput!) {
+  giftCardUpdate(id: $id, input: $card) { userErrors { field message } }
+}
+"""

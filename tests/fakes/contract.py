@@ -29,6 +29,7 @@ class Harness(ABC):
     worth_untold: frozenset[DiscountKind] = (
         frozenset()
     )  # kinds of which the shop's orders do not say what they were worth
+    traces_gift_cards = True  # its orders tell which gift card paid
     product = ""  # the shop's name of what `buy` buys, where it makes free products
     counts_late = False  # the shop counts a use some time after the order; until then its code looks alive
     counts_unpaid = False  # the shop counts a use from the checkout, whether it was paid or not
@@ -149,6 +150,7 @@ def bigcommerce_harness(folder: Path) -> Iterator[Harness]:
 class ShopifyHarness(Harness):
     counts_late = True
     product, collection, other = goods.MUG, goods.KITCHEN, goods.BATH
+    traces_gift_cards = False
 
     def __init__(self, fake: Shopify) -> None:
         self.fake = fake
@@ -158,6 +160,10 @@ class ShopifyHarness(Harness):
 
     def wrong_credentials(self) -> dict[str, str]:
         return {"client_id": "another-app", "client_secret": "another-secret"}
+
+    def spec(self, kind: DiscountKind = DiscountKind.PERCENTAGE, **changes: Any) -> CodeSpec:
+        plain = {"code": secrets.token_hex(8).upper()} if kind is DiscountKind.GIFT_CARD else {}
+        return super().spec(kind, **(plain | changes))
 
     def buy(self, *, email: str, code: str = "", pay: bool = True) -> str:
         return str(self.fake.shop.checkout(email, code=code, pay=pay).number)

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from platforms import registry
 from platforms.adapter import Answer, CodeSpec, CombinesWith, DiscountKind, Outcome, Refusal
+from platforms.models import StoreConnection
 from platforms.shopify import tokens
 from tests.fakes.shopify import checks, goods
 from tests.fakes.shopify.server import Shopify, running_shopify
@@ -115,7 +117,8 @@ def test_make_one_piece_of_a_product_free_and_not_all_of_them(fake: Shopify, ref
 
     made = fake.adapter().create_code(wanted)
 
-    assert made.ok, made.reason
+    assert made.value is not None, made.reason
+    assert made.value.product_reference == reference
     order = fake.shop.checkout("jo@example.com", code=wanted.code, basket={goods.MUG: 3})
     assert order.discount == goods.PRICES[goods.MUG]
 
@@ -238,7 +241,7 @@ def test_renamed_by_the_merchant_are_switched_off_by_their_number(fake: Shopify)
     wanted = spec()
     made = fake.adapter().create_code(wanted).value
     assert made is not None
-    fake.shop.discounts[int(made.remote_id)].code = "RENAMED"
+    fake.shop.discounts[int(made.remote_id.removeprefix("discounts/"))].code = "RENAMED"
 
     answer = fake.adapter().disable_code(wanted.code, made.remote_id)
 
@@ -364,3 +367,10 @@ def test_are_not_sent_when_no_token_came(fake: Shopify) -> None:
     assert answer.outcome is Outcome.NOT_SENT
     assert "gave none, so nothing else was asked" in answer.reason
     assert not fake.shop.discounts
+
+
+@pytest.mark.parametrize("remote_id", ["discounts/1061", "gift_cards/77"])
+def test_have_a_page_in_the_admin_of_the_shop(remote_id: str) -> None:
+    shop = StoreConnection(platform="shopify", base_url="https://lilies.myshopify.com/")
+
+    assert registry.code_url(shop, remote_id=remote_id) == f"https://lilies.myshopify.com/admin/{remote_id}"

@@ -72,6 +72,10 @@ SHOPIFY_CODE = {
         },
     },
 }  # fmt: skip
+SHOPIFY_CARD = {
+    "id": "gid://shopify/GiftCard/7", "enabled": True, "lastCharacters": "efgh", "expiresOn": "2031-01-01",
+    "note": "Loyalty Desk, loyalty-desk-ref-rr-1", "initialValue": SHOPIFY_MONEY, "balance": SHOPIFY_MONEY,
+}  # fmt: skip
 SHOPIFY_ORDER = {
     "id": "gid://shopify/Order/3", "name": "#1001", "test": False, "createdAt": "2026-11-21T10:00:00Z",
     "updatedAt": "2026-11-21T10:00:00Z", "cancelledAt": None, "fullyPaid": True, "displayFinancialStatus": "PAID",
@@ -216,6 +220,17 @@ ASKED: dict[str, tuple[type[Any], Callable[[Any], Answer[Any]], Any]] = {
             "data": {
                 "codeDiscountNodes": {"nodes": [SHOPIFY_CODE], "pageInfo": SHOPIFY_PAGE},
                 "orders": {"nodes": [SHOPIFY_ORDER]},
+            }
+        },
+    ),
+    "shopify gift card": (
+        ShopifyAdapter,
+        lambda shop: shop.find_code("23456789ABCDEFGH"),
+        {
+            "data": {
+                "codeDiscountNodeByCode": None,
+                "shop": {"ianaTimezone": "Europe/Warsaw"},
+                "giftCards": {"nodes": [SHOPIFY_CARD]},
             }
         },
     ),

@@ -12,7 +12,7 @@ from tests.fakes.shopify.shop import Order, Shop
 
 def roots(shop: Shop) -> dict[str, Any]:
     """The resolvers, by field."""
-    return _codes(shop) | _orders(shop) | _things(shop) | _changes(shop)
+    return _codes(shop) | _cards(shop) | _orders(shop) | _things(shop) | _changes(shop)
 
 
 def _codes(shop: Shop) -> dict[str, Any]:
@@ -30,6 +30,34 @@ def _codes(shop: Shop) -> dict[str, Any]:
         "codeDiscountNodeByCode": lambda _, **given: node(shop.by_code(given["code"])),
         "codeDiscountNode": lambda _, **given: node(shop.discounts.get(_number(given["id"]))),
         "codeDiscountNodes": every,
+    }
+
+
+def _cards(shop: Shop) -> dict[str, Any]:
+    def created(_: Any, **given: Any) -> Any:
+        card, errors = shop.create_card(given["input"])
+        if card is None:
+            return {"giftCard": None, "giftCardCode": None, "userErrors": errors}
+        return {"giftCard": card.shown(shop.currency), "giftCardCode": card.code.lower(), "userErrors": []}
+
+    def one(_: Any, **given: Any) -> Any:
+        card = shop.cards.get(_number(given["id"]))
+        return None if card is None else card.shown(shop.currency)
+
+    def several(_: Any, **given: Any) -> Any:
+        wanted = given["query"].casefold()
+        found = [card for card in shop.cards.values() if wanted in (card.code.casefold(), card.note.casefold())]
+        return {"nodes": [card.shown(shop.currency) for card in found[: given["first"]]]}
+
+    def changed(_: Any, **given: Any) -> Any:
+        return {"userErrors": shop.update_card(_number(given["id"]), given["input"])}
+
+    return {
+        "giftCardCreate": created,
+        "giftCard": one,
+        "giftCards": several,
+        "giftCardUpdate": changed,
+        "giftCardDeactivate": lambda _, **given: {"userErrors": shop.deactivate_card(_number(given["id"]))},
     }
 
 
@@ -73,7 +101,12 @@ def _things(shop: Shop) -> dict[str, Any]:
         return {"nodes": fitting[: given["first"]]}
 
     return {
-        "shop": lambda _: {"name": shop.name, "myshopifyDomain": "lilies.myshopify.com", "currencyCode": shop.currency},
+        "shop": lambda _: {
+            "name": shop.name,
+            "myshopifyDomain": "lilies.myshopify.com",
+            "currencyCode": shop.currency,
+            "ianaTimezone": shop.zone,
+        },
         "currentAppInstallation": lambda _: {"accessScopes": [{"handle": scope} for scope in sorted(shop.scopes)]},
         "webhookSubscriptions": hooks,
         "customerByIdentifier": customer,

@@ -7,7 +7,7 @@ import json
 import re
 import secrets as randomness
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from threading import RLock
 from typing import Any
@@ -39,6 +39,34 @@ class Order:
     refunds: list[tuple[int, Decimal, datetime]] = field(default_factory=list)
 
 
+@dataclass(slots=True, kw_only=True)
+class Card:
+    """A gift card."""
+
+    number: int
+    code: str
+    worth: Decimal
+    left: Decimal
+    ends_on: date | None
+    note: str
+    enabled: bool = True
+
+    @property
+    def works(self) -> bool:
+        return self.enabled and (self.ends_on is None or self.ends_on >= datetime.now(UTC).date())
+
+    def shown(self, currency: str) -> dict[str, Any]:
+        return {
+            "id": gid("GiftCard", self.number),
+            "enabled": self.enabled,
+            "lastCharacters": self.code[-4:].lower(),
+            "expiresOn": self.ends_on.isoformat() if self.ends_on else None,
+            "note": self.note,
+            "initialValue": money(self.worth, currency),
+            "balance": money(self.left, currency),
+        }
+
+
 class Shop:
     """One shop. Everything under `lock`: requests come from several threads."""
 
@@ -51,7 +79,9 @@ class Shop:
         self.tokens: dict[str, datetime] = {PASTED: datetime.max.replace(tzinfo=UTC)}
         self.token_seconds = 86_399
         self.discounts: dict[int, Discount] = {}
+        self.cards: dict[int, Card] = {}
         self.orders: dict[int, Order] = {}
+        self.zone = "Europe/Warsaw"
         self.customers: dict[str, str] = {}  # global id → e-mail
         self.subscriptions: list[dict[str, str]] = []
         self.counts_late = False  # the counter of uses stands still
@@ -124,6 +154,40 @@ class Shop:
         found.ends_at = datetime.now(UTC).replace(microsecond=0)
         return []
 
+    def create_card(self, given: dict[str, Any]) -> tuple[Card | None, list[discounts.Problem]]:
+        code = given["code"].upper()
+        assert set(given) <= {"code", "initialAmount", "expiresOn", "note"}, f"the fake takes no {sorted(given)}"
+        if not re.fullmatch(r"[A-Z0-9]{8,20}", code):
+            return None, [
+                {"field": ["input", "code"], "code": "INVALID", "message": "Code may hold letters and digits"}
+            ]
+        if any(card.code == code for card in self.cards.values()):
+            return None, [{"field": ["input", "code"], "code": "TAKEN", "message": "Code has already been taken"}]
+        worth = Decimal(given["initialAmount"]["amount"])
+        assert given["initialAmount"]["currencyCode"] == self.currency
+        ends_on = date.fromisoformat(given["expiresOn"]) if given.get("expiresOn") else None
+        number = self.number()
+        self.cards[number] = Card(
+            number=number, code=code, worth=worth, left=worth, ends_on=ends_on, note=given.get("note") or ""
+        )
+        return self.cards[number], []
+
+    def update_card(self, number: int, given: dict[str, Any]) -> list[discounts.Problem]:
+        assert set(given) == {"expiresOn"}
+        if number not in self.cards or not self.cards[number].enabled:
+            return [{"field": ["id"], "message": "Gift card is disabled"}]
+        self.cards[number].ends_on = date.fromisoformat(given["expiresOn"])
+        return []
+
+    def deactivate_card(self, number: int) -> list[discounts.Problem]:
+        if number not in self.cards:
+            return [{"field": ["id"], "code": "GIFT_CARD_NOT_FOUND", "message": "Gift card not found"}]
+        self.cards[number].enabled = False
+        return []
+
+    def card(self, code: str) -> Card | None:
+        return next((one for one in self.cards.values() if one.code == code.upper()), None)
+
     def search_orders(self, query: str) -> list[Order]:
         """Terms joined by OR; `discount_code:` sees the first code of an order only."""
         found = [one for one in self.orders.values() if one.number not in self.unsearchable]
@@ -150,7 +214,12 @@ class Shop:
         with self.lock:
             basket = basket or {goods.MUG: 1}
             worth = sum((goods.PRICES[one] * many for one, many in basket.items()), Decimal(0))
-            off, discount = Decimal(0), None
+            off, card = Decimal(0), self.card(code)
+            if card is not None:
+                if not card.works or not card.left:
+                    raise CheckoutRefused(f"nothing can be spent from {code}")
+                card.left -= min(card.left, worth)
+                code = ""  # no order tells of a gift card
             if code:
                 discount = self._accepted(code, email, basket, worth)
                 off = discounts.reduction(discount, basket)
