@@ -64,7 +64,8 @@ def disable(access: Access, conversation: Conversation, code: str, remote_id: st
         renamed = _by_id(conversation, remote_id)
         if not renamed.ok:
             return client.relay(renamed)
-        condemned += [renamed.value] if renamed.value is not None else []
+        # Ours alone: another's may have codes beside the one that is gone.
+        condemned += [renamed.value] if renamed.value is not None and renamed.value.is_ours else []
     for found in condemned:
         failure = _switch_off(conversation, found)
         if failure is not None:
@@ -80,7 +81,7 @@ def extend(
     found = answer.value
     if found is None:
         return client.done(answer, None) if answer.ok else client.relay(answer)
-    if found.is_off or not _is_meant(found, remote_id) or found.kind not in _UPDATE:
+    if found.is_off or found.codes > 1 or not _is_meant(found, remote_id) or found.kind not in _UPDATE:
         return client.done(answer, found.code)
     failure = _update(conversation, found, endsAt=expires_at.isoformat())
     return failure if failure is not None else find(access, conversation, code)
@@ -138,10 +139,28 @@ def search(access: Access, conversation: Conversation, code: str) -> Answer[Disc
     if node is None:
         return client.done(answer, None)
     try:
-        found = discounts.discount(node)
-        return client.done(answer, _counted(access, found, values.nodes(answer.value, "orders")))
+        found, entries = discounts.discount(node), values.nodes(answer.value, "orders")
+        if found.codes > 1:
+            among = _among_many(conversation, found, code)
+            if among.value is None:
+                return client.relay(among)
+            found = among.value
+        return client.done(answer, _counted(access, found, entries))
     except Unreadable as error:
         return _unreadable(answer, error)
+
+
+def _among_many(conversation: Conversation, found: Discount, code: str) -> Answer[Discount]:
+    """The same with the one of its codes that is meant, and Shopify's count for it alone. Raises Unreadable."""
+    answer = conversation.ask(queries.FIND_AMONG_MANY, id=found.global_id, code=code)
+    if answer.value is None:
+        return client.relay(answer)
+    body = values.mapping(values.mapping(answer.value, "codeDiscountNode"), "codeDiscount")
+    named = [one for one in values.nodes(body, "codes") if str(one.get("code")).casefold() == code.casefold()]
+    if not named:
+        return client.unknown(answer, f"The shop has {code} among the {found.codes} codes of a discount, unshown yet.")
+    itself = replace(found.code, code=values.text(named[0], "code"), uses=values.count(named[0], "asyncUsageCount"))
+    return client.done(answer, replace(found, code=itself, among_many=values.text(named[0], "id")))
 
 
 def _bounds(conversation: Conversation, spec: CodeSpec) -> Answer[Bounds]:
@@ -183,7 +202,14 @@ def _by_id(conversation: Conversation, remote_id: str) -> Answer[Discount | None
 
 
 def _switch_off(conversation: Conversation, found: Discount) -> Answer[Any] | None:
-    """The failure, or None when the discount is dead and marked as switched off by us."""
+    """The failure, or None when the discount is dead and marked as switched off by us.
+
+    One of many codes of a discount is taken out of it, and the others go on; Shopify does so after it has answered.
+    """
+    if found.codes > 1:
+        removed = conversation.ask(queries.REMOVE_FROM_MANY, discount=found.global_id, code=found.among_many)
+        answer = client.told(removed, "discountCodeRedeemCodeBulkDelete")
+        return None if answer.ok else client.relay(answer)
     if found.status != "EXPIRED":
         answer = client.told(conversation.ask(queries.DEACTIVATE, id=found.global_id), "discountCodeDeactivate")
         if not answer.ok:

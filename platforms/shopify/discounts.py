@@ -1,6 +1,6 @@
 """Which discount stands for a code of ours, and what a discount of the shop says. Pure.
 
-One discount for one code. Our reference is a tag of the discount, which no shopper sees; a second tag marks what we
+One discount for one code; a merchant's own may have thousands, some of them handed out by us from a pool. Our reference is a tag of the discount, which no shopper sees; a second tag marks what we
 have switched off, because Shopify shows that as expired, and more time would bring it back.
 """
 
@@ -63,6 +63,8 @@ class Discount:
     code: PlatformCode  # its `uses` are what Shopify has counted so far
     global_id: str
     number: str
+    codes: int  # how many it has
+    among_many: str = ""  # the global id of the one that was looked for, where it has several
     variant: str  # the number of the free product's
     kind: str  # Shopify's word
     status: str
@@ -188,6 +190,7 @@ def discount(node: Any) -> Discount:
         ),
         global_id=values.text(node, "id"),
         number=number,
+        codes=values.count(values.mapping(body, "codesCount"), "count"),
         variant=variant,
         kind=kind,
         status=status,

@@ -7,6 +7,7 @@ fragment Code on DiscountCodeNode {
     __typename
     ... on DiscountCodeBasic {
       status endsAt usageLimit asyncUsageCount tags
+      codesCount { count }
       codes(first: 1) { nodes { code } }
       combinesWith { orderDiscounts productDiscounts shippingDiscounts }
       context { __typename ... on DiscountCustomers { customers { id } } }
@@ -26,13 +27,22 @@ fragment Code on DiscountCodeNode {
     }
     ... on DiscountCodeFreeShipping {
       status endsAt usageLimit asyncUsageCount tags
+      codesCount { count }
       codes(first: 1) { nodes { code } }
       combinesWith { orderDiscounts productDiscounts shippingDiscounts }
       context { __typename ... on DiscountCustomers { customers { id } } }
       minimumRequirement { __typename ... on DiscountMinimumSubtotal { greaterThanOrEqualToSubtotal { ...Money } } }
     }
-    ... on DiscountCodeBxgy { status endsAt usageLimit asyncUsageCount tags codes(first: 1) { nodes { code } } }
-    ... on DiscountCodeApp { status endsAt usageLimit asyncUsageCount tags codes(first: 1) { nodes { code } } }
+    ... on DiscountCodeBxgy {
+      status endsAt usageLimit asyncUsageCount tags
+      codesCount { count }
+      codes(first: 1) { nodes { code } }
+    }
+    ... on DiscountCodeApp {
+      status endsAt usageLimit asyncUsageCount tags
+      codesCount { count }
+      codes(first: 1) { nodes { code } }
+    }
   }
 }
 """
@@ -172,5 +182,25 @@ mutation DisableGiftCard($id: ID!) {
 EXTEND_GIFT_CARD = """
 mutation ExtendGiftCard($id: ID!, $card: GiftCardUpdateInput!) {
   giftCardUpdate(id: $id, input: $card) { userErrors { field message } }
+}
+"""
+
+_AMONG = "codes(first: 20, query: $code) { nodes { id code asyncUsageCount } }"
+FIND_AMONG_MANY = f"""
+query FindAmongMany($id: ID!, $code: String!) {{
+  codeDiscountNode(id: $id) {{
+    codeDiscount {{
+      ... on DiscountCodeBasic {{ {_AMONG} }}
+      ... on DiscountCodeFreeShipping {{ {_AMONG} }}
+      ... on DiscountCodeBxgy {{ {_AMONG} }}
+      ... on DiscountCodeApp {{ {_AMONG} }}
+    }}
+  }}
+}}
+"""
+# Without `ids` Shopify would take a search instead, and delete all that it finds: one id is not to be left out.
+REMOVE_FROM_MANY = """
+mutation RemoveFromMany($discount: ID!, $code: ID!) {
+  discountCodeRedeemCodeBulkDelete(discountId: $discount, ids: [$code]) { userErrors { field code message } }
 }
 """

@@ -13,6 +13,7 @@ from platforms.adapter import Answer, CodeSpec, CombinesWith, DiscountKind, Outc
 from platforms.models import StoreConnection
 from platforms.shopify import tokens
 from tests.fakes.shopify import checks, goods
+from tests.fakes.shopify.discounts import Discount
 from tests.fakes.shopify.server import Shopify, running_shopify
 from tests.fakes.shopify.shop import PASTED, CheckoutRefused
 
@@ -163,6 +164,48 @@ def test_of_another_are_left_alone(fake: Shopify) -> None:
     assert found is not None
     assert (found.reference, found.percent, found.alive) == ("", Decimal(50), True)
     assert disabled.value == found
+
+
+@pytest.fixture
+def pool(fake: Shopify) -> Discount:
+    """A discount of the merchant's with three codes, of which we hand some out; the first was used."""
+    given = {
+        "code": "POOL-1", "title": "Pool", "startsAt": "2026-01-01T00:00:00Z", "context": {"all": "ALL"},
+        "endsAt": "2031-01-01T00:00:00Z", "customerGets": {"items": {"all": True}, "value": {"percentage": 0.1}},
+    }  # fmt: skip
+    made, _ = fake.shop.create("DiscountCodeBasic", given)
+    assert made is not None
+    made.uses = made.counted = 1
+    made.more = {"POOL-2": 0, "POOL-22": 0}
+    return made
+
+
+def test_among_many_of_a_discount_are_counted_alone(fake: Shopify, pool: Discount) -> None:
+    fresh, used = fake.adapter().find_code("pool-2").value, fake.adapter().find_code("POOL-1").value
+
+    assert fresh is not None
+    assert used is not None
+    assert (fresh.code, fresh.uses, fresh.percent) == ("POOL-2", 0, Decimal(10))
+    assert (used.code, used.uses) == ("POOL-1", 1)
+
+
+def test_among_many_of_a_discount_die_alone(fake: Shopify, pool: Discount) -> None:
+    remote_id = f"discounts/{pool.number}"
+
+    first = fake.adapter().disable_code("POOL-2", remote_id)
+    again = fake.adapter().disable_code("POOL-2", remote_id)
+
+    assert [(one.outcome, one.value) for one in (first, again)] == [(Outcome.OK, None)] * 2
+    assert (pool.status, list(pool.more)) == ("ACTIVE", ["POOL-22"])
+
+
+def test_among_many_of_a_discount_are_not_prolonged_with_all_the_others(fake: Shopify, pool: Discount) -> None:
+    before = pool.ends_at
+
+    answer = fake.adapter().extend_code("POOL-2", "", EXPIRES_AT)
+
+    assert answer.value is not None
+    assert answer.value.expires_at == before == pool.ends_at
 
 
 def test_stored_otherwise_are_switched_off_again(fake: Shopify) -> None:

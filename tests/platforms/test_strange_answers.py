@@ -60,7 +60,8 @@ SHOPIFY_CODE = {
     "id": "gid://shopify/DiscountCodeNode/7",
     "codeDiscount": {
         "__typename": "DiscountCodeBasic", "status": "ACTIVE", "endsAt": "2031-01-01T00:00:00Z", "usageLimit": 1,
-        "asyncUsageCount": 1, "tags": ["loyalty-desk", "loyalty-desk-ref-rr-1"], "codes": {"nodes": [{"code": "LOY-1"}]},
+        "asyncUsageCount": 1, "tags": ["loyalty-desk", "loyalty-desk-ref-rr-1"],
+        "codesCount": {"count": 1}, "codes": {"nodes": [{"code": "LOY-1"}]},
         "combinesWith": {"orderDiscounts": False, "productDiscounts": False, "shippingDiscounts": True},
         "context": {"__typename": "DiscountCustomers", "customers": [{"id": "gid://shopify/Customer/1"}]},
         "minimumRequirement": {

@@ -142,6 +142,9 @@ def _changes(shop: Shop) -> dict[str, Any]:
         "discountCodeBasicUpdate": lambda _, **given: changed(basic[0], given, basic[1]),
         "discountCodeFreeShippingUpdate": lambda _, **given: changed(shipping[0], given, shipping[1]),
         "discountCodeDeactivate": lambda _, **given: {"userErrors": shop.deactivate(_number(given["id"]))},
+        "discountCodeRedeemCodeBulkDelete": lambda _, **given: {
+            "userErrors": shop.remove_code(_number(given["discountId"]), given["ids"])
+        },
         "webhookSubscriptionCreate": subscribe,
     }
 

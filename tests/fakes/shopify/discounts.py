@@ -25,7 +25,7 @@ class Discount:
     tags: list[str]
     uses: int = 0  # the truth, at the checkout
     counted: int = 0  # what Shopify's counter says so far
-    minor: dict[str, Any] = field(default_factory=dict)
+    more: dict[str, int] = field(default_factory=dict)  # further codes, and the uses of each
 
     @property
     def status(self) -> str:
@@ -145,7 +145,8 @@ def shown(discount: Discount, *, currency: str) -> dict[str, Any]:
         "usageLimit": given.get("usageLimit"),
         "asyncUsageCount": discount.counted,
         "tags": sorted(discount.tags),
-        "codes": {"nodes": [{"id": gid("DiscountRedeemCode", discount.number), "code": discount.code}]},
+        "codesCount": {"count": 1 + len(discount.more), "precision": "EXACT"},
+        "codes": lambda _, **wanted: {"nodes": _named(discount, **wanted)},
         "combinesWith": {
             name: bool((given.get("combinesWith") or {}).get(name))
             for name in ("orderDiscounts", "productDiscounts", "shippingDiscounts")
@@ -160,7 +161,17 @@ def shown(discount: Discount, *, currency: str) -> dict[str, Any]:
         body["minimumRequirement"] = {"__typename": "DiscountMinimumSubtotal", "greaterThanOrEqualToSubtotal": amount}
     if discount.kind == "DiscountCodeBasic":
         body["customerGets"] = _shown_gets(given["customerGets"], currency)
-    return {"id": gid("DiscountCodeNode", discount.number), "codeDiscount": body | discount.minor}
+    return {"id": gid("DiscountCodeNode", discount.number), "codeDiscount": body}
+
+
+def _named(discount: Discount, *, first: int, query: str = "", **_: Any) -> list[dict[str, Any]]:
+    """Its codes; the search finds parts of them."""
+    every = {discount.code: discount.uses} | discount.more
+    return [
+        {"id": gid("DiscountRedeemCode", f"{discount.number}{place:04}"), "code": code, "asyncUsageCount": uses}
+        for place, (code, uses) in enumerate(every.items())
+        if query.casefold() in code.casefold()
+    ][:first]
 
 
 def _shown_gets(gets: dict[str, Any], currency: str) -> dict[str, Any]:

@@ -110,7 +110,12 @@ class Shop:
         return self.tokens.get(token, datetime.min.replace(tzinfo=UTC)) > datetime.now(UTC)
 
     def by_code(self, code: str) -> Discount | None:
-        return next((one for one in self.discounts.values() if one.code.casefold() == code.casefold()), None)
+        """In any case, also one of many codes of a discount."""
+        wanted = code.casefold()
+        return next(
+            (one for one in self.discounts.values() if wanted in {name.casefold() for name in (one.code, *one.more)}),
+            None,
+        )
 
     def create(self, kind: str, given: dict[str, Any]) -> tuple[Discount | None, list[discounts.Problem]]:
         found = discounts.problems(kind, given, customers=self.customers, fresh=True)
@@ -152,6 +157,15 @@ class Shop:
         if found.status == "EXPIRED":
             return [discounts.problem("id", "INVALID", "Discount is not active")]
         found.ends_at = datetime.now(UTC).replace(microsecond=0)
+        return []
+
+    def remove_code(self, number: int, ids: list[str]) -> list[discounts.Problem]:
+        """Take codes out of a discount: all but its first, which the fake keeps."""
+        assert len(ids) == 1
+        found = self.discounts[number]
+        place = int(ids[0][-4:])
+        assert place, "the fake takes out no first code"
+        found.more.pop(list(found.more)[place - 1])
         return []
 
     def create_card(self, given: dict[str, Any]) -> tuple[Card | None, list[discounts.Problem]]:
