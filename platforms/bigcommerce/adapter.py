@@ -164,18 +164,23 @@ class BigCommerceAdapter:
             return answer.failure()
         try:
             entries = fields.entries(answer.data)
-            following = position.following(
-                full=len(entries) >= PAGE_SIZE,
-                last=orders.changed_at(entries[-1]) if entries else None,
-                last_id=fields.identity(entries[-1]) if entries else 0,
-            )
             told = orders.tell(conversation, entries, completed=completed)
+            if told.value is None:
+                return client.relay(told)
+            last = entries[told.value.read - 1] if told.value.read else None
+            following = position.following(
+                full=len(entries) >= PAGE_SIZE or told.value.read < len(entries),
+                last=orders.changed_at(last) if last is not None else None,
+                last_id=fields.identity(last) if last is not None else 0,
+            )
         except fields.Unreadable as error:
             return answer.unusable(str(error))
-        if told.value is None:
-            return client.relay(told)
-        found, unread = told.value
-        page = OrderPage(orders=tuple(found), unread=tuple(unread), cursor=str(following), more=not following.caught_up)
+        page = OrderPage(
+            orders=told.value.orders,
+            unread=told.value.unread,
+            cursor=str(following),
+            more=not following.caught_up,
+        )
         return client.ok(answer, page)
 
     def parse_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> WebhookMessage:

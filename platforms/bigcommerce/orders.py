@@ -4,6 +4,7 @@ An order's `refunded_amount` is always 0 and its `coupon_discount` may be, so ne
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -33,32 +34,43 @@ def changed_at(entry: Mapping[str, Any]) -> datetime:
     return fields.required(fields.rfc_date(entry, "date_modified"), "date_modified")
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a listing of orders came to. `read` entries of it were dealt with; the shop left no time for the others."""
+
+    orders: tuple[ShopOrder, ...]
+    unread: tuple[UnreadOrder, ...]
+    read: int
+
+
 def tell(
     conversation: client.Conversation, entries: Sequence[Mapping[str, Any]], *, completed: frozenset[int]
-) -> Answer[tuple[list[ShopOrder], list[UnreadOrder]]]:
-    """The orders among these entries, whole, and those that cannot be understood. Raises Unreadable without an id."""
-    wanted = [(fields.identity(entry), entry) for entry in entries]
+) -> Answer[Told]:
+    """The orders among these entries, whole, and those that cannot be understood. Raises Unreadable without an id.
+
+    When the shop wants no more questions half way, what was read until then counts: a slow shop, or one whose quota
+    others use up, is read in smaller steps.
+    """
+    ids = [fields.identity(entry) for entry in entries]
+    if not ids:
+        return Answer(outcome=Outcome.OK, value=Told((), (), 0))
+    answer = _refunds(conversation, ids)
+    if answer.value is None:
+        return client.relay(answer)
+    refunds = answer.value
     told: list[ShopOrder] = []
     unread: list[UnreadOrder] = []
-    answer: Answer[Any] = Answer(outcome=Outcome.OK)
-    refunds: Refunds = {}
-    if wanted:
-        answer = _refunds(conversation, [order_id for order_id, _ in wanted])
-        if answer.value is None:
-            return client.relay(answer)
-        refunds = answer.value
-    for order_id, entry in wanted:
+    for read, (order_id, entry) in enumerate(zip(ids, entries, strict=True)):
         try:
             if not is_order(entry):
                 continue
             applied = _applied(conversation, order_id, entry)
             if applied.value is None:
-                return client.relay(applied)
-            answer = applied
+                return client.ok(answer, Told(tuple(told), tuple(unread), read)) if read else client.relay(applied)
             told.append(_order(entry, applied.value, refunds.get(order_id, ()), completed=completed))
         except fields.Unreadable as error:
             unread.append(UnreadOrder(external_id=str(order_id), reason=str(error)))
-    return client.ok(answer, (told, unread))
+    return client.ok(answer, Told(tuple(told), tuple(unread), len(ids)))
 
 
 def one(conversation: client.Conversation, order_id: str, *, completed: frozenset[int]) -> Answer[ShopOrder | None]:
@@ -74,10 +86,9 @@ def one(conversation: client.Conversation, order_id: str, *, completed: frozense
         return answer.unusable(str(error))
     if told.value is None:
         return client.relay(told)
-    found, unread = told.value
-    if unread:
-        return answer.unusable(unread[0].reason)
-    return client.ok(answer, found[0] if found else None)
+    if told.value.unread:
+        return answer.unusable(told.value.unread[0].reason)
+    return client.ok(answer, told.value.orders[0] if told.value.orders else None)
 
 
 def _order(

@@ -170,6 +170,36 @@ def test_tells_nothing_of_a_page_it_cannot_see_whole(shop: BigCommerceShop, plac
     assert (answer.outcome, answer.value) == (outcome, None)
 
 
+@pytest.mark.parametrize("included", [True, False])
+@pytest.mark.parametrize("quota", [3, 4, 7])
+def test_misses_no_order_when_the_quota_ends_in_the_middle_of_a_page(shop: BigCommerceShop, quota: int, included: bool):
+    shop.store.bounds_included = included
+    ids = [shop.buy("jo@example.com") for _ in range(9)]
+    for number, order_id in enumerate(ids):
+        put_back(shop, order_id, LAST_MONTH + timedelta(seconds=number // 3))
+    told: set[str] = set()
+    cursor, more = "", True
+    for _ in range(80):
+        shop.quota = quota
+        page = shop.adapter().orders_since(cursor).value
+        assert page is not None
+        told |= {order.external_id for order in page.orders}
+        cursor, more = page.cursor, page.more
+        if not more:
+            break
+
+    assert (told, more) == (set(ids), False)
+
+
+def test_says_so_when_the_quota_does_not_reach_for_a_single_order(shop: BigCommerceShop):
+    shop.buy("jo@example.com")
+    shop.quota = 2
+
+    answer = shop.adapter().orders_since("")
+
+    assert (answer.outcome, answer.retry_after) == (Outcome.THROTTLED, 15.0)
+
+
 def test_lets_one_strange_order_hold_up_no_other(shop: BigCommerceShop):
     strange, good = shop.buy("jo@example.com"), shop.buy("jo@example.com")
     shop.store.orders[int(strange)]["total_inc_tax"] = "a lot"
