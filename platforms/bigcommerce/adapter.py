@@ -1,9 +1,9 @@
 """BigCommerce, over its REST API with the token of a store-level API account.
 
 A code is a V2 coupon; for a free product, or with a first day to come, a V3 promotion; as money a V2 gift certificate.
-BigCommerce counts a use when a checkout succeeds, so `uses` and `alive` also see orders that are not paid yet. It
-cannot bind a code to one customer, and keeps no word on whether a cancelled order gives its use back: we take it that
-it does not. Its own bulk call makes codes of its own choosing, and ours are chosen before the shop is asked, so codes
+BigCommerce counts a use when a checkout succeeds, so an order that is not paid yet holds its code as well, and a count
+above zero does not say that anybody bought: then `uses` is unknown, and the orders have to tell. It cannot bind a code
+to one customer, and keeps no word on whether a cancelled order gives its use back: we take it that it does not. Its own bulk call makes codes of its own choosing, and ours are chosen before the shop is asked, so codes
 are made one by one.
 """
 

@@ -78,7 +78,7 @@ def read(data: Mapping[str, Any], *, now: datetime) -> Kept:
             remote_id=f"{KIND}:{fields.identity(data)}",
             alive=enabled and (expires_at is None or expires_at > now) and (not most or uses < most),
             reference=codes.reference_in(data.get("name")),
-            uses=uses,
+            uses=None if uses else 0,  # which of them were paid, the shop does not count
             percent=amount if kind == "percentage_discount" else None,
             amount=amount if kind in {"per_total_discount", "per_item_discount"} else None,
             minimum_order=minimum or None,

@@ -85,7 +85,7 @@ def read(promotion: Mapping[str, Any], code: Mapping[str, Any], *, now: datetime
             remote_id=f"{KIND}:{promotion_id}:{code_id}",
             alive=status == "ENABLED" and left and (expires_at is None or expires_at > now),
             reference=codes.reference_in(promotion.get("name")),
-            uses=uses,
+            uses=None if uses or of_all else 0,  # which of them were paid, the shop does not count
             expires_at=expires_at,
             **_values(promotion),
         ),

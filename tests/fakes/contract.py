@@ -26,13 +26,11 @@ class Harness(ABC):
 
     currency = "USD"
     collection = other = ""  # one that holds what `buy` buys, and one that does not, where codes are limited to them
-    worth_untold: frozenset[DiscountKind] = (
-        frozenset()
-    )  # kinds of which the shop's orders do not say what they were worth
+    # Kinds of which the shop's orders do not say what they were worth.
+    worth_untold: frozenset[DiscountKind] = frozenset()
     traces_gift_cards = True  # its orders tell which gift card paid
     product = ""  # the shop's name of what `buy` buys, where it makes free products
     counts_late = False  # the shop counts a use some time after the order; until then its code looks alive
-    counts_unpaid = False  # the shop counts a use from the checkout, whether it was paid or not
 
     @abstractmethod
     def adapter(self, **changes: Any) -> Adapter:
@@ -57,7 +55,7 @@ class Harness(ABC):
     def refund(self, order_id: str, amount: str) -> None: ...
 
     def switched_off(self) -> Adapter:
-        """The adapter under test before a shop that does not answer."""
+        """The adapter of a shop that does not run."""
         return self.adapter(base_url=nowhere().base_url)
 
     def spec(self, kind: DiscountKind = DiscountKind.PERCENTAGE, **changes: Any) -> CodeSpec:
@@ -114,7 +112,6 @@ def sandbox_harness(folder: Path) -> Iterator[Harness]:
 
 class BigCommerceHarness(Harness):
     product, collection, other = str(bigcommerce.PRODUCT), str(bigcommerce.CATEGORY), "99"
-    counts_unpaid = True
 
     def __init__(self, shop: bigcommerce.BigCommerceShop) -> None:
         self.shop = shop
