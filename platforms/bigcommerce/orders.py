@@ -194,7 +194,9 @@ def _refund(entry: Mapping[str, Any]) -> ShopRefund:
 
 
 def _failed(answer: HttpAnswer, what: str) -> Answer[Any]:
-    """An order that is gone by the time its parts are asked for holds up no other. Raises Unreadable."""
-    if answer.outcome is Outcome.REJECTED and answer.status == 404:
-        raise fields.Unreadable(f"the shop does not show its {what}")
+    """An order whose parts are gone, or make the shop fail, holds up no other. Raises Unreadable."""
+    gone = answer.outcome is Outcome.REJECTED and answer.status == 404
+    broken = answer.outcome is Outcome.UNKNOWN and answer.status is not None
+    if gone or broken:
+        raise fields.Unreadable(f"the shop does not show its {what} (status {answer.status})")
     return answer.failure()

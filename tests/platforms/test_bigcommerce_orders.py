@@ -160,7 +160,7 @@ def test_asks_for_no_order_by_what_is_no_number(shop: BigCommerceShop, external_
 
 
 @pytest.mark.parametrize("place", ["/v2/orders", "/v3/orders/payment_actions/refunds", "/v2/orders/1"])
-@pytest.mark.parametrize(("fault", "outcome"), [("error", Outcome.UNKNOWN), ("throttled", Outcome.THROTTLED)])
+@pytest.mark.parametrize(("fault", "outcome"), [("drop", Outcome.UNKNOWN), ("throttled", Outcome.THROTTLED)])
 def test_tells_nothing_of_a_page_it_cannot_see_whole(shop: BigCommerceShop, place: str, fault: str, outcome: Outcome):
     shop.buy("jo@example.com")
     shop.fault(fault, "GET", place)
@@ -209,6 +209,21 @@ def test_lets_one_strange_order_hold_up_no_other(shop: BigCommerceShop):
     assert page is not None
     assert [order.external_id for order in page.orders] == [good]
     assert [(entry.external_id, entry.reason) for entry in page.unread] == [(strange, "total_inc_tax is not an amount")]
+
+
+@pytest.mark.parametrize("fault", ["error", "error_after"])
+def test_lets_an_order_at_which_the_shop_fails_hold_up_no_other(shop: BigCommerceShop, fault: str):
+    bad, good = shop.buy("jo@example.com"), shop.buy("jo@example.com")
+    shop.fault(fault, "GET", f"/v2/orders/{bad}/coupons", times=2)
+
+    page = shop.adapter().orders_since("").value
+    alone = shop.adapter().read_order(bad)
+
+    assert page is not None
+    assert [order.external_id for order in page.orders] == [good]
+    assert [entry.external_id for entry in page.unread] == [bad]
+    assert (alone.outcome, alone.value) == (Outcome.UNKNOWN, None)
+    assert read(shop, bad).external_id == bad
 
 
 def test_has_an_end_where_there_is_no_order(shop: BigCommerceShop):
