@@ -53,6 +53,7 @@ def since(conversation: Conversation, cursor: str) -> Answer[OrderPage]:
         return client.failure(answer)
     try:
         entries = fields.entries(answer.data, "orders")
+        _require_asked_for(position, entries)
         last = max((orders.changed_at(entry) for entry in entries), default=None)
         following = position.following(last=last, is_full=_goes_on(position, answer, entries), page_size=PAGE_SIZE)
         if following.caught_up:
@@ -69,6 +70,15 @@ def since(conversation: Conversation, cursor: str) -> Answer[OrderPage]:
 
 def _asked(position: Cursor) -> dict[str, str]:
     return position.params(page_size=PAGE_SIZE) | {"_fields": orders.FIELDS}
+
+
+def _require_asked_for(position: Cursor, entries: Entries) -> None:
+    """An older shop, or a plugin, may drop our bounds or our order, and a poll would pass orders over. Raises Unreadable."""
+    stamps = [orders.changed_at(entry) for entry in entries]
+    if position.after is not None and any(stamp < position.after for stamp in stamps):
+        raise Unreadable("it tells orders that did not change since, so it may be older than WooCommerce 7.9")
+    if position.mode is not Mode.SECOND and stamps != sorted(stamps):
+        raise Unreadable("its orders do not come by their last change, so a plugin may sort them otherwise")
 
 
 def _goes_on(position: Cursor, answer: HttpAnswer, entries: Entries) -> bool:

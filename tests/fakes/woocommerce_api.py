@@ -87,7 +87,7 @@ def _authorize(shop: Shop, request: Request) -> None:
 
 
 def _orders(shop: Shop, request: Request) -> Reply:
-    params = request.params
+    params = {name: value for name, value in request.params.items() if name not in shop.unheard}
     found = [each for each in shop.orders if (each.status == "trash") is (params.get("status") == "trash")]
     for name, keeps in (
         ("modified_after", lambda at, bound: at > bound),

@@ -88,6 +88,7 @@ class Shop:
         self.offers_free_delivery = True
         self.dropped: set[str] = set()  # fields that a plugin drops on their way in
         self.search_is_replaced = False  # a plugin that searches elsewhere, and finds nothing
+        self.unheard: set[str] = set()  # parameters of lists that an old shop, or a plugin, drops
         self.hidden: set[int] = set()  # what the key may not read: left out of lists without a word
         self.arriving: dict[str, Any] = {}  # the coupon that is being made
         self.between_look_and_write: Callable[[], object] = lambda: None

@@ -273,6 +273,28 @@ def test_moves_on_only_when_the_bin_was_looked_into(shop: WooShop) -> None:
     assert shop.adapter().orders_since(cursor).value is None
 
 
+@pytest.mark.parametrize(
+    ("unheard", "says"),
+    [("modified_after", "older than WooCommerce 7.9"), ("order", "do not come by their last change")],
+)
+def test_says_so_before_it_passes_orders_over_in_a_shop_that_drops_what_it_asks_for(
+    shop: WooShop, unheard: str, says: str
+) -> None:
+    shop.standing = shop.now() - timedelta(days=9)
+    shop.checkout("jo@example.com", pay=False)
+    shop.standing += timedelta(days=3)
+    shop.checkout("jo@example.com", pay=False)
+    shop.standing += timedelta(days=3)
+    _, _, cursor = polled(shop)
+    shop.checkout("jo@example.com", pay=False)
+    shop.unheard = {unheard}
+
+    answer = shop.adapter().orders_since(cursor if unheard == "modified_after" else "")
+
+    assert (answer.outcome, answer.value) == (Outcome.UNKNOWN, None)
+    assert says in answer.reason
+
+
 # Cursors
 
 
