@@ -103,10 +103,13 @@ def listed(conversation: Conversation, cursor: str) -> Answer[CodePage]:
         return client.failure(answer)
     try:
         now = datetime.now(UTC)
-        page = [coupons.read(entry, now=now) for entry in fields.entries(answer.data, "coupons")]
+        entries = fields.entries(answer.data, "coupons")
+        numbers = [fields.identity(entry) for entry in entries]
+        # A coupon without a name is nobody's code: no checkout can be given it.
+        page = [coupons.read(entry, now=now) for entry in entries if fields.text(entry, "code")]
     except Unreadable as error:
         return answer.unusable(str(error))
-    step = place.after([each.number for each in page], page_size=PAGE_SIZE)
+    step = place.after(numbers, page_size=PAGE_SIZE)
     codes = tuple(each.code for each in page if step.reads and each.number > place.last)
     return answer.success(CodePage(codes=codes, cursor=str(step.place), more=step.more))
 

@@ -428,6 +428,16 @@ def test_goes_on_past_a_page_that_the_shop_did_not_fill(shop: WooShop) -> None:
     assert (len(page.codes), page.more) == (99, True)
 
 
+def test_lets_a_coupon_without_a_name_hold_up_no_other(shop: WooShop) -> None:
+    shop.foreign_coupon("")
+    made(shop)
+
+    page = shop.adapter().list_codes("").value
+
+    assert page is not None
+    assert [code.code for code in page.codes] == ["loy-7kq2m9xa"]
+
+
 def test_does_not_guess_where_an_unreadable_listing_stood(shop: WooShop) -> None:
     answer = shop.adapter().list_codes("somewhere")
 
