@@ -5,7 +5,7 @@ requests come at once, and drops fields it does not take without a word: so each
 from an unpaid order on, and gives it back when the order is cancelled, fails or is binned, but not when it is refunded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ from platforms.adapter import (
     ShopOrder,
     WebhookMessage,
 )
-from platforms.woocommerce import codes, diagnosis, polling, subscriptions, webhook
+from platforms.woocommerce import batch, codes, diagnosis, polling, subscriptions, webhook
 from platforms.woocommerce.client import Conversation
 
 
@@ -39,6 +39,7 @@ class WooCommerceAdapter:
         extends=True,
         returns_use_on_cancel=True,
         registers_webhooks=True,
+        bulk=batch.MOST,
         steps_to_disable=(
             "Sign in to WordPress at {shop} (its address with /wp-admin) and open Marketing, then Coupons.",
             "Search for {code} and open it. Several may carry that name: look at each.",
@@ -66,6 +67,10 @@ class WooCommerceAdapter:
     def create_code(self, spec: CodeSpec) -> Answer[PlatformCode]:
         """Make, look again. A code that came to be meanwhile is DUPLICATE_CODE, and ours is removed again."""
         return codes.create(self._conversation(), spec, currency=self._access.currency)
+
+    def create_codes(self, specs: Sequence[CodeSpec]) -> Answer[tuple[Answer[PlatformCode], ...]]:
+        """Make several in one call, each as `create_code` would."""
+        return batch.create(self._conversation(), specs, currency=self._access.currency)
 
     def find_code(self, code: str) -> Answer[PlatformCode | None]:
         """The living code before a dead one, ours before another's; the reason says when there are several."""

@@ -129,6 +129,19 @@ def failure(answer: HttpAnswer, *, writing: bool = False) -> Answer[Any]:
     return answer.failure(refusal=_REFUSALS.get(code), reason=f"The shop refused: {said or code[:100]}")
 
 
+def refusal_within(answer: HttpAnswer, error: Mapping[str, Any]) -> Answer[Any]:
+    """The same for one thing of several that were sent together: its refusal stands inside a good answer."""
+    data = error.get("data")
+    status = data.get("status") if isinstance(data, Mapping) else None
+    whole = status if isinstance(status, int) and 400 <= status < 500 else 400
+    return failure(replace(answer, outcome=Outcome.REJECTED, status=whole, data=error), writing=True)
+
+
+def has_next_page(answer: HttpAnswer) -> bool:
+    """Whether the shop says that another page follows this one."""
+    return 'rel="next"' in answer.headers.get("link", "")
+
+
 def relay(answer: Answer[Any], *, reason: str = "") -> Answer[Any]:
     """The same failure as the answer to a larger question."""
     return replace(answer, value=None, reason=reason or answer.reason)

@@ -18,14 +18,14 @@ Found = tuple[Coupon, ...]
 
 def create(conversation: Conversation, spec: CodeSpec, *, currency: str) -> Answer[PlatformCode]:
     """Make a coupon, and look at what the shop made of it and whether it is the only one of its name."""
-    zone = _zone(conversation) if spec.expires_at is not None else Answer(outcome=Outcome.OK, value=UTC)
+    zone = zone_of(conversation) if spec.expires_at is not None else Answer(outcome=Outcome.OK, value=UTC)
     if zone.value is None:
         return client.relay(zone)
     try:
         body = coupons.body_for(spec, currency=currency, zone=zone.value, now=datetime.now(UTC))
     except coupons.CannotMake as error:
         return Answer(outcome=Outcome.REJECTED, refusal=error.refusal, reason=str(error))
-    problem = _missing_target(conversation, spec)
+    problem = missing_target(conversation, spec)
     if problem is not None:
         return problem
     answer = conversation.ask("POST", "/coupons", body=body)
@@ -81,7 +81,7 @@ def extend(conversation: Conversation, code: str, remote_id: str, expires_at: da
         and each.code.expires_at < expires_at
     ]
     if shorter:
-        zone = _zone(conversation)
+        zone = zone_of(conversation)
         if zone.value is None:
             return client.relay(zone)
         failed = _end(conversation, shorter, coupons.local_time(expires_at, zone.value))
@@ -142,15 +142,22 @@ def _listing(conversation: Conversation, code: str, *, by: str) -> Answer[Found]
 
 
 def _settle(conversation: Conversation, answer: HttpAnswer, spec: CodeSpec, made: Coupon) -> Answer[PlatformCode]:
-    """Two requests at once can both make a coupon of one name. The oldest stays, whoever made it, so all agree.
-
-    A newer one must be deleted, not ended: a checkout takes the newest of a name.
-    """
     found = named(conversation, made.code.code)
     if found.value is None:
         reason = f"The shop made the code {spec.code} and then could not be asked: {found.reason}"
         return client.unknown(answer, reason)
-    others = [each for each in found.value if each.number != made.number]
+    return judge(conversation, answer, spec, made, found.value)
+
+
+def judge(
+    conversation: Conversation, answer: HttpAnswer, spec: CodeSpec, made: Coupon, found: Sequence[Coupon]
+) -> Answer[PlatformCode]:
+    """Whether the coupon we made may be given away; `found` are all of its name.
+
+    Two requests at once can both make a coupon of one name. The oldest stays, whoever made it, so all agree. A younger
+    one must be deleted, not ended: a checkout takes the newest of a name.
+    """
+    others = [each for each in found if each.number != made.number]
     ours = [each for each in others if each.code.reference == spec.reference]
     is_younger = any(each.number < made.number for each in ours)
     if len(ours) < len(others) or is_younger:
@@ -160,7 +167,7 @@ def _settle(conversation: Conversation, answer: HttpAnswer, spec: CodeSpec, made
     failed = _delete(conversation, ours)
     if failed is not None:
         return failed
-    shown = next((each for each in found.value if each.number == made.number), made)
+    shown = next((each for each in found if each.number == made.number), made)
     wrong = coupons.differences(spec, shown)
     if wrong:
         return _withdraw(conversation, answer, made, " and ".join(wrong))
@@ -225,7 +232,7 @@ def _hidden(conversation: Conversation, code: str, number: int) -> Answer[list[C
     return answer.success([found] if found.code.code.casefold() == code.strip().casefold() else [])
 
 
-def _missing_target(conversation: Conversation, spec: CodeSpec) -> Answer[PlatformCode] | None:
+def missing_target(conversation: Conversation, spec: CodeSpec) -> Answer[PlatformCode] | None:
     """Why the code would do nothing: the shop takes numbers of products and categories that it does not have."""
     problem: Answer[Any] | None = None
     if spec.kind is DiscountKind.FREE_PRODUCT:
@@ -237,7 +244,8 @@ def _missing_target(conversation: Conversation, spec: CodeSpec) -> Answer[Platfo
     return problem
 
 
-def _zone(conversation: Conversation) -> Answer[tzinfo]:
+def zone_of(conversation: Conversation) -> Answer[tzinfo]:
+    """The time zone by which the shop reads and writes last days."""
     found = site.ask(conversation)
     if found.value is None:
         return client.relay(found)

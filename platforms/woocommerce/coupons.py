@@ -42,6 +42,7 @@ class Coupon:
     items_limit: int | None
     products: tuple[str, ...]
     emails: tuple[str, ...]
+    created_at: datetime
 
     @property
     def is_ours(self) -> bool:
@@ -88,6 +89,7 @@ def read(entry: Mapping[str, Any], *, now: datetime) -> Coupon:
         items_limit=items_limit,
         products=products,
         emails=fields.texts(entry, "email_restrictions"),
+        created_at=fields.instant(entry, "date_created_gmt"),
     )
 
 

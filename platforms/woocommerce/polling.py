@@ -88,7 +88,7 @@ def _goes_on(position: Cursor, answer: HttpAnswer, entries: Entries) -> bool:
 
 def _has_more(answer: HttpAnswer, entries: Entries) -> bool:
     # The shop leaves out what the key may not read, so a page that is not full may have a next one all the same.
-    return len(entries) >= PAGE_SIZE or 'rel="next"' in answer.headers.get("link", "")
+    return len(entries) >= PAGE_SIZE or client.has_next_page(answer)
 
 
 def _binned(conversation: Conversation, position: Cursor) -> Answer[Entries]:

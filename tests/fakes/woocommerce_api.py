@@ -14,7 +14,7 @@ from tests.fakes.woocommerce_wire import Refusal, Reply, Request, only, page
 
 PAGING = {"page", "per_page", "offset", "order", "orderby", "_fields"}
 PARAMS = {
-    "/coupons": PAGING | {"search", "code"},
+    "/coupons": PAGING | {"search", "code", "after", "dates_are_gmt"},
     "/orders": PAGING | {"modified_after", "modified_before", "dates_are_gmt", "status"},
     "/webhooks": PAGING | {"status"},
     "/products/categories": PAGING | {"include"},
@@ -189,6 +189,7 @@ def _hook_json(hook: Hook) -> dict[str, Any]:
 
 ROUTES: tuple[tuple[str, dict[str, Any]], ...] = (
     (r"/coupons", {"GET": coupons.listed, "POST": coupons.make}),
+    (r"/coupons/batch", {"POST": coupons.batch}),
     (r"/coupons/(\d+)", {"GET": coupons.read, "PUT": coupons.change, "DELETE": coupons.delete}),
     (r"/orders", {"GET": _orders}),
     (r"/orders/(\d+)", {"GET": _read_order}),

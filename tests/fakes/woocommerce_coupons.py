@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -28,6 +29,11 @@ def listed(shop: Shop, request: Request) -> Reply:
         term = request.params["search"].lower()
         found = [each for each in found if term in each.code + each.description.lower()]
         found = [] if shop.search_is_replaced else found
+    if "after" in request.params:
+        if request.params.get("dates_are_gmt") != "true":
+            raise Refusal(400, "fake_times_of_the_site")
+        bound = datetime.fromisoformat(request.params["after"]).replace(tzinfo=UTC)
+        found = [each for each in found if each.created_at > bound]
     found.sort(key=lambda each: each.number, reverse=request.params.get("order") != "asc")
     return page(shop, request, [_coupon_json(shop, each) for each in found])
 
@@ -44,6 +50,22 @@ def make(shop: Shop, request: Request) -> Reply:
         made = Coupon(number=shop.next_number(), created_at=shop.change(), **values)
         shop.coupons.append(made)
     return Reply(body=_coupon_json(shop, made), status=201)
+
+
+def batch(shop: Shop, request: Request) -> Reply:
+    """One after the other; what is refused stands in its place."""
+    if set(request.body) != {"create"}:
+        raise Refusal(400, "fake_unknown_field", str(set(request.body)))
+    if len(request.body["create"]) > 100:
+        raise Refusal(413, "woocommerce_rest_request_entity_too_large")
+    told = []
+    for body in request.body["create"]:
+        try:
+            told.append(make(shop, replace(request, body=body)).body)
+        except Refusal as refusal:
+            error = {"code": refusal.code, "message": refusal.message, "data": {"status": refusal.status}}
+            told.append({"id": 0, "error": error})
+    return Reply(body={"create": told})
 
 
 def read(shop: Shop, request: Request, number: int) -> Reply:

@@ -4,12 +4,13 @@ import copy
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from platforms import http
-from platforms.adapter import Access, Answer, Outcome
+from platforms.adapter import Access, Answer, CodeSpec, DiscountKind, Outcome
 from platforms.bigcommerce.adapter import BigCommerceAdapter
 from platforms.http import HttpAnswer
 from platforms.sandbox.adapter import SandboxAdapter
@@ -126,10 +127,13 @@ BIGCOMMERCE_ORDER = {
 
 WOO_COUPON = {
     "id": 7, "code": "loy-1", "amount": "10.00", "status": "publish", "discount_type": "percent", "usage_count": 0,
-    "date_expires_gmt": "2027-01-01T00:00:00", "usage_limit": 1, "limit_usage_to_x_items": None, "product_ids": [11],
+    "date_created_gmt": "2026-11-21T20:00:00", "date_expires_gmt": "2027-01-01T00:00:00", "usage_limit": 1, "limit_usage_to_x_items": None, "product_ids": [11],
     "free_shipping": False, "minimum_amount": "5.00", "product_categories": [5], "email_restrictions": ["jo@example.com"],
     "meta_data": [{"id": 1, "key": "_loyalty_desk_reference", "value": "rr-1"}],
 }  # fmt: skip
+WOO_SPEC = CodeSpec(
+    code="LOY-1", kind=DiscountKind.PERCENTAGE, title="10% off", reference="rr-1", currency="USD", percent=Decimal(10)
+)
 WOO_ORDER = {
     "id": 3, "number": "3", "status": "processing", "currency": "USD", "date_created_gmt": "2026-11-21T20:00:00",
     "date_modified_gmt": "2026-11-21T20:00:05", "date_paid_gmt": None, "total": "20.00", "customer_id": 9,
@@ -201,6 +205,11 @@ ASKED: dict[str, tuple[type[Any], Callable[[Any], Answer[Any]], Any]] = {
         [{"status": 400, "message": "No."}],
     ),
     "woocommerce codes": (WooCommerceAdapter, lambda shop: shop.list_codes("0 3"), [WOO_COUPON]),
+    "woocommerce batch": (
+        WooCommerceAdapter,
+        lambda shop: shop.create_codes([WOO_SPEC, WOO_SPEC]),
+        {"create": [WOO_COUPON, {"id": 0, "error": {"code": "nope", "message": "No.", "data": {"status": 400}}}]},
+    ),
     "woocommerce code": (WooCommerceAdapter, lambda shop: shop.find_code("LOY-1"), [WOO_COUPON]),
     "woocommerce order": (WooCommerceAdapter, lambda shop: shop.read_order("3"), WOO_ORDER),
     "woocommerce orders": (WooCommerceAdapter, lambda shop: shop.orders_since(""), [WOO_ORDER]),
