@@ -6,10 +6,12 @@ with running_woocommerce() as shop:
     shop.fault("POST", "/coupons", "drop_after")
 """
 
+import atexit
 import datetime
 import ipaddress
 import json
 import os
+import shutil
 import ssl
 import sys
 import threading
@@ -215,6 +217,7 @@ def _certificate() -> tuple[Path, ssl.SSLContext]:
         .sign(key, hashes.SHA256())
     )
     folder = Path(mkdtemp(prefix="fake-shop-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     public, private = folder / "public.pem", folder / "private.pem"
     public.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     private.write_bytes(
