@@ -347,14 +347,15 @@ def _finish(
 def _use_seen(adapter: Adapter, redeemed: RedeemedReward, code: RewardCode, found: PlatformCode | None) -> str | None:
     """The completed order that carries the code and that we have not been told of yet; empty: none; None: unknown.
 
-    Shops that keep no count are asked for the orders since our last poll: older ones we know.
+    Shops that keep no count are asked for the orders since our last poll: older ones we know. An order that cannot be
+    understood may be the one: it leaves the question open until the poll has put it aside for a person.
     """
     if found is not None and found.uses is not None:
         return ""
     connection = connection_of(redeemed)
     if connection is None:
         return ""
-    cursor = connection.orders_cursor
+    cursor, understood = connection.orders_cursor, True
     for _ in range(MOST_ORDER_PAGES):
         page = adapter.orders_since(cursor)
         if page.value is None:
@@ -363,8 +364,9 @@ def _use_seen(adapter: Adapter, redeemed: RedeemedReward, code: RewardCode, foun
             carried = {codes.canonical(applied.code) for applied in order.codes}
             if order.status is OrderStatus.COMPLETED and code.canonical in carried:
                 return order.external_id
+        understood &= not page.value.unread
         if not page.value.more:
-            return ""
+            return "" if understood else None
         cursor = page.value.cursor
     return None
 

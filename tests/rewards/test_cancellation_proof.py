@@ -1,12 +1,16 @@
 """The proof of a cancellation: asked for again after an hour and a day, kept as evidence, and loud when it fails."""
 
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from loyalty.common import actors
 from loyalty.events.models import Event
+from loyalty.points import queries as points
+from platforms.adapter import UnreadOrder
+from platforms.sandbox.adapter import SandboxAdapter
 from rewards import cancellation, probing, redemption
 from rewards.models import Cancellation, CodeEvidence, EvidenceKind, RedeemedReward
 from rewards.probing import NothingToCheck
@@ -59,6 +63,32 @@ def alive(shop, redeemed):
 
 def kinds(row):
     return list(row.evidence.order_by("id").values_list("kind", "alive"))
+
+
+def test_waits_while_a_shop_without_a_count_has_an_order_that_cannot_be_understood(customer, redeemed, monkeypatch):
+    find, orders = SandboxAdapter.find_code, SandboxAdapter.orders_since
+
+    def uncounted(adapter, code):
+        answer = find(adapter, code)
+        return replace(answer, value=replace(answer.value, uses=None))
+
+    def with_one_unread(adapter, cursor):
+        answer = orders(adapter, cursor)
+        unread = (UnreadOrder(external_id="order_9", reason="a refund has no amount"),)
+        return replace(answer, value=replace(answer.value, unread=unread))
+
+    monkeypatch.setattr(SandboxAdapter, "find_code", uncounted)
+    with monkeypatch.context() as patched:
+        patched.setattr(SandboxAdapter, "orders_since", with_one_unread)
+        row = cancel(redeemed)
+
+    assert (row.state, points.balance(customer_id=customer.pk, now=NOW).balance) == ("cancelling", 150)
+    assert "a use cannot be ruled out yet" in row.last_reason
+
+    cancellation.proceed(cancellation_id=row.pk, now=row.due_at)
+    row.refresh_from_db()
+    assert row.state == "proved"
+    assert points.balance(customer_id=customer.pk, now=NOW).balance > 150
 
 
 def test_is_asked_for_after_an_hour_and_after_a_day(redeemed, everything_sampled):
