@@ -8,7 +8,7 @@ which order one was spent. Orders older than 60 days are seen by apps with the s
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from platforms.adapter import (
@@ -33,6 +33,7 @@ from platforms.shopify import (
     cursors,
     diagnosis,
     gift_cards,
+    listing,
     orders,
     queries,
     sentences,
@@ -44,7 +45,7 @@ from platforms.shopify.client import Conversation
 from platforms.shopify.values import Unreadable
 
 PAGE_SIZE = 15  # a question may cost 1,000 points at most, and an order with its refunds costs some fifty
-UNREADABLE = "The place we had reached in the shop's {what} is unreadable. Clear it to read from the beginning."
+UNREADABLE = "The place we had reached in the shop's orders is unreadable. Clear it to read from the beginning."
 
 
 class ShopifyAdapter:
@@ -144,9 +145,7 @@ class ShopifyAdapter:
 
     def list_codes(self, cursor: str) -> Answer[CodePage]:
         """All discount codes by their numbers, which never change. Gift cards are not listed: no code is shown twice."""
-        if cursor and not (cursor.isascii() and cursor.isdigit()):
-            return _unreadable_cursor("codes")
-        return codes.listed(self._access, Conversation(self._access), cursor)
+        return listing.page(self._access, Conversation(self._access), cursor)
 
     def read_order(self, external_id: str) -> Answer[ShopOrder | None]:
         """One order, whole."""
@@ -172,7 +171,7 @@ class ShopifyAdapter:
         try:
             position = cursors.parse(cursor)
         except cursors.NotACursor:
-            return _unreadable_cursor("orders")
+            return Answer(outcome=Outcome.REJECTED, refusal=Refusal.INVALID, reason=UNREADABLE)
         answer = Conversation(self._access).ask(
             queries.ORDERS_SINCE,
             first=PAGE_SIZE,
@@ -216,8 +215,3 @@ class ShopifyAdapter:
 
 def _absent(answer: Answer[PlatformCode | None]) -> bool:
     return answer.ok and answer.value is None
-
-
-def _unreadable_cursor(what: str) -> Answer[Any]:
-    reason = UNREADABLE.format(what=what)
-    return Answer(outcome=Outcome.REJECTED, refusal=Refusal.INVALID, reason=reason)

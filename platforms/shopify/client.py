@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from platforms import http, redaction
 from platforms.adapter import Access, Answer, Outcome, Refusal
 from platforms.shopify import sentences, tokens
+from platforms.shopify.values import Unreadable
 
 T = TypeVar("T")
 
@@ -126,6 +127,11 @@ def rejected(answer: Answer[Any], refusal: Refusal, reason: str) -> Answer[Any]:
 def unknown(answer: Answer[Any], reason: str) -> Answer[Any]:
     """Nobody can say what the shop did; somebody has to look."""
     return Answer(outcome=Outcome.UNKNOWN, reason=reason, observed=answer.observed)
+
+
+def unreadable(answer: Answer[Any], error: Unreadable) -> Answer[Any]:
+    """The shop said OK, but its answer lacks what we need."""
+    return unknown(answer, f"The shop's answer could not be understood: {error}. Check the address and version.")
 
 
 def refused(answer: Answer[dict[str, Any]], field: str) -> Answer[Any] | None:

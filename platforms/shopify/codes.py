@@ -5,13 +5,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from platforms.adapter import Access, Answer, CodePage, CodeSpec, DiscountKind, Outcome, PlatformCode, Refusal
+from platforms.adapter import Access, Answer, CodeSpec, DiscountKind, Outcome, PlatformCode, Refusal
 from platforms.shopify import client, discounts, orders, queries, values
 from platforms.shopify.client import Conversation
 from platforms.shopify.discounts import Bounds, CannotMake, Discount, Product
 from platforms.shopify.values import Unreadable
-
-LIST_SIZE = 15
 
 _CREATE = {
     DiscountKind.FREE_DELIVERY: (queries.CREATE_FREE_SHIPPING, "discountCodeFreeShippingCreate"),
@@ -44,7 +42,7 @@ def create(access: Access, conversation: Conversation, spec: CodeSpec) -> Answer
     try:
         made = discounts.discount(answer.value[field].get("codeDiscountNode"))
     except Unreadable as error:
-        return _unreadable(answer, error)
+        return client.unreadable(answer, error)
     wrong = discounts.differences(spec, made, bounds.value)
     return _withdraw(conversation, answer, made, wrong) if wrong else client.done(answer, made.code)
 
@@ -87,43 +85,13 @@ def extend(
     return failure if failure is not None else find(access, conversation, code)
 
 
-def listed(access: Access, conversation: Conversation, after: str) -> Answer[CodePage]:
-    """A page of the shop's codes by their numbers. Of a discount with many codes, which we never make, the first."""
-    query = f"id:>{after}" if after else ""
-    answer = conversation.ask(queries.LIST_CODES, first=LIST_SIZE, query=query)
-    if answer.value is None:
-        return client.relay(answer)
-    try:
-        page = values.mapping(answer.value, "codeDiscountNodes")
-        entries = values.objects(page, "nodes")
-        found = [discounts.discount(entry) for entry in entries]
-        more = values.flag(values.mapping(page, "pageInfo"), "hasNextPage") and bool(entries)
-    except Unreadable as error:
-        return _unreadable(answer, error)
-    counted = _with_uses(access, conversation, [one for one in found if one.code.code])
-    if counted.value is None:
-        return client.relay(counted)
-    cursor = found[-1].number if found else after
-    return client.done(answer, CodePage(codes=tuple(one.code for one in counted.value), cursor=cursor, more=more))
+def counted(access: Access, found: Discount, entries: list[Mapping[str, Any]]) -> Discount:
+    """With its completed orders in the place of what Shopify has counted, for a code that is good once.
 
-
-def _with_uses(access: Access, conversation: Conversation, found: list[Discount]) -> Answer[list[Discount]]:
-    """The same with completed orders counted: one question for all that Shopify has counted a use of."""
-    used = [one.code.code for one in found if one.code.uses]
-    if not used:
-        return Answer(outcome=Outcome.OK, value=found)
-    answer = conversation.ask(queries.ORDERS_WITH, orders=" OR ".join(map(orders.search_for, used)))
-    if answer.value is None:
-        return client.relay(answer)
-    try:
-        entries = values.nodes(answer.value, "orders")
-        return client.done(answer, [_counted(access, one, entries) for one in found])
-    except Unreadable as error:
-        return _unreadable(answer, error)
-
-
-def _counted(access: Access, found: Discount, entries: list[Mapping[str, Any]]) -> Discount:
-    """With its completed orders in the place of what Shopify has counted. Raises Unreadable."""
+    A code for many has more orders than are looked at, and keeps Shopify's count. Raises Unreadable.
+    """
+    if not found.is_for_one_use:
+        return found
     completed = orders.uses(
         found.code.uses or 0, code=found.code.code, entries=entries, count_tests=counts_tests(access)
     )
@@ -145,9 +113,9 @@ def search(access: Access, conversation: Conversation, code: str) -> Answer[Disc
             if among.value is None:
                 return client.relay(among)
             found = among.value
-        return client.done(answer, _counted(access, found, entries))
+        return client.done(answer, counted(access, found, entries))
     except Unreadable as error:
-        return _unreadable(answer, error)
+        return client.unreadable(answer, error)
 
 
 def _among_many(conversation: Conversation, found: Discount, code: str) -> Answer[Discount]:
@@ -198,7 +166,7 @@ def _by_id(conversation: Conversation, remote_id: str) -> Answer[Discount | None
     try:
         return client.done(answer, discounts.discount(node) if node is not None else None)
     except Unreadable as error:
-        return _unreadable(answer, error)
+        return client.unreadable(answer, error)
 
 
 def _switch_off(conversation: Conversation, found: Discount) -> Answer[Any] | None:
@@ -256,7 +224,7 @@ def _product(conversation: Conversation, spec: CodeSpec) -> Answer[Product]:
             return client.rejected(answer, Refusal.INVALID, reason)
         found = Product(variant_id=values.text(candidates[0], "id"), price=values.decimal(candidates[0], "price"))
     except Unreadable as error:
-        return _unreadable(answer, error)
+        return client.unreadable(answer, error)
     return client.done(answer, found)
 
 
@@ -273,7 +241,3 @@ def _withdraw(
 
 def _id_of(node: Any) -> str:
     return str(node.get("id") or "") if isinstance(node, dict) else ""
-
-
-def _unreadable(answer: Answer[Any], error: Unreadable) -> Answer[Any]:
-    return client.unknown(answer, f"The shop's answer could not be understood: {error}. Check the address and version.")

@@ -79,6 +79,10 @@ class Discount:
         return OURS in self.tags
 
     @property
+    def is_for_one_use(self) -> bool:
+        return self.usage_limit == 1
+
+    @property
     def is_off(self) -> bool:
         return OFF in self.tags
 

@@ -69,7 +69,7 @@ def create(access: Access, conversation: Conversation, spec: CodeSpec) -> Answer
         result = values.mapping(answer.value, "giftCardCreate")
         made = _card(values.mapping(result, "giftCard"), code=values.text(result, "giftCardCode"), zone=zone)
     except Unreadable as error:
-        return _unreadable(answer, error)
+        return client.unreadable(answer, error)
     wrong = _differences(spec, made, ends_on=ends_on)
     return _withdraw(conversation, answer, made, wrong) if wrong else client.done(answer, made.code)
 
@@ -132,7 +132,7 @@ def _search(conversation: Conversation, code: str) -> Answer[Card | None]:
         zone = _zone(answer.value)
         found = [_card(entry, code=code, zone=zone) for entry in values.nodes(answer.value, "giftCards")]
     except Unreadable as error:
-        return _unreadable(answer, error)
+        return client.unreadable(answer, error)
     # The search looks into other fields too; the last letters are all that Shopify shows of a code.
     same = [card for card in found if code.casefold().endswith(card.last_characters.casefold())]
     return client.done(answer, same[0] if same else None)
@@ -148,7 +148,7 @@ def _read(conversation: Conversation, code: str, global_id: str) -> Answer[Card 
     try:
         return client.done(answer, _card(entry, code=code, zone=_zone(answer.value)))
     except Unreadable as error:
-        return _unreadable(answer, error)
+        return client.unreadable(answer, error)
 
 
 def _read_back(conversation: Conversation, code: str, card: Card) -> Answer[PlatformCode | None]:
@@ -243,7 +243,3 @@ def _denied(answer: Answer[Any]) -> Answer[Any]:
     lacking = answer.refusal is Refusal.UNAUTHORIZED and answer.observed.status == 200
     reason = sentences.no_scope(sentences.GIFT_CARD_SCOPE, what="work with gift cards") if lacking else ""
     return client.relay(answer, reason=reason)
-
-
-def _unreadable(answer: Answer[Any], error: Unreadable) -> Answer[Any]:
-    return client.unknown(answer, f"The shop's answer could not be understood: {error}. Check the address and version.")

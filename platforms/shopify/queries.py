@@ -198,6 +198,22 @@ query FindAmongMany($id: ID!, $code: String!) {{
   }}
 }}
 """
+_PAGE_OF_MANY = (
+    "many: codes(first: 25, after: $after) { nodes { code asyncUsageCount } pageInfo { hasNextPage endCursor } }"
+)
+LIST_AMONG_MANY = f"""
+query ListAmongMany($id: ID!, $after: String) {{
+  codeDiscountNode(id: $id) {{
+    ...Code
+    codeDiscount {{
+      ... on DiscountCodeBasic {{ {_PAGE_OF_MANY} }}
+      ... on DiscountCodeFreeShipping {{ {_PAGE_OF_MANY} }}
+      ... on DiscountCodeBxgy {{ {_PAGE_OF_MANY} }}
+      ... on DiscountCodeApp {{ {_PAGE_OF_MANY} }}
+    }}
+  }}
+}}
+{_CODE}{_MONEY}"""
 # Without `ids` Shopify would take a search instead, and delete all that it finds: one id is not to be left out.
 REMOVE_FROM_MANY = """
 mutation RemoveFromMany($discount: ID!, $code: ID!) {

@@ -208,6 +208,26 @@ def test_among_many_of_a_discount_are_not_prolonged_with_all_the_others(fake: Sh
     assert answer.value.expires_at == before == pool.ends_at
 
 
+def test_among_many_of_a_discount_are_all_listed(fake: Shopify, pool: Discount) -> None:
+    pool.more |= {f"POOL-{number}": 0 for number in range(100, 160)}
+    before, after = spec(), spec()
+    fake.shop.discounts = {}
+    fake.adapter().create_code(before)
+    pool.number = fake.shop.number()
+    fake.shop.discounts[pool.number] = pool
+    fake.adapter().create_code(after)
+
+    listed: list[str] = []
+    cursor, more = "", True
+    while more:
+        page = fake.adapter().list_codes(cursor).value
+        assert page is not None
+        listed += [one.code for one in page.codes]
+        cursor, more = page.cursor, page.more
+
+    assert sorted(listed) == sorted([before.code, after.code, pool.code, *pool.more])
+
+
 def test_stored_otherwise_are_switched_off_again(fake: Shopify) -> None:
     fake.shop.currency = "EUR"
     wanted = spec(DiscountKind.FIXED_AMOUNT)

@@ -57,7 +57,7 @@ VENDURE_CODE = fake.promotion(
     conditions=[{"code": "minimum_order_amount", "args": [{"name": "amount", "value": "500"}]}],
 )
 SHOPIFY_MONEY = {"amount": "20.0", "currencyCode": "USD"}
-SHOPIFY_CODE = {
+SHOPIFY_CODE: dict[str, Any] = {
     "id": "gid://shopify/DiscountCodeNode/7",
     "codeDiscount": {
         "__typename": "DiscountCodeBasic", "status": "ACTIVE", "endsAt": "2031-01-01T00:00:00Z", "usageLimit": 1,
@@ -230,6 +230,19 @@ ASKED: dict[str, tuple[type[Any], Callable[[Any], Answer[Any]], Any]] = {
             "data": {
                 "codeDiscountNodes": {"nodes": [SHOPIFY_CODE], "pageInfo": SHOPIFY_PAGE},
                 "orders": {"nodes": [SHOPIFY_ORDER]},
+            }
+        },
+    ),
+    "shopify many codes": (
+        ShopifyAdapter,
+        lambda shop: shop.list_codes("within 7 -"),
+        {
+            "data": {
+                "codeDiscountNode": SHOPIFY_CODE
+                | {
+                    "codeDiscount": SHOPIFY_CODE["codeDiscount"]
+                    | {"many": {"nodes": [{"code": "LOY-1", "asyncUsageCount": 0}], "pageInfo": SHOPIFY_PAGE}}
+                }
             }
         },
     ),

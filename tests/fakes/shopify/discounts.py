@@ -146,7 +146,7 @@ def shown(discount: Discount, *, currency: str) -> dict[str, Any]:
         "asyncUsageCount": discount.counted,
         "tags": sorted(discount.tags),
         "codesCount": {"count": 1 + len(discount.more), "precision": "EXACT"},
-        "codes": lambda _, **wanted: {"nodes": _named(discount, **wanted)},
+        "codes": lambda _, **wanted: _named(discount, **wanted),
         "combinesWith": {
             name: bool((given.get("combinesWith") or {}).get(name))
             for name in ("orderDiscounts", "productDiscounts", "shippingDiscounts")
@@ -164,14 +164,16 @@ def shown(discount: Discount, *, currency: str) -> dict[str, Any]:
     return {"id": gid("DiscountCodeNode", discount.number), "codeDiscount": body}
 
 
-def _named(discount: Discount, *, first: int, query: str = "", **_: Any) -> list[dict[str, Any]]:
-    """Its codes; the search finds parts of them."""
-    every = {discount.code: discount.uses} | discount.more
-    return [
+def _named(discount: Discount, *, first: int, query: str = "", after: str | None = None, **_: Any) -> dict[str, Any]:
+    """A page of its codes; the search finds parts of them, a cursor is the place of a code."""
+    every = {discount.code: discount.counted} | discount.more
+    found = [
         {"id": gid("DiscountRedeemCode", f"{discount.number}{place:04}"), "code": code, "asyncUsageCount": uses}
         for place, (code, uses) in enumerate(every.items())
         if query.casefold() in code.casefold()
-    ][:first]
+    ][int(after or 0) :]
+    info = {"hasNextPage": len(found) > first, "endCursor": str(int(after or 0) + first), "hasPreviousPage": False}
+    return {"nodes": found[:first], "pageInfo": info}
 
 
 def _shown_gets(gets: dict[str, Any], currency: str) -> dict[str, Any]:
