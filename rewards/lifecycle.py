@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
+
 from loyalty.common.errors import DomainError
 from rewards.models import (
     Cancellation,
@@ -15,7 +17,9 @@ from rewards.models import (
     Payout,
     PayoutState,
     ReconciliationFinding,
+    ReconciliationRun,
     RedeemedReward,
+    RunState,
     UsageStatus,
 )
 from rewards.types import registry
@@ -82,6 +86,11 @@ FINDING: dict[str, set[str]] = {  # of a difference between our records and a sh
     FindingState.ACCEPTED: set(),
     FindingState.SUPERSEDED: set(),
 }
+RUN: dict[str, set[str]] = {  # of a comparison with a shop
+    RunState.OPEN: {RunState.DONE, RunState.STOPPED},
+    RunState.DONE: set(),
+    RunState.STOPPED: set(),
+}
 TABLES = {"fulfillment_status": FULFILLMENT, "usage_status": USAGE, "delivery_status": DELIVERY}
 
 
@@ -141,6 +150,18 @@ def move_finding(row: ReconciliationFinding, state: FindingState) -> None:
     """Give a finding the caller has locked another state; the caller saves it. Raises IllegalTransition."""
     if state not in FINDING[row.state]:
         raise IllegalTransition(f"Finding {row.pk} is {row.state!r} and cannot become {state!r}.")
+    row.state = state
+
+
+def supersede_findings(rows: QuerySet[ReconciliationFinding], *, now: datetime) -> int:
+    """Close those of these findings that are open, as a later look replaces them; gives back how many."""
+    return rows.filter(state=FindingState.OPEN).update(state=FindingState.SUPERSEDED, closed_at=now)
+
+
+def move_run(row: ReconciliationRun, state: RunState) -> None:
+    """Give a reconciliation the caller has locked another state; the caller saves it. Raises IllegalTransition."""
+    if state not in RUN[row.state]:
+        raise IllegalTransition(f"Reconciliation {row.pk} is {row.state!r} and cannot become {state!r}.")
     row.state = state
 
 

@@ -72,11 +72,11 @@ def tally(*, run_id: int) -> dict[str, int]:
 def supersede(*, run: ReconciliationRun, now: datetime) -> int:
     """Close what earlier runs found and nobody repaired: this one has looked again. The caller has locked the run."""
     earlier = ReconciliationFinding.objects.filter(
-        connection_id=run.connection_id, run_id__lt=run.pk, state=FindingState.OPEN, found_at__lt=run.began_at
+        connection_id=run.connection_id, run_id__lt=run.pk, found_at__lt=run.began_at
     )
     if run.scope == RunScope.MOVED:
         earlier = earlier.exclude(code__isnull=True)
-    return earlier.update(state=FindingState.SUPERSEDED, closed_at=now)
+    return lifecycle.supersede_findings(earlier, now=now)
 
 
 @transaction.atomic

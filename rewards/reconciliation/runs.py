@@ -19,6 +19,7 @@ from loyalty.events import log
 from loyalty.merchant import queries as merchant
 from platforms import registry as platforms
 from platforms.models import StoreConnection
+from rewards import lifecycle
 from rewards.models import ReconciliationRun, RunPhase, RunScope, RunState
 
 TASK = "rewards.reconcile"
@@ -158,7 +159,8 @@ def note_trouble(*, claim: Claim, reason: str, final: bool, now: datetime) -> bo
 
 def end(run: ReconciliationRun, *, state: RunState, now: datetime, **facts: Any) -> None:
     """The run is over. The caller has locked it."""
-    run.state, run.ended_at = state, now
+    lifecycle.move_run(run, state)
+    run.ended_at = now
     run.due_at = run.claim = run.claimed_until = None
     run.save()
     log.record(

@@ -15,9 +15,13 @@ from rewards.models import (
     CodeExtension,
     DeliveryStatus,
     ExtensionState,
+    FindingState,
     FulfillmentStatus,
+    ReconciliationFinding,
+    ReconciliationRun,
     RedeemedReward,
     RewardType,
+    RunState,
     UsageStatus,
 )
 from tests.factories.points import NOW
@@ -152,6 +156,42 @@ def test_allows_an_extension_to_move_exactly_where_its_table_does(present, wante
     else:
         with pytest.raises(IllegalTransition):
             lifecycle.move_extension(row, ExtensionState(wanted))
+        assert row.state == present
+
+
+FINDING = {
+    ("open", "repairing"),
+    ("open", "accepted"),
+    ("open", "superseded"),
+    ("repairing", "open"),
+    ("repairing", "repaired"),
+    ("repairing", "settled"),
+}
+
+
+@pytest.mark.parametrize(("present", "wanted"), list(itertools.product(FindingState.values, repeat=2)))
+def test_allows_a_finding_to_move_exactly_where_its_table_does(present, wanted):
+    row = ReconciliationFinding(pk=1, state=present)
+
+    if (present, wanted) in FINDING:
+        lifecycle.move_finding(row, FindingState(wanted))
+        assert row.state == wanted
+    else:
+        with pytest.raises(IllegalTransition):
+            lifecycle.move_finding(row, FindingState(wanted))
+        assert row.state == present
+
+
+@pytest.mark.parametrize(("present", "wanted"), list(itertools.product(RunState.values, repeat=2)))
+def test_allows_a_reconciliation_to_move_exactly_where_its_table_does(present, wanted):
+    row = ReconciliationRun(pk=1, state=present)
+
+    if (present, wanted) in {("open", "done"), ("open", "stopped")}:
+        lifecycle.move_run(row, RunState(wanted))
+        assert row.state == wanted
+    else:
+        with pytest.raises(IllegalTransition):
+            lifecycle.move_run(row, RunState(wanted))
         assert row.state == present
 
 

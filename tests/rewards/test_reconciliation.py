@@ -13,7 +13,7 @@ from loyalty.common import actors
 from loyalty.hooks import processing
 from platforms import registry
 from platforms.sandbox import adapter as sandbox
-from rewards import cancellation, redemption, usage
+from rewards import cancellation, extension, redemption, usage
 from rewards.models import (
     FindingState,
     ListedCode,
@@ -28,7 +28,7 @@ from rewards.models import (
 )
 from rewards.reconciliation import findings, runs, steps
 from rewards.reconciliation.steps import Verdict
-from tests.factories.catalogue import GiftCardFactory, PointsProductFactory
+from tests.factories.catalogue import GiftCardFactory, PointsProductFactory, RewardFactory
 from tests.fakes.sandbox import running_sandbox_shop
 from tests.rewards.reconciling import History, found, in_shop, reconcile, redeemed_by_somebody, remove
 
@@ -193,10 +193,25 @@ def test_finds_another_value_with_both(connection, shop, redeem, column, value):
 
 def test_finds_nothing_while_a_cancellation_is_under_way(connection, shop, redeem):
     redeemed = redeem()
-    shop.fault("disable", "server_error", times=9)
+    shop.fault("find", "server_error")  # the code is dead, and the proof of it did not come
     cancellation.cancel(redeemed_reward_id=redeemed.pk, actor=STAFF, now=datetime.now(UTC))
+    assert (shop.codes(redeemed.code.code)[0]["alive"], cancellations(redeemed)) == (False, ["cancelling"])
 
     assert found(reconcile(connection)) == []
+
+
+def test_finds_nothing_while_a_longer_life_is_under_way(connection, shop, redeem):
+    lasting = RewardFactory(connection=connection, days_valid=30)
+    redeemed = redeem(PointsProductFactory(reward=lasting))
+    shop.fault("find", "server_error")  # the shop did it, and was not seen to
+    extension.extend(redeemed_reward_id=redeemed.pk, days=80, actor=STAFF, now=datetime.now(UTC))
+    assert extension.standing(redeemed_reward_id=redeemed.pk).state == "unknown"
+
+    assert found(reconcile(connection)) == []
+
+
+def cancellations(redeemed: RedeemedReward) -> list[str]:
+    return list(redeemed.cancellations.values_list("state", flat=True))
 
 
 def test_misses_neither_what_was_used_nor_what_is_over(connection, shop, redeem):
@@ -222,6 +237,7 @@ def test_of_a_code_made_while_it_is_under_way_finds_nothing(connection, shop, re
 
     assert steps.work(claim=claim, now=datetime.now(UTC), patience=60.0) is Verdict.DONE
     assert found(begun) == []
+    assert ReconciliationRun.objects.get().compared == 1  # the next one compares it
     assert shop.codes(late.code.code)[0]["alive"]
 
 
