@@ -11,6 +11,7 @@ from rewards.models import (
     ReconciliationRun,
     Repair,
     RunPhase,
+    RunScope,
     RunState,
 )
 
@@ -86,7 +87,9 @@ def standing(run: ReconciliationRun) -> str:
     if run.state == RunState.OPEN:
         said = f"{RunPhase(run.phase).label}."
     elif run.state == RunState.DONE and not run.tally:
-        said = "It is done. Nothing differs."
+        said = f"It is done. Nothing differs{' of what moved' if run.scope == RunScope.MOVED else ''}."
+    elif (run.state, run.scope) == (RunState.DONE, RunScope.MOVED):
+        said = "It is done. What moved since the last one was looked at, and what differs is listed."
     else:
         said = STANDING[run.state]
     return f"{said} {run.last_reason}".strip()

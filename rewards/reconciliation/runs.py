@@ -23,7 +23,7 @@ from rewards import lifecycle
 from rewards.models import ReconciliationRun, RunPhase, RunScope, RunState
 
 TASK = "rewards.reconcile"
-LEASE = timedelta(minutes=4)  # longer than the longest portion: ten questions at their time-out, twice over
+LEASE = timedelta(minutes=4)  # longer than the longest portion: eight questions at their time-out, several times over
 MOST_TROUBLES = 20  # questions in a row without an answer; with the pauses below that is about a day
 LONGEST_PAUSE = timedelta(hours=2)
 HOUR_OF_NIGHT = timedelta(hours=3)  # after midnight in the programme's zone

@@ -32,7 +32,7 @@ from rewards.reconciliation import comparing, findings, records, runs, staging
 from rewards.reconciliation.comparing import Difference, Ours
 from rewards.reconciliation.runs import Claim
 
-ASKED = 10  # single questions of one portion
+ASKED = 8  # single questions of one portion: at their time-out, begun at the end of a task's patience, within its limit
 COMPARED = 500  # codes of one portion
 CALL_TIMEOUT = 8.0
 PAGE_TIMEOUT = 20.0

@@ -10,7 +10,17 @@ from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from rewards.models import Cancellation, RedeemedReward
+from rewards.models import (
+    Cancellation,
+    FindingDetail,
+    FindingKind,
+    ReconciliationFinding,
+    ReconciliationRun,
+    RedeemedReward,
+    Repair,
+)
+from rewards.reconciliation import findings
+from rewards.reconciliation.comparing import Difference, Holder, Ours
 from tests.factories.catalogue import PointsProductFactory
 from tests.factories.people import ConnectionFactory, CustomerFactory, StaffFactory
 from tests.rewards.admin_rows import AT, GRID, attempt, gift_row, row
@@ -108,6 +118,30 @@ def test_the_list_and_the_form_of_every_table_open_without_a_complaint(new_page,
 
     assert seen > len(names)
     assert [each for each in page.complaints if "403 (Forbidden)" not in each] == []
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_pages_of_a_reconciliation_open_without_a_complaint_and_fit_the_screen(new_page, sign_in, db, width):
+    redeemed = row(code="GONE-7KQ2M9XWPB", connection=ConnectionFactory())
+    facts = {"connection": redeemed.connection, "ended_at": AT, "began_at": AT, "actor_kind": "system"}
+    run = ReconciliationRun.objects.create(scope="all", state="done", tally={"ghost": 1}, **facts)
+    holder = Holder(redeemed_reward_id=redeemed.pk, reference="rr-7", fulfillment="issued", usage="unused")
+    here = Ours(canonical="GONE-7KQ2M9XWPB", code_id=redeemed.code_id, holders=(holder,))
+    ghost = Difference(FindingKind.GHOST, FindingDetail.ABSENT, Repair.REISSUE)
+    findings.add(run=run, ours=here, theirs=None, difference=ghost, now=AT)
+    finding = ReconciliationFinding.objects.get()
+    page = new_page(width=width, height=844)
+    home = sign_in(page)
+
+    for path in (
+        reverse("admin:rewards_reconciliationrun_change", args=(run.pk,)),
+        reverse("admin:rewards_reconciliationfinding_change", args=(finding.pk,)),
+        reverse("admin:rewards_reconciliationfinding_act", args=(finding.pk, "repair")),
+    ):
+        assert page.goto(home + path).status == 200, path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+    assert page.complaints == []
 
 
 def test_staff_filter_choose_and_mark_used(page, sign_in, rows):
