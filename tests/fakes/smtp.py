@@ -67,10 +67,11 @@ def running_mail_server() -> Iterator[MailServer]:
     """A mail server on a port of its own, in a thread, until the block ends."""
     server = MailServer()
     loop = asyncio.new_event_loop()
-    listening = loop.run_until_complete(asyncio.start_server(server.talk, "127.0.0.1", 0))
-    server.port = listening.sockets[0].getsockname()[1]
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread = threading.Thread(target=loop.run_forever, daemon=True)  # a browser test may have left a loop in this one
     thread.start()
+    begun = asyncio.run_coroutine_threadsafe(asyncio.start_server(server.talk, "127.0.0.1", 0), loop)
+    listening = begun.result(timeout=10)
+    server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server
     finally:

@@ -47,7 +47,7 @@ from loyalty.points import queries as points
 from rewards import cancellation, catalogue, code_check, granting, limits, queries, redemption, reissue, usage
 from rewards.limits import RewardNotAvailable
 from rewards.models import Cancellation, Period, RedeemedReward, Reward, RewardCode
-from tests.factories.catalogue import GiftFactory, PointsProductFactory, RewardFactory
+from tests.factories.catalogue import CashbackFactory, GiftFactory, PointsProductFactory, RewardFactory
 from tests.factories.people import CustomerFactory, StaffFactory
 from tests.factories.points import NOW, give
 
@@ -99,6 +99,7 @@ LIMITS = {
     "limit_per_customer": (1, "limit_reached"),
     "limit_per_period": (1, "period_limit_reached"),
     "liability_limit": (5, "liability_limit_reached"),
+    "daily_limit": (5, "daily_limit_reached"),
 }
 
 
@@ -106,7 +107,8 @@ LIMITS = {
 @pytest.mark.parametrize("field", [field.name for field in Reward._meta.fields if "limit" in field.name])
 def test_b12_every_limit_a_reward_can_have_is_enforced(customer, field, act):
     value, code = LIMITS[field]
-    reward = RewardFactory(**{field: value}, **({"period": Period.DAY} if field == "limit_per_period" else {}))
+    factory = CashbackFactory if field == "daily_limit" else RewardFactory
+    reward = factory(**{field: value}, **({"period": Period.DAY} if field == "limit_per_period" else {}))
     product = PointsProductFactory(reward=reward)
     if field == "limit_total":
         limits.set_total(reward_id=reward.pk, limit=value, now=NOW)
@@ -191,6 +193,8 @@ def test_b32_no_message_waits_in_the_broker_for_its_time():
 # Foreign keys without an index that begins with them, and why nobody looks rows up by them.
 WITHOUT_INDEX = {
     "rewards.CodePool.connection": "a merchant has few pools",
+    "rewards.ReconciliationFinding.code": "codes are never removed, and findings are read by their run",
+    "rewards.Reward.shared_code": "a merchant has few rewards",
     "rewards.RedeemedReward.points_product": "asked for only when a price is removed: rare, and whoever does it waits",
 }
 
@@ -215,7 +219,10 @@ def test_b36_what_rows_are_looked_up_by_is_indexed():
 
 
 OWN_FORMS = {"customers.Customer"}  # its page never shows the form Django would make of the model
-FEW = {"platforms.StoreConnection", "rewards.Reward", "rewards.RewardCategory", "auth.Group", "auth.Permission"}
+FEW = {
+    *("platforms.StoreConnection", "platforms.PayoutAccount", "rewards.Reward", "rewards.RewardCategory"),
+    *("customers.Tier", "auth.Group", "auth.Permission"),
+}
 
 
 def test_b37_no_page_of_the_admin_lists_every_row_of_a_large_table_in_a_box():
