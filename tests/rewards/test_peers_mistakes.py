@@ -28,6 +28,7 @@ B55 (mails) notices are sent once: belongs to the messages, which are tested whe
 
 import ast
 from contextlib import suppress
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -233,8 +234,8 @@ def test_b37_no_page_of_the_admin_lists_every_row_of_a_large_table_in_a_box():
         writable = page.has_add_permission(request) or page.has_change_permission(request)
         writable = writable and model._meta.label not in OWN_FORMS
         fields = dict(page.get_form(request).base_fields) if writable else {}
-        filters = getattr(page, "filterset_class", None)
-        fields |= {name: one.field for name, one in getattr(filters, "base_filters", {}).items()}
+        filters = getattr(getattr(page, "filterset_class", None), "base_filters", {})
+        fields |= {name: one.field for name, one in deepcopy(filters).items()}  # each keeps its field
         for name, field in fields.items():
             if not isinstance(field, ModelChoiceField):
                 continue
