@@ -431,16 +431,16 @@ def test_disables_a_code_so_that_the_checkout_refuses_it(shop: VendureShop, adap
 
 
 def test_lets_an_expired_code_live_longer(shop: VendureShop, adapter: VendureAdapter):
-    code = made(adapter, "LOY-LONGER", expires_at=datetime.now(UTC) - timedelta(hours=1))
+    code = made(adapter, "LOY-RENEWED", expires_at=datetime.now(UTC) - timedelta(hours=1))
     until = datetime(2031, 5, 17, 21, 59, 59, tzinfo=UTC)
     shopper = shop.shopper()
     shopper.add("MUG")
-    assert shopper.apply("LOY-LONGER") == "COUPON_CODE_EXPIRED_ERROR"
+    assert shopper.apply("LOY-RENEWED") == "COUPON_CODE_EXPIRED_ERROR"
 
-    answer = adapter.extend_code("LOY-LONGER", code.remote_id, until)
+    answer = adapter.extend_code("LOY-RENEWED", code.remote_id, until)
 
     assert answer.value == replace(code, alive=True, expires_at=until)
-    assert shopper.apply("LOY-LONGER") == "Order"
+    assert shopper.apply("LOY-RENEWED") == "Order"
 
 
 def test_disables_a_double_of_ours_as_well(shop: VendureShop, adapter: VendureAdapter):
