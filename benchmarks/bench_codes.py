@@ -143,7 +143,13 @@ def timed(url: str, *words: str) -> Run:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(words)} ended with {process.returncode}.")
-    return Run(seconds=time.monotonic() - began, peak_mib=used.ru_maxrss / 1024, code=process.returncode, said=said)
+    return Run(
+        seconds=time.monotonic() - began,
+        cpu_seconds=used.ru_utime + used.ru_stime,
+        peak_mib=used.ru_maxrss / 1024,
+        code=process.returncode,
+        said=said,
+    )
 
 
 def kill_in_the_middle(url: str) -> tuple[int, int, int]:
