@@ -13,7 +13,7 @@ from loyalty.jobs import queries as job_queries
 from loyalty.jobs.models import Job, JobRow, Step, Verdict
 from loyalty.jobs.work import Outcome
 from loyalty.points import locking
-from rewards import cancellation, delivery, probing, reissue, usage
+from rewards import cancellation, delivery, probing, reissue, retrying, usage
 from rewards.models import FulfillmentStatus, RedeemedReward
 
 MOST_ROWS = 100_000
@@ -28,6 +28,7 @@ class BulkAct(StrEnum):
     CANCEL_DELIVERY = "cancel_delivery"
     REISSUE = "reissue"
     CHECK_AGAIN = "check_again"
+    RETRY = "retry"
 
 
 TITLES = {
@@ -38,6 +39,7 @@ TITLES = {
     BulkAct.CANCEL_DELIVERY: "Cancel deliveries",
     BulkAct.REISSUE: "Reissue rewards",
     BulkAct.CHECK_AGAIN: "Check canceled codes again",
+    BulkAct.RETRY: "Try again now",
 }
 SUMMARIES = {
     BulkAct.USED: "Each reward is marked used; gifts are thereby ordered.",
@@ -47,6 +49,7 @@ SUMMARIES = {
     BulkAct.CANCEL_DELIVERY: "No parcel is sent. The rewards and their points stay as they are.",
     BulkAct.REISSUE: "Each customer gets a new reward in place of the one that failed, without spending points.",
     BulkAct.CHECK_AGAIN: "A worker asks the shop about each code. What it says stands on the reward's page.",
+    BulkAct.RETRY: "A worker asks the shop, or the payout provider, at once about each that waits for it.",
 }
 DONE = {
     BulkAct.USED: "Marked used.",
@@ -56,6 +59,7 @@ DONE = {
     BulkAct.CANCEL_DELIVERY: "Its delivery is canceled.",
     BulkAct.REISSUE: "Reissued as reward {new}.",
     BulkAct.CHECK_AGAIN: "The shop is being asked.",
+    BulkAct.RETRY: "Being tried again.",
 }
 PERMISSIONS = {
     BulkAct.USED: "rewards.mark_used",
@@ -65,6 +69,7 @@ PERMISSIONS = {
     BulkAct.CANCEL_DELIVERY: "rewards.deliver_redeemedreward",
     BulkAct.REISSUE: "rewards.reissue_redeemedreward",
     BulkAct.CHECK_AGAIN: "rewards.cancel_redeemedreward",
+    BulkAct.RETRY: "rewards.reissue_redeemedreward",
 }
 MOVES: dict[BulkAct, Callable[..., RedeemedReward]] = {  # those that move a status and ask nobody
     BulkAct.USED: usage.mark_used,
@@ -78,6 +83,7 @@ FINAL = {  # why undoing is refused
     BulkAct.CANCEL_DELIVERY: "Order the gift anew on its page if it is to be sent after all.",
     BulkAct.REISSUE: "A reissued reward is the customer's. Cancel the new one if it is not to count.",
     BulkAct.CHECK_AGAIN: "Asking the shop changed nothing that could be taken back.",
+    BulkAct.RETRY: "What was made is the customer's. Cancel it if it is not to count.",
 }
 OPPOSITE = {BulkAct.USED: BulkAct.UNUSED, BulkAct.UNUSED: BulkAct.USED}
 
@@ -201,6 +207,9 @@ def _do(act: BulkAct, pk: int, *, actor: Actor, now: datetime) -> tuple[Verdict,
         return (Verdict.UNCHANGED, "It was reissued before.") if before else (Verdict.OK, DONE[act].format(new=new.pk))
     if act == BulkAct.CHECK_AGAIN:
         probing.ask(redeemed_reward_id=pk, now=now)
+        return Verdict.OK, DONE[act]
+    if act == BulkAct.RETRY:
+        retrying.retry(redeemed_reward_id=pk, actor=actor, now=now)
         return Verdict.OK, DONE[act]
     if RedeemedReward.objects.filter(pk=pk, fulfillment_status=FulfillmentStatus.CANCELLED).exists():
         return Verdict.UNCHANGED, "It was canceled before."

@@ -15,7 +15,7 @@ from loyalty.common import actors
 from loyalty.common.actors import SYSTEM, Actor
 from loyalty.common.adminkit import acts, show
 from loyalty.common.errors import DomainError
-from rewards import bulk, cancellation, delivery, extension, probing, rehearsal, reissue, usage
+from rewards import bulk, cancellation, delivery, extension, probing, rehearsal, reissue, retrying, usage
 from rewards.admin import words
 from rewards.models import CancellationReason, CancellationState, FulfillmentStatus, RedeemedReward
 
@@ -287,6 +287,22 @@ class Reissue(acts.Act):
         )
         done = "reissued" if new.fulfillment_status == FulfillmentStatus.ISSUED else "reissued, and being generated"
         return f"{words.title(load(pk))}: {done} as reward {new.pk}."
+
+
+class Retry(acts.Act):
+    slug, label, permission = "retry", "Try again now", "rewards.reissue_redeemedreward"
+    explain = "What waits for the shop or the payout provider is tried at once, instead of when its pause is over."
+
+    def begin(self, request: HttpRequest, *, rows: QuerySet) -> str:
+        return begin_job(request, act=bulk.BulkAct.RETRY, rows=rows)
+
+    def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
+        effects, refusal = retrying.plan(redeemed_reward_id=pk, now=now)
+        return acts.Preview(title=words.title(load(pk)), effects=effects, refusal=refusal)
+
+    def apply(self, *, pk: int, actor: Actor, now: datetime, token: str, data: Mapping[str, Any]) -> str:
+        retrying.retry(redeemed_reward_id=pk, actor=actor, now=now)
+        return f"{words.title(load(pk))}: being tried again."
 
 
 class ExtendForm(forms.Form):

@@ -130,6 +130,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
         acts.CancelUsed(),
         acts.ForceCancel(),
         acts.CheckAgain(),
+        acts.Retry(),
         acts.Reissue(),
         acts.Extend(),
     )

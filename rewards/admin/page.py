@@ -38,11 +38,11 @@ from rewards.types import registry as types
 
 # Which buttons make sense in which state. The domain decides; this only keeps the page calm.
 OFFERED: dict[str, tuple[str, ...]] = {
-    Status.PENDING: ("cancel",),
+    Status.PENDING: ("retry", "cancel"),
     Status.FAILED: ("reissue",),
     Status.ISSUED: ("mark-used", "cancel"),
     Status.USED: ("mark-unused", "cancel-used"),
-    Status.CANCELLING: ("force-cancel",),
+    Status.CANCELLING: ("retry", "force-cancel"),
     Status.EXPIRED: ("extend", "cancel"),
 }
 PARCEL: dict[str, tuple[str, ...]] = {
@@ -248,7 +248,7 @@ class RewardPage(desk.ReadOnlyAdmin):
 def offered(redeemed: RedeemedReward, status: str, *, now: datetime) -> list[str]:
     """The acts whose buttons stand on the page in this state."""
     if not redeemed.on_profile:
-        return []
+        return ["retry"] if status == Status.PENDING else []
     slugs = [*OFFERED.get(status, ())]
     if status == Status.USED and not cancellation_plan.was_consumed(redeemed):
         slugs = ["cancel" if slug == "cancel-used" else slug for slug in slugs]
@@ -284,6 +284,8 @@ def _with_payout(redeemed: RedeemedReward, slugs: list[str], *, now: datetime) -
         slugs = [slug for slug in slugs if slug != "reissue"]
     if payouts.cancel_refusal(redeemed=redeemed, now=now):
         slugs = [slug for slug in slugs if slug != "cancel"]
+    if money.next_attempt_at is not None and "retry" not in slugs:
+        slugs = [*slugs, "retry"]
     return slugs if payouts_by_hand.refusal(money) else ["mark-paid", "mark-refused", *slugs]
 
 

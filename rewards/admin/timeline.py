@@ -25,6 +25,7 @@ SENTENCES: dict[str, str] = {
     "reward.used_after_cancel": "Used although it was canceled: somebody should look",
     "reward.code_spent": "Its order was canceled, and the shop keeps the code used: reissue it if that is fair",
     "reward.reissued": "Reissued as another reward",
+    "reward.retried": "Tried again at once, because staff asked for it",
     "reward.used_while_cancelling": "Used before the code died: the cancellation ended",
     "reward.code_alive_after_cancel": "The code worked again although it was canceled: somebody should look",
     "reward.cancel_proved": "The code was proved dead after all",

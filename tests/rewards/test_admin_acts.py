@@ -28,6 +28,7 @@ ACTS = {
     "order-again": "rewards.deliver_redeemedreward",
     "cancel-used": "rewards.cancel_used_redeemedreward",
     "check-again": "rewards.cancel_redeemedreward",
+    "retry": "rewards.reissue_redeemedreward",
     "reissue": "rewards.reissue_redeemedreward",
     "extend": "rewards.extend_redeemedreward",
 }

@@ -229,6 +229,7 @@ def test_canceled_codes_are_checked_again_by_a_worker_and_what_no_shop_knows_is_
         ("cancel_delivery", "rewards.deliver_redeemedreward", "?delivery_status=shipped"),
         ("reissue", "rewards.reissue_redeemedreward", "?delivery_status=shipped"),
         ("check_again", "rewards.cancel_redeemedreward", "?delivery_status=shipped"),
+        ("retry", "rewards.reissue_redeemedreward", "?delivery_status=shipped"),
     ],
 )
 def test_each_of_them_takes_the_whole_filter(monkeypatch, act, permission, query):
