@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
@@ -41,6 +42,19 @@ def actor_of(request: Request) -> Actor:
     return actors.api_key(request.auth.pk)
 
 
+def identity_of(request: Request) -> int:
+    """The system that calls, however often its key was rotated: see `ApiKey.identity`."""
+    key: Any = request.auth
+    return int(key.identity)
+
+
+def address_of(request: Request) -> str:
+    """Where the caller is: behind our proxy, as the proxy saw it; what the caller says of itself stands before that."""
+    if settings.BEHIND_PROXY:
+        return str(request.headers.get("X-Forwarded-For", "")).rpartition(",")[2].strip()
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
 def require_scope(request: Request, scope: str) -> None:
     """Refuse a key that lacks a scope which only some requests to an address need. Raises PermissionDenied."""
     principal: Any = request.user
@@ -67,6 +81,11 @@ class BearerAuthentication(BaseAuthentication):
             raise exceptions.AuthenticationFailed(
                 "This API key is unknown, revoked or expired. Make a new one in the back office.",
                 code="invalid_api_key",
+            )
+        if not keys.taken_from(key=key, address=address_of(request)):
+            raise exceptions.PermissionDenied(
+                "This API key is not taken from your address. Add the address to the key in the back office.",
+                code="address_not_allowed",
             )
         keys.note_use(key=key, now=now)
         return ApiPrincipal(key), key

@@ -38,6 +38,22 @@ WRITE_ERRORS = (*READ_ERRORS, 409, 411, 413, 415)
 RETRY_AFTER = OpenApiParameter(
     "Retry-After", int, OpenApiParameter.HEADER, response=[409, 429, 503], description="Seconds to wait."
 )
+RATE_LIMIT = [
+    OpenApiParameter(
+        "RateLimit-Policy",
+        str,
+        OpenApiParameter.HEADER,
+        response=[200, 201, 202, 422, 429],
+        description='Requests a key may make: `"second";q=10;w=1` is ten in each second of the clock.',
+    ),
+    OpenApiParameter(
+        "RateLimit",
+        str,
+        OpenApiParameter.HEADER,
+        response=[200, 201, 202, 422, 429],
+        description='What is left of it: `"second";r=7;t=1` is seven more, and all again in a second.',
+    ),
+]
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     str,
@@ -129,6 +145,22 @@ def numbered_listing(
     return _operation(f"list_{name}", summary, responses={200: envelope}, parameters=[*filters, *NUMBER])
 
 
+def feed(
+    name: str,
+    shape: SerializerClass,
+    metadata: SerializerClass,
+    *,
+    summary: str,
+    description: str,
+    filters: Sequence[OpenApiParameter],
+) -> Decorator:
+    """A list that grows at its end, read from a cursor on."""
+    envelope = inline_serializer(f"{_camel(name)}Envelope", {name: shape(many=True), "metadata": metadata()})
+    return _operation(
+        f"list_{name}", summary, description=description, responses={200: envelope}, parameters=list(filters)
+    )
+
+
 def single(
     name: str,
     shape: SerializerClass,
@@ -204,7 +236,7 @@ def _operation(
         operation_id=operation_id,
         summary=summary,
         responses={**responses, **described},
-        parameters=[*parameters, RETRY_AFTER],
+        parameters=[*parameters, RETRY_AFTER, *RATE_LIMIT],
         description=description,
         **more,
     )

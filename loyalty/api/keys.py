@@ -1,11 +1,12 @@
 """API keys: making, finding and revoking them. Keys are random, so their digest needs no slow hash."""
 
 import hashlib
+import ipaddress
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 
 from loyalty.api.models import ApiKey
@@ -15,6 +16,8 @@ PREFIX = "api_"
 RANDOM_BYTES = 32
 VISIBLE_CHARACTERS = 12
 USE_NOTED_EVERY = timedelta(minutes=1)
+MOST_NETWORKS = 50
+LONGEST_OVERLAP = timedelta(days=30)  # in which a key that was replaced is still taken
 
 
 class Scope(models.TextChoices):
@@ -27,6 +30,8 @@ class Scope(models.TextChoices):
     POINTS_HOLD_READ = "points_hold:read", "See points that are held"
     POINTS_HOLD_WRITE = "points_hold:write", "Hold points, capture and release them"
     POINTS_PRODUCT_READ = "points_product:read", "See what points can buy"
+    REWARD_READ = "reward:read", "See the rewards of the catalogue, those that are switched off too"
+    POINTS_PURCHASE_READ = "points_purchase:read", "See what points were spent on"
     POINTS_PURCHASE_WRITE = "points_purchase:write", "Redeem rewards for customers"
     REWARD_FULFILLMENT_READ = "reward_fulfillment:read", "See redeemed rewards"
     REWARD_FULFILLMENT_WRITE = "reward_fulfillment:write", "Cancel redeemed rewards, mark them used or unused"
@@ -39,6 +44,7 @@ class Scope(models.TextChoices):
     CODE_READ = "code:read", "Check a code: what it is, whose, whether it was used"
     VALUE_CODE_READ = "value_code:read", "See what is left of value codes, and what was spent"
     VALUE_CODE_WRITE = "value_code:write", "Spend value codes, and give back what was spent"
+    EVENT_READ = "event:read", "See what happened: points, rewards, parcels and customers, by their ids"
 
 
 class InvalidApiKey(DomainError):
@@ -48,9 +54,18 @@ class InvalidApiKey(DomainError):
 
 
 def create(
-    *, name: str, scopes: Iterable[str], created_by_id: int | None, now: datetime, expires_at: datetime | None = None
+    *,
+    name: str,
+    scopes: Iterable[str],
+    created_by_id: int | None,
+    now: datetime,
+    expires_at: datetime | None = None,
+    networks: Iterable[str] = (),
 ) -> tuple[ApiKey, str]:
-    """Make a key. The second value is the key itself: show it once, it is kept nowhere. Raises InvalidApiKey."""
+    """Make a key. The second value is the key itself: show it once, it is kept nowhere. Raises InvalidApiKey.
+
+    `networks`: the addresses it is taken from, such as 192.0.2.7 or 192.0.2.0/24; none for all.
+    """
     name = name.strip()
     if not 0 < len(name) <= 80:
         raise InvalidApiKey("The name of an API key has 1 to 80 characters. Name the system that will use it.")
@@ -68,10 +83,70 @@ def create(
         prefix=secret[:VISIBLE_CHARACTERS],
         digest=digest(secret),
         scopes=chosen,
+        networks=_networks(networks),
         created_by_id=created_by_id,
         expires_at=expires_at,
     )
     return key, secret
+
+
+@transaction.atomic
+def rotate(*, key_id: int, overlap: timedelta, created_by_id: int | None, now: datetime) -> tuple[ApiKey, str]:
+    """Make a key that takes the place of another, which ends after the overlap. The second value is the new key itself.
+
+    Raises InvalidApiKey when the other one has ended, or was replaced before.
+    """
+    old = ApiKey.objects.select_for_update().get(pk=key_id)
+    if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
+        raise InvalidApiKey(f"{old} has ended already: nobody can be using it. Make a new key.")
+    if ApiKey.objects.filter(replaces=old).exists():
+        raise InvalidApiKey(f"{old} was replaced before. Rotate the key that took its place.")
+    if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+        raise InvalidApiKey(f"Both keys work for 0 to {LONGEST_OVERLAP.days} days. Choose a shorter time.")
+    key, secret = create(
+        name=old.name,
+        scopes=old.scopes,
+        created_by_id=created_by_id,
+        now=now,
+        expires_at=old.expires_at,
+        networks=old.networks,
+    )
+    key.replaces, key.origin_id = old, old.identity
+    key.save(update_fields=["replaces", "origin"])
+    until = now + overlap
+    if old.expires_at is None or until < old.expires_at:
+        old.expires_at = until
+        old.save(update_fields=["expires_at"])
+    return key, secret
+
+
+def _networks(wanted: Iterable[str]) -> list[str]:
+    found: list[str] = []
+    for text in wanted:
+        try:
+            found.append(str(ipaddress.ip_network(text.strip())))
+        except ValueError:
+            raise InvalidApiKey(
+                f"{text.strip()[:60]!r} is no address and no network. Write one such as 192.0.2.7 or 192.0.2.0/24."
+            ) from None
+    if len(found) > MOST_NETWORKS:
+        raise InvalidApiKey(
+            f"A key is taken from {MOST_NETWORKS} addresses at most. Write networks, such as 192.0.2.0/24."
+        )
+    return list(dict.fromkeys(found))
+
+
+def taken_from(*, key: ApiKey, address: str) -> bool:
+    """Whether the key may be used by a caller at this address, which may be empty when it is not known."""
+    if not key.networks:
+        return True
+    try:
+        caller = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(caller, ipaddress.IPv6Address) and caller.ipv4_mapped is not None:
+        caller = caller.ipv4_mapped
+    return any(caller in ipaddress.ip_network(network) for network in key.networks)
 
 
 def revoke(*, key_id: int, now: datetime) -> None:

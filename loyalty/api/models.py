@@ -13,6 +13,12 @@ class ApiKey(models.Model):
     prefix = models.CharField(max_length=12)  # the first characters, to tell keys apart
     digest = models.CharField(max_length=64, unique=True)  # SHA-256 of the whole key; it is random, so no slow hash
     scopes = ArrayField(models.CharField(max_length=40))
+    networks = ArrayField(
+        models.CharField(max_length=43), default=list, db_default=[]
+    )  # it is taken from; none: from all
+    # A key that was made in place of another keeps what the other stood for: see `identity`.
+    replaces = models.OneToOneField("self", null=True, on_delete=models.PROTECT, related_name="replaced_by")
+    origin = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
@@ -21,9 +27,24 @@ class ApiKey(models.Model):
 
     class Meta:
         verbose_name = "API key"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(replaces__isnull=True, origin__isnull=True)
+                | Q(replaces__isnull=False, origin__isnull=False),
+                name="api_key_replacement_has_origin",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def identity(self) -> int:
+        """The first key of those that replaced each other: one system, however often its key is rotated.
+
+        Idempotency keys and the rate are its, so that a repetition under the new key is one.
+        """
+        return self.origin_id or self.pk
 
 
 class IdempotencyRecord(models.Model):

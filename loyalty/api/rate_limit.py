@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from loyalty.api import conf
+from loyalty.api import authentication, conf
 
 PATIENCE_SECONDS = 0.25  # with Valkey, before the database counts instead
 AVOID_SECONDS = 5.0  # how long a Valkey that failed is not asked again
@@ -63,11 +63,19 @@ def requests_in(*, key_id: int, second: int) -> int:
     return int(row[0])
 
 
+def headers(*, left: int) -> dict[str, str]:
+    """What a caller is told: the policy, and how many requests are left of it. As draft-ietf-httpapi-ratelimit-headers-10."""
+    return {"RateLimit-Policy": f'"second";q={conf.rate_limit()};w=1', "RateLimit": f'"second";r={left};t=1'}
+
+
 class PerKey(BaseThrottle):
     """So many requests in each second of the clock."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        return requests_in(key_id=request.auth.pk, second=int(time.time())) <= conf.rate_limit()
+        limit = conf.rate_limit()
+        counted = requests_in(key_id=authentication.identity_of(request), second=int(time.time()))
+        view.rate_left = max(limit - counted, 0)  # type: ignore[attr-defined]  # our own views have it
+        return counted <= limit
 
     def wait(self) -> float:
         return 1.0

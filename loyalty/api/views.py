@@ -58,6 +58,7 @@ class ApiView(APIView):
 
     request_id: str = ""
     domain_key: str = ""  # what the domain knows this request by; set by `once`
+    rate_left: int | None = None  # requests the key has left in this second; set by `rate_limit`
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """In English and UTC, whatever the caller's browser or the programme is set to."""
@@ -93,6 +94,9 @@ class ApiView(APIView):
         response = super().finalize_response(request, response, *args, **kwargs)
         response["X-Request-Id"] = self.request_id
         response["Cache-Control"] = "no-store"
+        if self.rate_left is not None:
+            for name, value in rate_limit.headers(left=self.rate_left).items():
+                response[name] = value
         return response
 
 
@@ -130,12 +134,12 @@ def once(*, atomic: bool) -> Callable[[Handler], Handler]:
         @wraps(handler)
         def answer(view: ApiView, request: Request, *args: Any, **kwargs: Any) -> Response:
             key = idempotency.key_of(request)
-            view.domain_key = idempotency.domain_key(api_key_id=request.auth.pk, key=key)
+            view.domain_key = idempotency.domain_key(api_key_id=authentication.identity_of(request), key=key)
             act = partial(handler, view, request, *args, **kwargs)
             if key is None:
                 return act()
             return idempotency.answer_once(
-                api_key_id=request.auth.pk,
+                api_key_id=authentication.identity_of(request),
                 key=key,
                 digest=idempotency.digest_of(request),
                 act=act,

@@ -37,15 +37,35 @@ def take(*, reader: str, kinds: Collection[str], limit: int = BATCH) -> tuple[li
     is, unless `begin_now` was called for it.
     """
     place = _locked(reader)
+    found, more = after(place=place, limit=limit)
+    place.save()
+    return [event for event in found if event.kind in kinds], more
+
+
+def after(*, place: EventReader, limit: int = BATCH) -> tuple[list[Event], bool]:
+    """The next events of every kind after a place, and whether there may be more; the place moves, and is not saved.
+
+    For who keeps the place elsewhere, as a cursor. A new `EventReader` stands before the first event there is.
+    """
     foreign = _foreign(place)
-    rows = _after(place, foreign)[:limit]
-    found = list(rows)
+    found = list(_after(place, foreign)[:limit])
     if found:
         place.transaction_id, place.event_id = found[-1].transaction_id, found[-1].pk
     elif foreign is not None:
         _come_home(place, foreign)
-    place.save()
-    return [event for event in found if event.kind in kinds], len(found) == limit or foreign is not None
+    return found, len(found) == limit or foreign is not None
+
+
+def last() -> EventReader:
+    """The place after all that can be read by now. Reads only, and is not saved."""
+    place = EventReader()
+    foreign = _foreign(place)
+    if foreign is not None:
+        _come_home(place, foreign)
+    newest = _settled().order_by("-transaction_id", "-pk").first()
+    if newest is not None:
+        place.transaction_id, place.event_id = newest.transaction_id, newest.pk
+    return place
 
 
 @transaction.atomic

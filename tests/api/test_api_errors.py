@@ -29,7 +29,7 @@ def test_answers_are_json_and_are_not_kept_by_caches(api):
     assert answer["Cache-Control"] == "no-store"
 
 
-@pytest.mark.parametrize("path", ["", "/", "/nothing", "/customers/1/nothing", "/points_purchases", "/../customers/"])
+@pytest.mark.parametrize("path", ["", "/", "/nothing", "/customers/1/nothing", "/points_purchase", "/../customers/"])
 def test_an_unknown_address_is_not_found_with_or_without_a_key(api, stranger, path):
     assert refusal(api.get(path)) == (404, "not_found")
     assert refusal(stranger.get(path)) == (404, "not_found")

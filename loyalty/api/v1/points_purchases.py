@@ -1,11 +1,12 @@
 """Redeeming: points spent on a reward, answered with the code."""
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from loyalty.api import authentication, documentation, errors, fields, parsing, query, views
+from loyalty.api import authentication, documentation, errors, fields, pagination, parsing, query, views
 from loyalty.api.keys import Scope
 from loyalty.api.v1 import addresses, reward_fulfillments
 from rewards import redemption
@@ -34,6 +35,42 @@ class NewPointsPurchaseSerializer(serializers.Serializer):
         allow_null=True,
         help_text="Extension: where this one goes. A gift needs it when the customer's own address is not known.",
     )
+
+
+class AllPointsPurchases(views.ApiView):
+    scopes = {"GET": Scope.POINTS_PURCHASE_READ}
+
+    @documentation.listing(
+        "points_purchases",
+        PointsPurchaseSerializer,
+        summary="List what points were spent on (extension)",
+        filters=[
+            documentation.filter_by("customer_id", int),
+            documentation.filter_by("points_product_id", int),
+            documentation.UPDATED_AT_MIN,
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        found = _purchases()
+        for name in ("customer_id", "points_product_id"):
+            if (value := query.identifier(request, name)) is not None:
+                found = found.filter(**{name: value})
+        if (since := query.instant(request, "updated_at_min")) is not None:
+            found = found.filter(updated_at__gte=since)
+        page = pagination.by_cursor(found, request=request)
+        rows = PointsPurchaseSerializer(page.rows, many=True).data
+        return Response({"points_purchases": rows, "metadata": page.metadata})
+
+
+class OnePointsPurchase(views.ApiView):
+    scopes = {"GET": Scope.POINTS_PURCHASE_READ}
+
+    @documentation.single("points_purchase", PointsPurchaseSerializer, summary="Get one of them (extension)")
+    def get(self, request: Request, pk: str) -> Response:
+        shown = _purchases().filter(pk=query.path_id(pk)).first()
+        if shown is None:
+            raise errors.NotFound(f"There is no points purchase {pk}.")
+        return Response({"points_purchase": PointsPurchaseSerializer(shown).data})
 
 
 class PointsPurchases(views.ApiView):
@@ -74,6 +111,10 @@ class PointsPurchases(views.ApiView):
             address_required=True,
         )
         return Response({"points_purchase": _shape(redeemed)}, status=201)
+
+
+def _purchases() -> QuerySet[RedeemedReward]:
+    return reward_fulfillments.readable(now=timezone.now()).filter(points_product__isnull=False)
 
 
 def _shape(redeemed: RedeemedReward) -> object:

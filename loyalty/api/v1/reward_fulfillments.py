@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from loyalty.api import documentation, errors, fields, pagination, query, views
 from loyalty.api.keys import Scope
+from loyalty.common import codes
 from rewards import queries
 from rewards.filters import RedeemedRewardFilter
 from rewards.models import (
@@ -134,6 +135,9 @@ class RewardFulfillments(views.ApiView):
             documentation.filter_by("used_after", str, "Extension: as above."),
             documentation.filter_by("used_before", str, "Extension: as above."),
             documentation.filter_by("search", str, "Extension: e-mail, phone, name, or the beginning of a code."),
+            documentation.filter_by(
+                "code", str, "Extension: exactly this code, in any case; none or one in each shop."
+            ),
             documentation.UPDATED_AT_MIN,
         ],
     )
@@ -180,9 +184,12 @@ def _filtered(request: Request) -> QuerySet[RedeemedReward]:
     if not chosen.is_valid():
         name, sentences = next(iter(chosen.errors.items()))
         raise errors.InvalidParameter(f"{name}: {sentences[0]}")
-    found: QuerySet[RedeemedReward] = chosen.qs
+    found: QuerySet[Any] = chosen.qs  # its rows know their status
     if (customer_id := query.identifier(request, "customer_id")) is not None:
         found = found.filter(customer_id=customer_id)
+    if (code := query.text(request, "code")) is not None:
+        shown = (Status.ISSUED, Status.USED, Status.EXPIRED, Status.CANCELLED)  # those whose code an integrator sees
+        found = found.filter(code__canonical=codes.canonical(code), status__in=shown)
     if (since := query.instant(request, "updated_at_min")) is not None:
         found = found.filter(updated_at__gte=since)
     return found

@@ -53,7 +53,19 @@ def generate() -> bytes:
     for shape in document["components"]["schemas"].values():
         if "oneOf" in shape:  # wrapped or flat: where no field is required, a wrapped body is both
             shape["anyOf"] = shape.pop("oneOf")
+    _name_headers_once(document)
     return bytes(OpenApiYamlRenderer().render(document, renderer_context={}))  # type: ignore[no-untyped-call]
+
+
+def _name_headers_once(document: dict[str, Any]) -> None:
+    """Headers that answers share stand among the components; an answer refers to them."""
+    shared: dict[str, Any] = {}
+    operations = (operation for item in document["paths"].values() for operation in item.values())
+    for answer in (answer for operation in operations for answer in operation["responses"].values()):
+        for name, header in answer.get("headers", {}).items():
+            if shared.setdefault(name, header) == header:
+                answer["headers"][name] = {"$ref": f"#/components/headers/{name}"}
+    document["components"]["headers"] = dict(sorted(shared.items()))
 
 
 class Schema(views.OpenView):

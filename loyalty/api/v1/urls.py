@@ -7,12 +7,14 @@ from loyalty.api.v1 import (
     code_checks,
     customers,
     deliveries,
+    events,
     points_holds,
     points_products,
     points_purchases,
     points_transactions,
     reward_acts,
     reward_fulfillments,
+    rewards,
     schema,
     value_codes,
 )
@@ -30,6 +32,10 @@ ADDRESSES: list[tuple[str, type[View], str]] = [
     ("points_products/<str:pk>", points_products.OnePointsProduct, "points_product"),
     ("points_products/<str:pk>/purchase", points_purchases.PointsPurchases, "points_purchases"),
     ("points_products/<str:pk>/simulation", points_products.SimulatePointsProduct, "points_product_simulation"),
+    ("points_purchases", points_purchases.AllPointsPurchases, "all_points_purchases"),
+    ("points_purchases/<str:pk>", points_purchases.OnePointsPurchase, "points_purchase"),
+    ("rewards", rewards.Rewards, "rewards"),
+    ("rewards/<str:pk>", rewards.OneReward, "reward"),
     ("reward_fulfillments", reward_fulfillments.RewardFulfillments, "reward_fulfillments"),
     ("reward_fulfillments/<str:pk>", reward_fulfillments.OneRewardFulfillment, "reward_fulfillment"),
     ("reward_fulfillments/<str:pk>/cancel", reward_acts.CancelRewardFulfillment, "cancel"),
@@ -52,6 +58,7 @@ ADDRESSES: list[tuple[str, type[View], str]] = [
         "reverse_value_code_redemption",
     ),
     ("code_checks", code_checks.CodeChecks, "code_checks"),
+    ("events", events.Events, "events"),
     ("schema", schema.Schema, "schema"),
 ]
 
