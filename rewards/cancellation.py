@@ -21,7 +21,7 @@ from loyalty.common.errors import DomainError
 from loyalty.events import log
 from loyalty.points import ledger
 from platforms import registry as platforms
-from platforms.adapter import Adapter, OrderStatus, PlatformCode
+from platforms.adapter import Adapter, Answer, OrderStatus, PlatformCode
 from platforms.credentials import CredentialsUnreadable
 from rewards import cancellation_plan, evidence, issuing, lifecycle, limits, parcels, payouts, probing, usage
 from rewards.cancellation_plan import CancellationPlan, Effect, plan
@@ -173,14 +173,9 @@ def _kill(
     adapter: Adapter, redeemed: RedeemedReward, code: RewardCode, cancellation_id: int, watch: Stopwatch
 ) -> _Proof:
     """Disable, read back, look for a use: with no lock and no transaction open."""
-    answer = adapter.disable_code(code.canonical, code.remote_id)
-    evidence.keep(code=code, cancellation_id=cancellation_id, kind=EvidenceKind.DISABLED, answer=answer, now=watch.now)
-    if not answer.ok:
-        return _Proof(missing=answer.reason or "The shop did not disable the code.", retry_after=answer.retry_after)
-    back = adapter.find_code(code.canonical)
-    evidence.keep(code=code, cancellation_id=cancellation_id, kind=EvidenceKind.READ_BACK, answer=back, now=watch.now)
+    back = _disabled(adapter, redeemed, code, cancellation_id, watch)
     if not back.ok:
-        return _Proof(missing=back.reason or "The shop did not show the code.", retry_after=back.retry_after)
+        return _Proof(missing=back.reason or "The shop gave no clear answer.", retry_after=back.retry_after)
     order_id = _use_seen(adapter, redeemed, code, back.value)
     if order_id is None:
         return _Proof(missing="The shop did not show its latest orders, so a use cannot be ruled out yet.")
@@ -193,6 +188,29 @@ def _kill(
         if wait > 0:
             return _Proof(missing=SETTLING, retry_after=wait)
     return _Proof(used=used, order_id=order_id)
+
+
+def _disabled(
+    adapter: Adapter, redeemed: RedeemedReward, code: RewardCode, cancellation_id: int, watch: Stopwatch
+) -> Answer[PlatformCode | None]:
+    """Our code as the shop shows it after it was told to disable it; every answer is kept.
+
+    One that nobody has shown us yet is looked up before: its name may be somebody else's, whose code is not ours to kill.
+    """
+
+    def kept(kind: EvidenceKind, answer: Answer[PlatformCode | None]) -> Answer[PlatformCode | None]:
+        ours = evidence.only_ours(redeemed=redeemed, code=code, answer=answer)
+        evidence.keep(code=code, cancellation_id=cancellation_id, kind=kind, answer=ours, now=watch.now)
+        return ours
+
+    remote_id = code.remote_id
+    if not remote_id:
+        first = kept(EvidenceKind.READ_BACK, adapter.find_code(code.canonical))
+        if first.value is None:
+            return first
+        remote_id = first.value.remote_id
+    told = kept(EvidenceKind.DISABLED, adapter.disable_code(code.canonical, remote_id))
+    return kept(EvidenceKind.READ_BACK, adapter.find_code(code.canonical)) if told.ok else told
 
 
 @transaction.atomic

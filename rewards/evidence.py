@@ -1,9 +1,28 @@
-"""What a shop answered about a code, written down as it was said."""
+"""What a shop answered about a code, written down as it was said; and whether it spoke of ours at all."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from platforms.adapter import Answer, PlatformCode
-from rewards.models import CodeEvidence, EvidenceKind, RewardCode
+from rewards.models import CodeEvidence, EvidenceKind, RedeemedReward, RewardCode
+
+NOT_OURS = "The shop has a code of this name that is not ours: it was left alone."
+
+
+def only_ours(
+    *, redeemed: RedeemedReward, code: RewardCode, answer: Answer[PlatformCode | None]
+) -> Answer[PlatformCode | None]:
+    """The answer, with nothing in the place of somebody else's code of the same name: the shop does not have ours then.
+
+    Ours is the one with our reference, or with the shop's own id that it told us when it was made; of a pool's codes the
+    name is enough, as the merchant had them in the shop before.
+    """
+    found = answer.value
+    if found is None or code.pool_id is not None or found.reference == redeemed.reference:
+        return answer
+    if code.remote_id and found.remote_id == code.remote_id:
+        return answer
+    return replace(answer, value=None, observed=replace(answer.observed, excerpt=NOT_OURS))
 
 
 def keep(

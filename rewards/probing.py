@@ -92,7 +92,7 @@ def check(*, cancellation_id: int, actor: Actor, now: datetime) -> Finding:
         adapter = platforms.adapter_for(connection, timeout=CALL_TIMEOUT)
     except CredentialsUnreadable as refusal:
         return Finding(unknown=refusal.sentence)
-    finding = _ask(adapter, redeemed.code, row, watch)
+    finding = _ask(adapter, redeemed, redeemed.code, row, watch)
     _record(redeemed, row, finding, actor=actor, now=watch.now)
     return finding
 
@@ -124,23 +124,30 @@ def steps_by_hand(*, redeemed: RedeemedReward) -> tuple[str, ...]:
     return tuple(step.format(code=redeemed.code.code, shop=redeemed.connection.name) for step in steps)
 
 
-def _ask(adapter: Adapter, code: RewardCode, row: Cancellation, watch: Stopwatch) -> Finding:
-    answer = adapter.find_code(code.canonical)
+def _ask(adapter: Adapter, redeemed: RedeemedReward, code: RewardCode, row: Cancellation, watch: Stopwatch) -> Finding:
+    answer = evidence.only_ours(redeemed=redeemed, code=code, answer=adapter.find_code(code.canonical))
     evidence.keep(code=code, cancellation_id=row.pk, kind=EvidenceKind.PROBED, answer=answer, now=watch.now)
     if not answer.ok:
         return Finding(unknown=answer.reason or "no reason was given")
     used = bool(answer.value and answer.value.uses) and not row.after_use
     if answer.value is None or not answer.value.alive:
         return Finding(used=used)
-    return Finding(alive=_lives_on(adapter, code, row, watch, answer.value), used=used)
+    return Finding(alive=_lives_on(adapter, redeemed, code, row, watch, answer.value), used=used)
 
 
-def _lives_on(adapter: Adapter, code: RewardCode, row: Cancellation, watch: Stopwatch, found: PlatformCode) -> bool:
+def _lives_on(
+    adapter: Adapter,
+    redeemed: RedeemedReward,
+    code: RewardCode,
+    row: Cancellation,
+    watch: Stopwatch,
+    found: PlatformCode,
+) -> bool:
     """Kill it once more; whether it lives even so. That it lived is told in either case."""
     _tell(ALIVE_AGAIN, row, now=watch.now)
     answer = adapter.disable_code(code.canonical, found.remote_id)
     evidence.keep(code=code, cancellation_id=row.pk, kind=EvidenceKind.DISABLED, answer=answer, now=watch.now)
-    back = adapter.find_code(code.canonical)
+    back = evidence.only_ours(redeemed=redeemed, code=code, answer=adapter.find_code(code.canonical))
     evidence.keep(code=code, cancellation_id=row.pk, kind=EvidenceKind.READ_BACK, answer=back, now=watch.now)
     return not back.ok or (back.value is not None and back.value.alive)
 

@@ -96,9 +96,8 @@ class SandboxAdapter:
             answer = self._disable(remote_id)
             if answer.outcome is not Outcome.REJECTED or answer.status != 404:
                 return self._disabled(answer)
-        # Without a usable id the text decides: whoever holds it must not be able to use it.
         found = self.find_code(code)
-        if not found.ok or found.value is None:
+        if not found.ok or found.value is None or not _is_meant(found.value, remote_id):
             return found
         return self._disabled(self._disable(found.value.remote_id))
 
@@ -108,7 +107,7 @@ class SandboxAdapter:
             if _error_code(answer) != "not_found":
                 return self._extended(answer)
         found = self.find_code(code)
-        if not found.ok or found.value is None:
+        if not found.ok or found.value is None or not _is_meant(found.value, remote_id):
             return found
         return self._extended(self._extend(found.value.remote_id, expires_at))
 
@@ -197,6 +196,11 @@ class SandboxAdapter:
             return answer.unusable(f"it stored another {difference}, and the code could not be disabled")
         reason = f"The shop stored another {difference} than we asked for, so the code was disabled there."
         return _rejected(answer, Refusal.INVALID, reason)
+
+
+def _is_meant(found: PlatformCode, remote_id: str) -> bool:
+    """Without an id whoever has that text is meant; where the code of an id is gone, one that we made alone."""
+    return not remote_id or bool(found.reference)
 
 
 def _code_body(spec: CodeSpec) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from loyalty.points import queries as points
 from loyalty.points.models import PointsLot, PointsTransaction, TransactionKind
 from rewards import cancellation, granting, queries, redemption, usage
 from rewards.cancellation import CancellationRefused
-from rewards.models import Cancellation, EvidenceKind, RedeemedReward, RewardStock
+from rewards.models import Cancellation, EvidenceKind, IssueWork, RedeemedReward, RewardStock
 from rewards.usage import OrderUse
 from tests.factories.catalogue import GiftFactory, PointsProductFactory, RewardFactory
 from tests.factories.points import NOW, give
+from tests.rewards.reconciling import remove
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("ledger_stays_proved")]
 
@@ -210,6 +211,50 @@ def test_of_a_granted_reward_returns_no_points(customer, connection):
     assert balance(customer) == 250
     assert status(granted) == "cancelled"
     assert not hasattr(RedeemedReward.objects.get(pk=granted.pk), "issue_work")
+
+
+def foreign(shop, redeemed):
+    """Staff of the shop remove the code, and make one of their own of that name."""
+    remove(shop, redeemed.code.code)
+    shop.create_code(redeemed.code.code)
+
+
+def test_leaves_a_foreign_code_alone_that_has_taken_the_name(customer, redeemed, shop):
+    foreign(shop, redeemed)
+
+    row = cancel(redeemed)
+
+    assert (row.state, balance(customer)) == ("proved", 250)
+    assert shop.codes(redeemed.code.code)[0]["alive"]
+    assert list(row.evidence.order_by("id").values_list("kind", "alive")) == [
+        (EvidenceKind.DISABLED, False),
+        (EvidenceKind.READ_BACK, False),
+    ]
+
+
+def test_of_one_the_shop_never_showed_leaves_a_foreign_code_of_its_name_alone(customer, connection, shop):
+    granted = granting.grant(
+        customer_id=customer.pk, reward_id=RewardFactory(connection=connection).pk, actor=STAFF, now=NOW
+    )
+    shop.create_code(granted.code.code)
+    IssueWork.objects.update(attempts=1)  # a worker asked for it, and died before it heard the answer
+
+    row = cancel(granted)
+
+    assert (row.state, status(granted)) == ("proved", "cancelled")
+    assert shop.codes(granted.code.code)[0]["alive"]
+
+
+def test_of_one_the_shop_made_and_never_showed_kills_it(customer, connection, shop):
+    reward = RewardFactory(connection=connection)
+    granted = granting.grant(customer_id=customer.pk, reward_id=reward.pk, actor=STAFF, now=NOW)
+    shop.create_code(granted.code.code, reference=granted.reference)
+    IssueWork.objects.update(attempts=1)
+
+    row = cancel(granted)
+
+    assert row.state == "proved"
+    assert not shop.codes(granted.code.code)[0]["alive"]
 
 
 def test_can_keep_the_points(customer, redeemed):

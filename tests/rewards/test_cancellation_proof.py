@@ -17,6 +17,7 @@ from rewards.probing import NothingToCheck
 from tests.factories.catalogue import GiftFactory, PointsProductFactory
 from tests.factories.points import NOW
 from tests.rewards.admin_rows import GRID, VIEW, staff, words
+from tests.rewards.reconciling import remove
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("ledger_stays_proved")]
 
@@ -101,6 +102,17 @@ def test_is_asked_for_after_an_hour_and_after_a_day(redeemed, everything_sampled
     assert [evidence.alive for evidence in probed] == [False, False]
     row.refresh_from_db()
     assert (row.probes, row.probe_due_at) == (2, None)
+
+
+def test_leaves_a_foreign_code_alone_that_has_taken_the_name_since(redeemed, shop, everything_sampled):
+    row = cancel(redeemed)
+    remove(shop, redeemed.code.code)
+    shop.create_code(redeemed.code.code)
+
+    finding = probing.check(cancellation_id=row.pk, actor=STAFF, now=NOW + HOUR)
+
+    assert (finding.alive, finding.used) == (False, False)
+    assert alive(shop, redeemed)
 
 
 def test_is_asked_for_on_a_sample_alone(redeemed, monkeypatch):
