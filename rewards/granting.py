@@ -99,8 +99,16 @@ def grant_several(
     internal_note: str = "",
     idempotency_key: str | None = None,
 ) -> list[RedeemedReward]:
-    """The same reward several times over: all of them, or none. Raises QuantityRefused and what `grant` raises."""
+    """The same reward several times over: all of them, or none.
+
+    The same key gives the same rewards, and is refused for another quantity. Raises QuantityRefused and what `grant` raises.
+    """
     require_quantity(quantity)
+    if idempotency_key is not None:
+        locking.lock(customer_id=customer_id, now=now)  # whoever uses the key at the same moment is through
+        before = len(given_before(idempotency_key))
+        if before not in (0, quantity):
+            raise IdempotencyConflict(idempotency_key)
     return [
         grant(
             customer_id=customer_id,
@@ -119,6 +127,12 @@ def require_quantity(quantity: int) -> None:
     """Refuse none at all, and more than anybody means. Raises QuantityRefused."""
     if not 1 <= quantity <= MOST_AT_ONCE:
         raise QuantityRefused(f"{quantity} of a reward cannot be given at once: choose from 1 to {MOST_AT_ONCE}.")
+
+
+def given_before(key: str) -> list[RedeemedReward]:
+    """What was given under a key already, of one or of several."""
+    keys = [numbered(key, number) for number in range(MOST_AT_ONCE)]
+    return list(RedeemedReward.objects.filter(idempotency_key__in=keys))
 
 
 def numbered(key: str | None, number: int) -> str | None:

@@ -163,8 +163,7 @@ def _product_of(wish: Wish) -> int:
 
 def _made_before(wish: Wish, key: str) -> bool:
     """Whether just this was done under the key. Raises IdempotencyConflict when something else was."""
-    keys = [granting.numbered(key, number) for number in range(granting.MOST_AT_ONCE)]
-    before = list(RedeemedReward.objects.filter(idempotency_key__in=keys))
+    before = granting.given_before(key)
     if not before:
         return False
     with_points = all(row.origin == Origin.REDEMPTION for row in before)

@@ -3,6 +3,7 @@
 import pytest
 
 from loyalty.common import actors
+from loyalty.points.errors import IdempotencyConflict
 from rewards import granting
 from rewards.granting import QuantityRefused
 from rewards.limits import RewardNotAvailable
@@ -31,6 +32,17 @@ def test_with_one_key_gives_them_once(customer):
     first, second = grant(customer, reward, 3, idempotency_key="one"), grant(customer, reward, 3, idempotency_key="one")
 
     assert first == second
+    assert RedeemedReward.objects.count() == 3
+
+
+@pytest.mark.parametrize("quantity", [1, 2, 4])
+def test_with_one_key_and_another_quantity_is_refused(customer, quantity):
+    reward = GiftFactory()
+    grant(customer, reward, 3, idempotency_key="one")
+
+    with pytest.raises(IdempotencyConflict):
+        grant(customer, reward, quantity, idempotency_key="one")
+
     assert RedeemedReward.objects.count() == 3
 
 
