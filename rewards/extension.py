@@ -21,7 +21,7 @@ from loyalty.merchant import queries as merchant
 from platforms import registry as platforms
 from platforms.adapter import Adapter, Outcome, PlatformCode
 from platforms.credentials import CredentialsUnreadable
-from rewards import evidence, issuing, lifecycle, usage
+from rewards import evidence, issuing, lifecycle, limits, usage
 from rewards.claim import connection_of
 from rewards.models import (
     CodeExtension,
@@ -74,6 +74,8 @@ def plan(*, redeemed: RedeemedReward, days: int, now: datetime) -> ExtensionPlan
         return ExtensionPlan(until, refusal=sentence)
     if until == redeemed.expires_at:
         return ExtensionPlan(until, effects=("Nothing changes: it lives until then already.",))
+    if _comes_back(redeemed, now=now) and limits.would_pass_liability(redeemed=redeemed, now=now):
+        return ExtensionPlan(until, refusal=limits.too_much_outstanding(name=redeemed.name, act="extended"))
     if redeemed.connection is not None and platforms.calls_out(redeemed.connection):
         shop = redeemed.connection.name
         asked = (
@@ -87,7 +89,9 @@ def extend(*, redeemed_reward_id: int, days: int, actor: Actor, now: datetime) -
     """Let it live to the end of the day that lies `days` after today. The same end again changes nothing.
 
     A shop that keeps its last day is asked at once; when it does not answer, the reward stays as it is, a worker asks
-    again, and `standing` says so. Not inside a transaction when a shop has to be asked. Raises ExtensionRefused.
+    again, and `standing` says so. One that has ended counts as outstanding again, and is refused where the reward's limit
+    leaves no room; a shop that was asked while there was room has the last word. Not inside a transaction when a shop has
+    to be asked. Raises ExtensionRefused.
     """
     watch = Stopwatch(now)
     extension = _begin(redeemed_reward_id=redeemed_reward_id, days=days, actor=actor, now=now)
@@ -162,6 +166,7 @@ def proceed(*, extension_id: int, now: datetime) -> None:
 def _begin(*, redeemed_reward_id: int, days: int, actor: Actor, now: datetime) -> CodeExtension | None:
     """Extend what no shop knows; else commit what the shop is to be asked, and give that back."""
     redeemed = issuing.locked(redeemed_reward_id=redeemed_reward_id, now=now)
+    limits.keep_liability(reward_id=redeemed.reward_id)
     under_way = CodeExtension.objects.filter(redeemed_reward=redeemed, state__in=OPEN).first()
     if under_way is not None and under_way.until == _until(days=days, now=now):
         return under_way
@@ -196,6 +201,11 @@ def _unfit(redeemed: RedeemedReward, until: datetime | None, *, days: int) -> st
     if redeemed.expires_at is not None and until < redeemed.expires_at:
         return f"“{redeemed.name}” lives longer than that already: it is extended, never cut short."
     return ""
+
+
+def _comes_back(redeemed: RedeemedReward, *, now: datetime) -> bool:
+    """Whether it has ended, so that it counts as outstanding only from its extension on."""
+    return redeemed.expires_at is not None and redeemed.expires_at <= now
 
 
 def _under_way(redeemed: RedeemedReward) -> str:

@@ -97,9 +97,33 @@ def require_liability(*, redeemed: RedeemedReward, now: datetime) -> None:
 
     Call it after the redeemed reward's row is inserted, which counts, and before `take_piece`.
     """
-    limit = _liability_limit(reward_id=redeemed.reward_id)
-    if limit is not None and outstanding(reward_id=redeemed.reward_id, now=now) > limit:
+    if passes_liability(redeemed=redeemed, now=now):
         raise RewardNotAvailable(SO_MUCH_OUT, code="liability_limit_reached")
+
+
+def passes_liability(*, redeemed: RedeemedReward, now: datetime) -> bool:
+    """Whether more value is outstanding than the reward allows, as the caller's transaction leaves it.
+
+    Where there is a limit, the reward's row stays locked: those who come next count what this transaction wrote.
+    """
+    limit = keep_liability(reward_id=redeemed.reward_id)
+    return limit is not None and outstanding(reward_id=redeemed.reward_id, now=now) > limit
+
+
+def would_pass_liability(*, redeemed: RedeemedReward, now: datetime) -> bool:
+    """Whether more than the limit would be outstanding if this one, which has ended, lived again. Reads only."""
+    limit = Reward.objects.values_list("liability_limit", flat=True).get(pk=redeemed.reward_id)
+    worth = next((value for value in (redeemed.remaining, redeemed.amount, redeemed.tax_value) if value is not None), 0)
+    spent = redeemed.usage_status == UsageStatus.USED
+    return limit is not None and not spent and outstanding(reward_id=redeemed.reward_id, now=now) + worth > limit
+
+
+def too_much_outstanding(*, name: str, act: str) -> str:
+    """The sentence for staff who bring value back that was spent or over; `act` is a participle."""
+    return (
+        f"“{name}” cannot be {act}: with it, more of this reward would wait to be used than its limit of value "
+        "outstanding allows. Raise the limit in the catalogue, or wait until others were used or expired."
+    )
 
 
 def paid_out_today(*, reward_ids: Collection[int], now: datetime) -> dict[int, Decimal]:
@@ -133,7 +157,7 @@ def require_daily_limit(*, reward_id: int, now: datetime) -> None:
         raise RewardNotAvailable(ENOUGH_TODAY, code="daily_limit_reached")
 
 
-def _liability_limit(*, reward_id: int) -> Decimal | None:
+def keep_liability(*, reward_id: int) -> Decimal | None:
     """The limit; where there is one the reward's row stays locked, so that those who come next count us too.
 
     The lock lets the foreign keys of other redemptions through: they wait only here.

@@ -12,7 +12,7 @@ from loyalty.common.actors import SYSTEM, Actor
 from loyalty.common.errors import DomainError
 from loyalty.events import log
 from loyalty.merchant import queries as merchant
-from rewards import holders, issuing, lifecycle, parcels
+from rewards import holders, issuing, lifecycle, limits, parcels
 from rewards.holders import OrderUse
 from rewards.models import (
     Cancellation,
@@ -62,7 +62,9 @@ def mark_used(*, redeemed_reward_id: int, actor: Actor, now: datetime, order_id:
 
 @transaction.atomic
 def mark_unused(*, redeemed_reward_id: int, actor: Actor, now: datetime) -> RedeemedReward:
-    """Take a mark back. Refused once a parcel is under way or the reward has expired. Raises UsageRefused."""
+    """Take a mark back. Raises UsageRefused once a parcel is under way or the reward has expired, and over its limit of
+    value outstanding.
+    """
     redeemed = issuing.locked(redeemed_reward_id=redeemed_reward_id, now=now)
     if redeemed.usage_status == UsageStatus.UNUSED and redeemed.fulfillment_status == FulfillmentStatus.ISSUED:
         return redeemed
@@ -73,6 +75,8 @@ def mark_unused(*, redeemed_reward_id: int, actor: Actor, now: datetime) -> Rede
             f"“{redeemed.name}” was spent to the end: it cannot be marked unused. Give back what was spent instead."
         )
     _unuse(redeemed, kind="reward.unused", actor=actor, now=now)
+    if limits.passes_liability(redeemed=redeemed, now=now):  # it is outstanding again
+        raise UsageRefused(limits.too_much_outstanding(name=redeemed.name, act="marked unused"))
     return redeemed
 
 

@@ -21,7 +21,7 @@ from loyalty.common.errors import DomainError
 from loyalty.merchant.models import Programme
 from loyalty.points import adjustments, audit, clawback, holds, ledger, locking, rows, shortfalls, statements
 from loyalty.points.models import PointsAccount, PointsAdjustment, PointsShortfall, TransactionKind
-from rewards import claim, granting, issuing, lifecycle, limits, redemption, value_codes
+from rewards import claim, extension, granting, issuing, lifecycle, limits, redemption, value_codes
 from rewards.models import RedeemedReward, RewardStock, ValueCodeUse
 from tests.concurrency.races import erase_ledger, race, succeeded
 from tests.factories.catalogue import GiftFactory, PointsProductFactory, ValueCodeFactory
@@ -364,12 +364,41 @@ def test_the_lock_on_the_reward_keeps_its_value_outstanding_within_the_limit(mon
 
     product, both = two_customers_and_one_place()
     with monkeypatch.context() as patched:
-        patched.setattr(limits, "_liability_limit", lambda *, reward_id: Decimal(5))
+        patched.setattr(limits, "keep_liability", lambda *, reward_id: Decimal(5))
         patched.setattr(limits, "take_piece", meeting(limits.take_piece))
         results = race(*both)
 
     assert failures(results) == []
     assert limits.outstanding(reward_id=product.reward_id, now=NOW) == Decimal(10)
+
+
+def test_the_lock_on_the_reward_lets_what_has_ended_live_again_within_the_limit_alone(monkeypatch):
+    def two_that_ended_and_one_place():
+        reward = GiftFactory(tax_value=Decimal(5), liability_limit=Decimal(5), days_valid=0)
+        granted = [
+            granting.grant(customer_id=CustomerFactory().pk, reward_id=reward.pk, actor=STAFF, now=NOW + day)
+            for day in (timedelta(), timedelta(days=1))
+        ]
+        later = NOW + timedelta(days=5)
+
+        def extend(one):
+            return lambda: extension.extend(redeemed_reward_id=one.pk, days=9, actor=STAFF, now=later)
+
+        return reward, later, [extend(one) for one in granted]
+
+    reward, later, both = two_that_ended_and_one_place()
+    results = race(*both)
+    assert [failure.code for failure in failures(results)] == ["extension_refused"]
+    assert limits.outstanding(reward_id=reward.pk, now=later) == Decimal(5)
+
+    reward, later, both = two_that_ended_and_one_place()
+    with monkeypatch.context() as patched:
+        patched.setattr(limits, "keep_liability", lambda *, reward_id: Decimal(5))
+        patched.setattr(lifecycle, "move", meeting(lifecycle.move))
+        results = race(*both)
+
+    assert failures(results) == []
+    assert limits.outstanding(reward_id=reward.pk, now=later) == Decimal(10)
 
 
 def test_the_lock_of_a_value_code_keeps_tills_from_spending_the_same_money_twice(monkeypatch, customer):

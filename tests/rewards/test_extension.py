@@ -81,6 +81,21 @@ def test_is_refused_where_a_shop_keeps_the_last_day(monkeypatch):
     assert RedeemedReward.objects.get().expires_at == NOW
 
 
+def test_of_one_that_ended_is_refused_where_it_would_pass_the_value_outstanding(customer):
+    reward = RewardFactory(days_valid=1, amount=5, liability_limit=5)
+    ended, living = (
+        granting.grant(customer_id=customer.pk, reward_id=reward.pk, actor=STAFF, now=now)
+        for now in (NOW, NOW + 3 * DAY)
+    )
+
+    with pytest.raises(ExtensionRefused, match="limit of value outstanding"):
+        extend(ended)
+    assert extend(living).expires_at > living.expires_at  # it counted before, and counts no more now
+
+    usage.mark_used(redeemed_reward_id=living.pk, actor=STAFF, now=NOW + 3 * DAY)
+    assert extend(ended).expires_at > ended.expires_at
+
+
 @pytest.mark.parametrize("days", [0, -1, 3_651, 10**9])
 def test_by_days_that_make_no_sense_is_refused(expired, days):
     with pytest.raises(ExtensionRefused, match="choose from 1 to 3650"):

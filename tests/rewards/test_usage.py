@@ -55,6 +55,20 @@ def order(redeemed, order_id="77", *, at=NOW + HOUR):
     )
 
 
+def test_mark_unused_is_refused_where_it_would_pass_the_value_outstanding(customer):
+    reward = RewardFactory(amount=5, liability_limit=5)
+    first = issued(customer, reward)
+    usage.mark_used(redeemed_reward_id=first.pk, actor=STAFF, now=NOW)
+    second = issued(customer, reward)
+
+    with pytest.raises(UsageRefused, match="limit of value outstanding"):
+        usage.mark_unused(redeemed_reward_id=first.pk, actor=STAFF, now=NOW)
+    assert status(first) == "used"
+
+    usage.mark_used(redeemed_reward_id=second.pk, actor=STAFF, now=NOW)
+    assert usage.mark_unused(redeemed_reward_id=first.pk, actor=STAFF, now=NOW).usage_status == "unused"
+
+
 def test_mark_used_says_when_and_orders_it(gift):
     used = usage.mark_used(redeemed_reward_id=gift.pk, actor=STAFF, now=NOW + HOUR)
 
