@@ -55,7 +55,7 @@ NEXT: dict[str, str] = {
     Repair.REISSUE: "Repairing gives the customer the reward anew and cancels this one.",
     Repair.DISABLE: "Repairing disables the code in the shop.",
     Repair.KILL_AND_PROVE: "Repairing disables the code in the shop and keeps the proof.",
-    Repair.RECORD_USE: "Repairing marks the reward used on the order that used it.",
+    Repair.RECORD_USE: "Repairing marks the reward used on the order that used it. The order's points come with the order.",
 }
 FOR_A_PERSON: dict[str, str] = {
     FindingDetail.ABSENT: "A part of it may have been spent, or it is printed in a parcel. Ask the customer, then grant another.",

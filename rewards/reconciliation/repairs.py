@@ -166,7 +166,11 @@ def _effects(row: ReconciliationFinding) -> tuple[str, ...]:
                 first,
                 f"{code} is disabled in {shop} and read back, and that is kept as proof of the cancellation.",
             )
-    return (first, f"The reward is marked used on order {row.order_id} of {shop}, as its order says.")
+    return (
+        first,
+        f"The reward is marked used on order {row.order_id} of {shop}, as its order says.",
+        "The order itself is not kept by this: what it earns comes when the shop tells of it, by webhook or by polling.",
+    )
 
 
 def _do(finding_id: int, claim: uuid.UUID, watch: Stopwatch) -> _Done:
