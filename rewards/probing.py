@@ -132,7 +132,7 @@ def _ask(adapter: Adapter, redeemed: RedeemedReward, code: RewardCode, row: Canc
     used = bool(answer.value and answer.value.uses) and not row.after_use
     if answer.value is None or not answer.value.alive:
         return Finding(used=used)
-    return Finding(alive=_lives_on(adapter, redeemed, code, row, watch, answer.value), used=used)
+    return Finding(alive=_lives_on(adapter, redeemed, code, row, watch, found=answer.value), used=used)
 
 
 def _lives_on(
@@ -141,6 +141,7 @@ def _lives_on(
     code: RewardCode,
     row: Cancellation,
     watch: Stopwatch,
+    *,
     found: PlatformCode,
 ) -> bool:
     """Kill it once more; whether it lives even so. That it lived is told in either case."""

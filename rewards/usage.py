@@ -62,8 +62,9 @@ def mark_used(*, redeemed_reward_id: int, actor: Actor, now: datetime, order_id:
 
 @transaction.atomic
 def mark_unused(*, redeemed_reward_id: int, actor: Actor, now: datetime) -> RedeemedReward:
-    """Take a mark back. Raises UsageRefused once a parcel is under way or the reward has expired, and over its limit of
-    value outstanding.
+    """Take a mark back. Refused once a parcel is under way, the reward has expired, or its limit of value is reached.
+
+    Raises UsageRefused.
     """
     redeemed = issuing.locked(redeemed_reward_id=redeemed_reward_id, now=now)
     if redeemed.usage_status == UsageStatus.UNUSED and redeemed.fulfillment_status == FulfillmentStatus.ISSUED:
