@@ -225,6 +225,8 @@ class Capabilities:
     settles: float = 0.0  # seconds after disabling a code in which a use of it may still come to light
     webhooks: bool = True
     registers_webhooks: bool = False  # ensure_webhooks works; otherwise a person sets them up
+    secret_headers: frozenset[str] = frozenset()  # of webhooks, in lower case: a secret we share, so never stored
+    privacy_topics: frozenset[str] = frozenset()  # of webhooks that ask for somebody's data, or for its erasure
     lists_codes: bool = True  # list_codes shows every code of the shop; False: it has none to show
     bulk: int = 1  # codes that one call makes at most; above 1 the adapter is a BulkAdapter
     code_max_length: int = 20

@@ -1,24 +1,35 @@
 """Storing a verified webhook, once; and what a poll told that could not take effect at once."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection
 
 from loyalty.common import queue
-from loyalty.hooks.models import InboundWebhook
+from loyalty.hooks.models import InboundWebhook, InboxState
 from platforms.adapter import WebhookMessage
 from platforms.payouts.provider import PayoutMessage
 
+SUBJECT = "inbound_webhook"  # what events about one call it
 LONGEST_EVENT_ID = 120
+LONGEST_SUBJECT_ID = 120
 LONGEST_TOPIC = 80
 POLLED = "polled order"  # the topic of what no webhook told; the body is the order's id
 AGAIN_AFTER = timedelta(seconds=10)
-SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})  # whoever sends them
+
+# One statement, and no transaction around it: it is kept when this returns. The constraints are those of the sender.
+_KEEP = """
+INSERT INTO hooks_inboundwebhook (
+    connection_id, payout_account_id, event_id, topic, subject_id, body, headers, state, received_at, due_at, attempts,
+    attempts_before, result
+) VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, 0, 0, '')
+ON CONFLICT DO NOTHING RETURNING id
+"""
 
 
-@transaction.atomic
 def store(
     *,
     connection_id: int | None = None,
@@ -27,26 +38,34 @@ def store(
     headers: Mapping[str, str],
     body: bytes,
     now: datetime,
-) -> tuple[InboundWebhook, bool]:
-    """Keep one delivery raw and ring for a worker; says whether it is new. The same event again changes nothing.
+) -> int | None:
+    """Keep one delivery raw and ring for a worker; gives its id, or None for an event that was kept before.
 
-    It comes from a shop or from a payout account.
+    It comes from a shop or from a payout account. `headers` are lower-cased, and those the sender's adapter calls secret
+    are left out already.
     """
-    webhook, created = InboundWebhook.objects.get_or_create(
-        connection_id=connection_id,
-        payout_account_id=payout_account_id,
-        event_id=_event_id(message.event_id),
-        defaults={
-            "topic": message.topic.replace("\x00", "")[:LONGEST_TOPIC],
-            "body": body,
-            "headers": {name: value for name, value in headers.items() if name not in SECRET_HEADERS},
-            "received_at": now,
-            "due_at": now,
-        },
-    )
-    if created:
-        queue.enqueue("hooks.process", webhook_id=webhook.pk)
-    return webhook, created
+    kept = {name: value.replace("\x00", "") for name, value in headers.items() if name not in SECRET_HEADERS}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _KEEP,
+            [
+                connection_id,
+                payout_account_id,
+                _event_id(message.event_id),
+                message.topic.replace("\x00", "")[:LONGEST_TOPIC],
+                _subject_id(message),
+                body,
+                json.dumps(kept),
+                InboxState.RECEIVED,
+                now,
+                now,
+            ],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    queue.enqueue("hooks.process", webhook_id=row[0])
+    return int(row[0])
 
 
 def store_polled(*, connection_id: int, order_id: str, version: str, reason: str, now: datetime) -> None:
@@ -59,6 +78,7 @@ def store_polled(*, connection_id: int, order_id: str, version: str, reason: str
         event_id=_event_id(f"{POLLED} {order_id} {version}"),
         defaults={
             "topic": POLLED,
+            "subject_id": order_id if len(order_id) <= LONGEST_SUBJECT_ID else None,
             "body": order_id.encode(),
             "received_at": now,
             "due_at": now + AGAIN_AFTER,
@@ -72,3 +92,9 @@ def _event_id(event_id: str) -> str:
     if len(event_id) <= LONGEST_EVENT_ID and "\x00" not in event_id:
         return event_id
     return hashlib.sha256(event_id.encode(errors="surrogatepass")).hexdigest()
+
+
+def _subject_id(message: WebhookMessage | PayoutMessage) -> str | None:
+    """What the event is about; None for a name that does not fit, which only its body holds then."""
+    named = message.reference if isinstance(message, PayoutMessage) else message.order_external_id
+    return named if len(named) <= LONGEST_SUBJECT_ID and "\x00" not in named else None

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from loyalty.hooks.models import InboundWebhook
-from platforms.adapter import Observed
+from platforms.adapter import Observed, WebhookRejected
 from platforms.models import PayoutAccount
 from platforms.payouts import registry
+from platforms.payouts.provider import PayoutMessage, Provider
 from rewards import payouts
 from rewards.models import Payout, PayoutEvidenceKind
 
@@ -23,7 +24,7 @@ def hear(*, webhook: InboundWebhook, now: datetime) -> Heard:
     """Let a stored callback take effect. Raises DomainError when it never can."""
     account = PayoutAccount.objects.get(pk=webhook.payout_account_id or 0)
     provider = registry.provider_for(account)
-    message = provider.parse_webhook(headers=webhook.headers, body=bytes(webhook.body), now=webhook.received_at)
+    message = _read(webhook, provider)
     payout = Payout.objects.filter(account=account, reference=message.reference).first()
     if payout is None:
         return Heard("It names no payout of ours: nothing to do.")
@@ -41,3 +42,18 @@ def hear(*, webhook: InboundWebhook, now: datetime) -> Heard:
         now=now,
     )
     return Heard(f"Payout {payout.reference}: {after.get_state_display().lower()}.")
+
+
+def _read(webhook: InboundWebhook, provider: Provider) -> PayoutMessage:
+    """What the callback says. It was verified when it came; one that cannot be read again is only a hint."""
+    try:
+        return provider.parse_webhook(headers=webhook.headers, body=bytes(webhook.body), now=webhook.received_at)
+    except WebhookRejected:
+        if not webhook.subject_id:
+            raise
+    return PayoutMessage(
+        event_id=webhook.event_id,
+        topic=webhook.topic,
+        occurred_at=webhook.received_at,
+        reference=webhook.subject_id,
+    )

@@ -4,15 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from loyalty.common import actors, queue
 from loyalty.common.clock import Stopwatch
 from loyalty.common.errors import DomainError
+from loyalty.events import log
 from loyalty.hooks import inbox, payouts
 from loyalty.hooks.models import InboundWebhook, InboxState
 from loyalty.program import orders
 from platforms import registry
-from platforms.adapter import Adapter, ShopOrder
+from platforms.adapter import Adapter, ShopOrder, WebhookRejected
 from platforms.credentials import CredentialsUnreadable
 from platforms.models import StoreConnection
 from rewards.usage import OrderVerdict
@@ -23,6 +25,7 @@ SKEW = timedelta(seconds=2)  # the door's clock may be ahead of the worker's; sh
 LONGEST_PAUSE = 3600.0
 MOST_PAGES = 20
 NOT_YET = "A reward on this order is still being generated."
+GAVE_UP = "webhook.failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def process(*, webhook_id: int, now: datetime) -> None:
     webhook = _take(webhook_id, now=now)
     if webhook is None:
         return
-    if webhook.attempts > MOST_ATTEMPTS:
+    if webhook.tries > MOST_ATTEMPTS:
         reason = "the worker broke off each time. Its log says why"
         _close(webhook, InboxState.FAILED, f"Given up after {MOST_ATTEMPTS} tries: {reason}.", now=watch.now)
         return
@@ -154,10 +157,21 @@ def _effect_on_payout(webhook: InboundWebhook, watch: Stopwatch) -> Again | None
 
 
 def _told(webhook: InboundWebhook, adapter: Adapter) -> tuple[ShopOrder | None, str]:
-    """The order of a webhook, or the id to ask the shop about."""
+    """The order of a webhook, or the id to ask the shop about; neither when it names none. Raises WebhookRejected.
+
+    It was verified when it came. What cannot be verified again, because its secret was changed or its body forgotten,
+    is only a hint: then the shop is asked.
+    """
     if webhook.topic == inbox.POLLED:
-        return None, bytes(webhook.body).decode()
-    message = adapter.parse_webhook(headers=webhook.headers, body=bytes(webhook.body), now=webhook.received_at)
+        return None, webhook.subject_id or bytes(webhook.body).decode()
+    if webhook.subject_id == "":
+        return None, ""
+    try:
+        message = adapter.parse_webhook(headers=webhook.headers, body=bytes(webhook.body), now=webhook.received_at)
+    except WebhookRejected:
+        if webhook.subject_id is None:
+            raise
+        return None, webhook.subject_id
     return message.order, message.order_external_id
 
 
@@ -186,16 +200,33 @@ def _record(adapter: Adapter, connection: StoreConnection, order: ShopOrder, wat
     )
 
 
+@transaction.atomic
 def _close(webhook: InboundWebhook, state: InboxState, result: str, *, now: datetime) -> None:
-    InboundWebhook.objects.filter(pk=webhook.pk).update(state=state, processed_at=now, due_at=None, result=result[:300])
+    """Write down what became of it, unless the claim was lost meanwhile: then another says so."""
+    ended = _claimed(webhook).update(state=state, processed_at=now, due_at=None, result=result[:300])
+    if ended and state == InboxState.FAILED:
+        log.record(
+            kind=GAVE_UP,
+            subject_type=inbox.SUBJECT,
+            subject_id=webhook.pk,
+            actor=actors.SYSTEM,
+            now=now,
+            attempts=webhook.attempts,
+            reason=result[:300],
+        )
 
 
 def _later(webhook: InboundWebhook, again: Again, *, now: datetime) -> None:
-    if webhook.attempts >= MOST_ATTEMPTS:
-        _close(webhook, InboxState.FAILED, f"Given up after {webhook.attempts} tries: {again.reason}", now=now)
+    if webhook.tries >= MOST_ATTEMPTS:
+        _close(webhook, InboxState.FAILED, f"Given up after {webhook.tries} tries: {again.reason}", now=now)
         return
-    pause = timedelta(seconds=min(max(5.0 * 2**webhook.attempts, again.wait), LONGEST_PAUSE))
-    InboundWebhook.objects.filter(pk=webhook.pk).update(due_at=now + pause, result=again.reason[:300])
+    pause = timedelta(seconds=min(max(5.0 * 2**webhook.tries, again.wait), LONGEST_PAUSE))
+    _claimed(webhook).update(due_at=now + pause, result=again.reason[:300])
+
+
+def _claimed(webhook: InboundWebhook) -> QuerySet[InboundWebhook]:
+    """The row while the claim stands: each claim counts the attempts up, so nobody else's looks like ours."""
+    return InboundWebhook.objects.filter(pk=webhook.pk, state=InboxState.RECEIVED, attempts=webhook.attempts)
 
 
 def _note_poll(connection: StoreConnection, error: str, *, now: datetime) -> None:

@@ -33,6 +33,7 @@ class Caller:
     what: str  # for the log
     verifier: Callable[[], Adapter | Provider]  # raises CredentialsUnreadable
     whose: dict[str, int]  # the column of the inbox that names it
+    secret_headers: frozenset[str] = frozenset()  # of its webhooks, in lower case
 
 
 @method_decorator(csrf_exempt, name="dispatch")
@@ -46,7 +47,12 @@ class Webhook(View):
         if shop is None:
             return None
         verifier = partial(registry.adapter_for, shop)
-        return Caller(what=f"shop {shop.pk}", verifier=verifier, whose={"connection_id": shop.pk})
+        return Caller(
+            what=f"shop {shop.pk}",
+            verifier=verifier,
+            whose={"connection_id": shop.pk},
+            secret_headers=registry.adapter_class(shop.platform).capabilities.secret_headers,
+        )
 
     def post(self, request: HttpRequest, webhook_key: str) -> JsonResponse:
         length = request.headers.get("Content-Length") or "0"
@@ -88,7 +94,8 @@ def _receive(request: HttpRequest, caller: Caller) -> JsonResponse:
     except CredentialsUnreadable as error:
         logger.error("A webhook of %s could not be verified: %s", caller.what, error.sentence)  # noqa: TRY400
         return _refusal(503, "unavailable")
-    inbox.store(**caller.whose, message=message, headers=headers, body=body, now=now)
+    kept = {name: value for name, value in headers.items() if name not in caller.secret_headers}
+    inbox.store(**caller.whose, message=message, headers=kept, body=body, now=now)
     return JsonResponse({"received": True})
 
 

@@ -59,6 +59,7 @@ class BigCommerceAdapter:
         collections=frozenset({DiscountKind.PERCENTAGE, DiscountKind.FIXED_AMOUNT}),
         extends=True,
         registers_webhooks=True,
+        secret_headers=frozenset({webhook.OWN_HEADER}),
         steps_to_disable=(
             "Sign in to the control panel of {shop} and open Marketing.",
             "Open Promotions, Coupon promotions; for a gift card, Gift certificates.",

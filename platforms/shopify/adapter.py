@@ -60,6 +60,7 @@ class ShopifyAdapter:
         binds_customer=True,
         extends=True,
         registers_webhooks=True,
+        privacy_topics=webhook.PRIVACY_TOPICS,
         settles=15 * 60.0,  # the counter of uses and the search of orders both run behind
         steps_to_disable=(
             "Sign in to the admin of {shop} and open Discounts.",

@@ -43,9 +43,10 @@ def told(**changes):
     return order | changes
 
 
-def store(shop, body, headers, *, event_id="event-1"):
-    message = WebhookMessage(event_id=event_id, topic="order.updated", occurred_at=NOW)
-    return inbox.store(connection_id=shop.pk, message=message, headers=headers, body=body, now=NOW)[0]
+def store(shop, body, headers, *, order_id):
+    message = WebhookMessage(event_id="event-1", topic="order.updated", occurred_at=NOW, order_external_id=order_id)
+    kept = inbox.store(connection_id=shop.pk, message=message, headers=headers, body=body, now=NOW)
+    return InboundWebhook.objects.get(pk=kept)
 
 
 def received(shop, **order):
@@ -53,7 +54,8 @@ def received(shop, **order):
     data = {"event_id": "event-1", "topic": "order.updated", "occurred_at": NOW.isoformat(), "order": told(**order)}
     body, stamp = json.dumps(data).encode(), str(int(NOW.timestamp()))
     digest = hmac.new(SECRET.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    return store(shop, body, {"x-sandbox-timestamp": stamp, "x-sandbox-signature": f"v1={digest}"})
+    headers = {"x-sandbox-timestamp": stamp, "x-sandbox-signature": f"v1={digest}"}
+    return store(shop, body, headers, order_id=data["order"]["id"])
 
 
 def hint(base_url):
@@ -63,7 +65,7 @@ def hint(base_url):
     body = json.dumps({"id": "e", "type": "order.placed", "created": NOW.isoformat(), "order": {"id": "7"}}).encode()
     stamp = str(int(NOW.timestamp()))
     digest = hmac.new(SECRET.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    return store(shop, body, {"x-vendure-signature": f"t={stamp},v1={digest}"})
+    return store(shop, body, {"x-vendure-signature": f"t={stamp},v1={digest}"}, order_id="7")
 
 
 def pending(shop):
@@ -177,6 +179,47 @@ def test_credentials_that_cannot_be_read_now_are_no_end(shop):
     shop.save()
 
     assert process(webhook, now=NOW + MINUTE).state == InboxState.PROCESSED
+
+
+def test_what_was_verified_at_the_door_is_asked_about_when_its_secret_is_gone_by_now(shop):
+    webhook = received(shop)
+    with misbehaving_server(reply("200 OK", json.dumps(told(total="30.00")).encode())) as server:
+        shop.base_url = server.url
+        shop.credentials = credentials.seal({"token": "t", "webhook_secret": "another"})
+        shop.save()
+
+        process(webhook, now=NOW)
+
+    assert webhook.result == "Order #1001: completed, no code."
+    assert Order.objects.get().total == 30
+
+
+def test_one_kept_by_an_earlier_release_is_read_as_it_was_then(shop):
+    webhook = received(shop)
+    InboundWebhook.objects.update(subject_id=None)
+
+    assert process(webhook, now=NOW).state == InboxState.PROCESSED
+    assert Order.objects.get().external_id == "1001"
+
+
+@pytest.mark.parametrize("late", ["fails", "succeeds"])
+def test_a_worker_that_lost_its_claim_does_not_overwrite_what_the_next_one_wrote(shop, monkeypatch, late):
+    webhook = received(shop)
+    record = orders.record
+
+    def slowly(**given):
+        """While the first is at it, its lease ends and another does the same work."""
+        monkeypatch.setattr(orders, "record", record)
+        processing.process(webhook_id=webhook.pk, now=NOW + processing.LEASE)
+        if late == "fails":
+            raise orders.OrderUnusable("Too late.")
+        return record(**given)
+
+    monkeypatch.setattr(orders, "record", slowly)
+    process(webhook, now=NOW)
+
+    assert (webhook.state, webhook.attempts) == (InboxState.PROCESSED, 2)
+    assert (webhook.processed_at - NOW).total_seconds() >= processing.LEASE.total_seconds()
 
 
 def test_an_order_that_cannot_be_kept_ends_with_the_reason(shop):

@@ -21,6 +21,7 @@ from loyalty.hooks import inbox, views
 from loyalty.hooks.models import InboundWebhook, InboxState
 from platforms import credentials
 from platforms.adapter import WebhookMessage
+from platforms.bigcommerce import webhook
 from tests.factories.people import ConnectionFactory
 from tests.factories.shop import connect
 from tests.fakes.sandbox import running_sandbox_shop
@@ -83,6 +84,7 @@ def test_stores_a_genuine_webhook_raw_and_answers_at_once(shop, slash):
     stored = InboundWebhook.objects.get()
     assert bytes(stored.body) == body
     assert (stored.connection, stored.event_id, stored.topic) == (shop, "event-1", "order.updated")
+    assert stored.subject_id == "1001"
     assert (stored.state, stored.due_at, stored.attempts) == (InboxState.RECEIVED, stored.received_at, 0)
     assert stored.headers["x-sandbox-signature"].startswith("v1=")
 
@@ -228,6 +230,33 @@ def test_keeps_no_secret_headers(shop):
     assert not {"authorization", "cookie"} & InboundWebhook.objects.get().headers.keys()
 
 
+def test_keeps_no_header_that_its_platform_calls_a_secret():
+    headers = {
+        webhook.OWN_HEADER: webhook.own_header(SECRET, store="abc123"),
+        "webhook-id": "msg_1",
+    }
+    store_of = ConnectionFactory(
+        platform="bigcommerce",
+        base_url="https://api.bigcommerce.com/stores/abc123",
+        credentials=credentials.seal({"access_token": "t", "webhook_secret": SECRET}),
+    )
+    told = {"scope": "store/order/updated", "data": {"type": "order", "id": 250}, "hash": "h", "created_at": 1561479335}
+
+    answer = knock(store_of, json.dumps(told | {"producer": "stores/abc123"}).encode(), headers=headers)
+
+    assert answer.status_code == 200
+    kept = InboundWebhook.objects.get()
+    assert (kept.headers["webhook-id"], kept.subject_id) == ("msg_1", "250")
+    assert webhook.OWN_HEADER not in kept.headers
+
+
+def test_keeps_it_in_one_statement(shop, django_assert_num_queries):
+    with django_assert_num_queries(2) as queries:  # whose address it is, and the row
+        knock(shop)
+
+    assert queries[1]["sql"].strip().startswith("INSERT")
+
+
 def store(shop, **changes):
     told = {"event_id": "e", "topic": "order.updated", "occurred_at": timezone.now()} | changes
     return inbox.store(connection_id=shop.pk, message=WebhookMessage(**told), headers={}, body=b"x", now=timezone.now())
@@ -236,10 +265,10 @@ def store(shop, **changes):
 def test_long_event_ids_are_told_apart_and_long_topics_cut(shop):
     first, second = "e" * 500 + "1", "e" * 500 + "2"
 
-    assert store(shop, event_id=first, topic="t" * 500)[1]
-    assert store(shop, event_id=second)[1]
-    assert not store(shop, event_id=first)[1]
-    assert store(shop, event_id="nul\x00", topic="a\x00b")[1]
+    assert store(shop, event_id=first, topic="t" * 500)
+    assert store(shop, event_id=second)
+    assert store(shop, event_id=first) is None
+    assert store(shop, event_id="nul\x00", topic="a\x00b")
     assert InboundWebhook.objects.count() == 3
 
 
