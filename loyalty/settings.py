@@ -254,6 +254,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-webhooks": {"task": "hooks.sweep_webhooks", "schedule": 5.0, "options": {"expires": 5}},
     "poll-orders": {"task": "hooks.poll_orders", "schedule": 30.0, "options": {"expires": 30}},
     "register-webhooks": {"task": "hooks.register_webhooks", "schedule": 86400.0, "options": {"expires": 3600}},
+    "forget-webhook-bodies": {"task": "hooks.forget_bodies", "schedule": 300.0, "options": {"expires": 300}},
     "forget-api-answers": {"task": "api.forget_answers", "schedule": 3600.0, "options": {"expires": 3600}},
     "settle-points": {"task": "points.settle_due", "schedule": 60.0, "options": {"expires": 60}},
     "release-due-holds": {"task": "points.release_due_holds", "schedule": 60.0, "options": {"expires": 60}},
@@ -409,6 +410,8 @@ JOB_LEASE_SECONDS = whole_number("JOB_LEASE_SECONDS", default=60, lowest=2, high
 JOB_ROWS_KEPT_DAYS = whole_number("JOB_ROWS_KEPT_DAYS", default=90, lowest=1, highest=3650)
 # How many days after it was sent an e-mail's words and address are kept.
 MAIL_TEXTS_KEPT_DAYS = whole_number("MAIL_TEXTS_KEPT_DAYS", default=90, lowest=1, highest=3650)
+# How many days after it came a webhook's body and headers are kept, once it is done with: they tell of people.
+WEBHOOK_BODIES_KEPT_DAYS = whole_number("WEBHOOK_BODIES_KEPT_DAYS", default=30, lowest=3, highest=3650)
 
 LOGGING = {
     "version": 1,

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from loyalty.hooks import processing, registration
+from loyalty.hooks import processing, registration, retention
 
 
 @shared_task(name="hooks.process")
@@ -34,3 +34,8 @@ def register_webhooks() -> None:
 @shared_task(name="hooks.register")
 def register(*, connection_id: int) -> None:
     registration.register(connection_id=connection_id, now=timezone.now())
+
+
+@shared_task(name="hooks.forget_bodies")
+def forget_bodies() -> None:
+    retention.forget(now=timezone.now())
