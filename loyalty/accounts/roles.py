@@ -47,6 +47,7 @@ class Action(StrEnum):
     EDIT_CUSTOMERS = "add and change customers"
     CONNECT_SHOPS = "connect shops"
     RECONCILE = "compare shops with our records and repair differences"
+    TRY_WEBHOOKS_AGAIN = "try webhooks again that failed"
     CONNECT_PAYOUTS = "connect payout accounts"
     SETTLE_PAYOUTS = "say what came of payouts by hand"
     EDIT_CATALOGUE = "add and change rewards"
@@ -117,6 +118,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     Action.EDIT_CUSTOMERS: frozenset({"customers.add_customer", "customers.change_customer"}),
     Action.CONNECT_SHOPS: frozenset({"platforms.add_storeconnection", "platforms.change_storeconnection"}),
     Action.RECONCILE: frozenset({"rewards.add_reconciliationrun", "rewards.repair_finding"}),
+    Action.TRY_WEBHOOKS_AGAIN: frozenset({"hooks.try_again_inboundwebhook"}),
     Action.CONNECT_PAYOUTS: frozenset({"platforms.add_payoutaccount", "platforms.change_payoutaccount"}),
     Action.SETTLE_PAYOUTS: frozenset({"rewards.settle_payout"}),
     Action.EDIT_CATALOGUE: frozenset(
@@ -151,6 +153,7 @@ TABLE: dict[Role, frozenset[Action]] = {
             Action.REDEEM,
             Action.SEE_ADDRESSES,
             Action.SEND_MAILS_AGAIN,
+            Action.TRY_WEBHOOKS_AGAIN,
             Action.EDIT_CUSTOMERS,
         }
     ),

@@ -12,6 +12,7 @@ from django.urls import reverse
 from loyalty.accounts import roles
 from loyalty.common import actors
 from loyalty.events.models import Event
+from loyalty.hooks.models import InboundWebhook
 from loyalty.merchant.models import Programme
 from loyalty.messages import outbox
 from loyalty.messages.models import Mail
@@ -49,6 +50,7 @@ grant             no      yes      no          yes
 redeem            no      yes      no          yes
 see addresses     no      yes      yes         yes
 send mails again  no      yes      no          yes
+webhooks again    no       yes      no          yes
 test mails        no      no       no          yes
 edit customers    no      yes      no          yes
 connect shops     no      no       no          yes
@@ -113,6 +115,12 @@ def mail() -> Mail:
     return outbox.put_test(address="office@example.com", token=UUID(int=1), now=NOW)
 
 
+def failed_webhook() -> InboundWebhook:
+    return InboundWebhook.objects.create(
+        connection=ConnectionFactory(), event_id="e", topic="t", subject_id="7", state="failed", received_at=NOW
+    )
+
+
 def act(gift, slug: str) -> str:
     return reverse("admin:rewards_redeemedreward_act", args=(gift.pk, slug))
 
@@ -150,6 +158,7 @@ def may(client, action: str, *, anna, gift, points) -> bool:
         "api keys": reverse("admin:api_apikey_add"),
         "staff": reverse("admin:accounts_user_add"),
         "send mails again": reverse("admin:messages_out_mail_act", args=(mail().pk, "send-again")),
+        "webhooks again": reverse("admin:hooks_inboundwebhook_act", args=(failed_webhook().pk, "try-again")),
         "test mails": reverse("admin:messages_out_mail_test"),
         **points_pages(anna, points),
     }

@@ -1,0 +1,3 @@
+from loyalty.hooks.admin import webhooks
+
+__all__ = ["webhooks"]

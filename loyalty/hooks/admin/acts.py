@@ -1,0 +1,32 @@
+"""What staff do with webhooks."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from loyalty.common.actors import Actor
+from loyalty.common.adminkit import acts
+from loyalty.hooks import replay
+from loyalty.hooks.models import InboundWebhook
+
+
+class TryAgain(acts.Act):
+    slug, label, permission, tone = "try-again", "Try again", "hooks.try_again_inboundwebhook", "primary"
+    explain = (
+        "The shop is asked for the order as it is now, or the provider for the payout, so nothing can take effect twice. "
+        "It gets as many tries as it had at first."
+    )
+
+    def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
+        webhook = InboundWebhook.objects.select_related("connection", "payout_account").defer("body").get(pk=pk)
+        reason = replay.refusal(webhook)
+        effects = () if reason else (f"Failed before: {webhook.result}", "A worker tries it in a moment.")
+        return acts.Preview(title=title(webhook), effects=effects, refusal=reason)
+
+    def apply(self, *, pk: int, actor: Actor, now: datetime, token: str, data: Mapping[str, Any]) -> str:
+        return f"{title(replay.try_again(webhook_id=pk, actor=actor, now=now))}: will be tried in a moment."
+
+
+def title(webhook: InboundWebhook) -> str:
+    about = f" about {webhook.subject_id}" if webhook.subject_id else ""
+    return f"{webhook.topic or 'Webhook'}{about}, from {webhook.connection or webhook.payout_account}"
