@@ -38,6 +38,7 @@ class LoyaltyDeskSite(StaffEntrance, DeskSite):
                 "rewards.reconciliationfinding",
                 "platforms.payoutaccount",
                 "hooks.inboundwebhook",
+                "hooks.privacyrequest",
             ),
         ),
         Section("Settings", ("merchant.programme", "accounts.user", "auth.group", "api.apikey", "events.event")),

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from loyalty.common.errors import DomainError
+from platforms.privacy import PrivacyAsk
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -193,6 +194,7 @@ class WebhookMessage:
     occurred_at: datetime
     order_external_id: str = ""
     order: ShopOrder | None = None
+    privacy: PrivacyAsk | None = None  # set for the topics that `capabilities.privacy_topics` names
 
 
 class WebhookRejected(DomainError):

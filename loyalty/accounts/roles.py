@@ -48,6 +48,7 @@ class Action(StrEnum):
     CONNECT_SHOPS = "connect shops"
     RECONCILE = "compare shops with our records and repair differences"
     TRY_WEBHOOKS_AGAIN = "try webhooks again that failed"
+    SETTLE_PRIVACY = "settle what people ask about their data"
     CONNECT_PAYOUTS = "connect payout accounts"
     SETTLE_PAYOUTS = "say what came of payouts by hand"
     EDIT_CATALOGUE = "add and change rewards"
@@ -63,6 +64,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "customers.view_customeridentity",
             "events.view_event",
             "hooks.view_inboundwebhook",
+            "hooks.view_privacyrequest",
             "merchant.view_programme",
             "messages_out.view_mail",
             "platforms.view_payoutaccount",
@@ -119,6 +121,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     Action.CONNECT_SHOPS: frozenset({"platforms.add_storeconnection", "platforms.change_storeconnection"}),
     Action.RECONCILE: frozenset({"rewards.add_reconciliationrun", "rewards.repair_finding"}),
     Action.TRY_WEBHOOKS_AGAIN: frozenset({"hooks.try_again_inboundwebhook"}),
+    Action.SETTLE_PRIVACY: frozenset({"hooks.settle_privacyrequest"}),
     Action.CONNECT_PAYOUTS: frozenset({"platforms.add_payoutaccount", "platforms.change_payoutaccount"}),
     Action.SETTLE_PAYOUTS: frozenset({"rewards.settle_payout"}),
     Action.EDIT_CATALOGUE: frozenset(

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from loyalty.customers.models import Customer
 from platforms.models import PayoutAccount, StoreConnection
 
 
@@ -65,3 +66,54 @@ class InboundWebhook(models.Model):
     def tries(self) -> int:
         """How often it was tried since it came, or since staff last brought it again."""
         return self.attempts - self.attempts_before
+
+
+class PrivacyKind(models.TextChoices):
+    """`platforms.privacy.PrivacyKind`, in the words people read."""
+
+    DATA_REQUEST = "data_request", "Show somebody's data"
+    ERASE_CUSTOMER = "erase_customer", "Erase somebody's data"
+    ERASE_SHOP = "erase_shop", "Erase a shop's data"
+
+
+class PrivacyRequest(models.Model):
+    """What a shop passed on that somebody asks about their data: open until a person says what was done.
+
+    It holds no name and no address: the customer is a row of ours, or only the shop's number for them is known.
+    """
+
+    webhook = models.OneToOneField(InboundWebhook, on_delete=models.PROTECT)  # that brought it
+    connection = models.ForeignKey(StoreConnection, on_delete=models.PROTECT, db_index=False)
+    kind = models.CharField(max_length=20, choices=PrivacyKind)
+    customer = models.ForeignKey(Customer, null=True, on_delete=models.PROTECT, db_index=False)
+    customer_external_id = models.CharField(max_length=120, blank=True)  # the shop's number for them
+    orders = models.JSONField(default=list)  # ids of the orders the shop named
+    asked_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    bodies_emptied = models.PositiveIntegerField(default=0)  # of webhooks, at once
+    settled_at = models.DateTimeField(null=True)
+    settled_by = models.BigIntegerField(null=True)  # whose account
+    note = models.CharField(max_length=500, blank=True)  # what was done
+
+    class Meta:
+        verbose_name = "privacy request"
+        verbose_name_plural = "privacy requests"
+        permissions = [("settle_privacyrequest", "Can settle privacy requests")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["data_request", "erase_customer", "erase_shop"]), name="privacy_kind_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(settled_at__isnull=True, settled_by__isnull=True, note="")
+                | (Q(settled_at__isnull=False, settled_by__isnull=False) & ~Q(note="")),
+                name="privacy_settled_by_somebody_with_words",
+            ),
+            models.CheckConstraint(condition=Q(due_at__gt=models.F("asked_at")), name="privacy_due_after_asked"),
+        ]
+        indexes = [
+            models.Index(fields=["due_at", "id"], name="privacy_open", condition=Q(settled_at__isnull=True)),
+            models.Index(fields=["connection", "id"], name="privacy_of_shop"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{PrivacyKind(self.kind).label} ({self.connection})"

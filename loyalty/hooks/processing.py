@@ -10,7 +10,7 @@ from loyalty.common import actors, queue
 from loyalty.common.clock import Stopwatch
 from loyalty.common.errors import DomainError
 from loyalty.events import log
-from loyalty.hooks import inbox, payouts
+from loyalty.hooks import inbox, payouts, privacy
 from loyalty.hooks.models import InboundWebhook, InboxState
 from loyalty.program import orders
 from platforms import registry
@@ -130,6 +130,9 @@ def _effect(webhook: InboundWebhook, watch: Stopwatch) -> Again | None:
     """What the webhook of a shop does; None when it is done with."""
     connection = StoreConnection.objects.get(pk=webhook.connection_id or 0)
     adapter = registry.adapter_for(connection)
+    if webhook.topic in adapter.capabilities.privacy_topics:
+        _note_privacy(webhook, adapter, watch)
+        return None
     order, order_id = _told(webhook, adapter)
     if order is None and order_id:
         answer = adapter.read_order(order_id)
@@ -145,6 +148,17 @@ def _effect(webhook: InboundWebhook, watch: Stopwatch) -> Again | None:
     summary = ", ".join(verdicts) or "no code"
     _close(webhook, InboxState.PROCESSED, f"Order {order.number}: {order.status}, {summary}.", now=watch.now)
     return None
+
+
+def _note_privacy(webhook: InboundWebhook, adapter: Adapter, watch: Stopwatch) -> None:
+    """What somebody asks about their data becomes a request that staff see. Raises WebhookRejected."""
+    message = adapter.parse_webhook(headers=webhook.headers, body=bytes(webhook.body), now=webhook.received_at)
+    if message.privacy is None:
+        _close(webhook, InboxState.PROCESSED, "It asks for nothing: nothing to do.", now=watch.now)
+        return
+    with transaction.atomic():
+        if _close(webhook, InboxState.PROCESSED, privacy.NOTED, now=watch.now):
+            privacy.receive(webhook=webhook, ask=message.privacy, now=watch.now)
 
 
 def _effect_on_payout(webhook: InboundWebhook, watch: Stopwatch) -> Again | None:
@@ -201,8 +215,8 @@ def _record(adapter: Adapter, connection: StoreConnection, order: ShopOrder, wat
 
 
 @transaction.atomic
-def _close(webhook: InboundWebhook, state: InboxState, result: str, *, now: datetime) -> None:
-    """Write down what became of it, unless the claim was lost meanwhile: then another says so."""
+def _close(webhook: InboundWebhook, state: InboxState, result: str, *, now: datetime) -> bool:
+    """Write down what became of it; False when the claim was lost meanwhile, and another says so."""
     ended = _claimed(webhook).update(state=state, processed_at=now, due_at=None, result=result[:300])
     if ended and state == InboxState.FAILED:
         log.record(
@@ -214,6 +228,7 @@ def _close(webhook: InboundWebhook, state: InboxState, result: str, *, now: date
             attempts=webhook.attempts,
             reason=result[:300],
         )
+    return bool(ended)
 
 
 def _later(webhook: InboundWebhook, again: Again, *, now: datetime) -> None:

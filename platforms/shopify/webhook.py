@@ -2,7 +2,7 @@
 
 Shopify signs with the client secret of the app, and for up to an hour after its rotation still with the old one. The
 three privacy topics reach us only when their address is entered in the app's own settings; they are verified and kept
-like any other, and name no order.
+like any other, and name people instead of an order that changed.
 """
 
 import base64
@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from platforms.adapter import WebhookMessage, WebhookRejected
+from platforms.privacy import PrivacyAsk, PrivacyKind
 from platforms.redaction import is_plain
 
 # Topic of a delivery → what Shopify's API calls it. Nothing tells of spent gift cards.
@@ -26,7 +27,13 @@ TOPICS = {
     "refunds/create": "REFUNDS_CREATE",
     "app/uninstalled": "APP_UNINSTALLED",
 }
-PRIVACY_TOPICS = frozenset({"customers/data_request", "customers/redact", "shop/redact"})
+PRIVACY_KINDS = {
+    "customers/data_request": PrivacyKind.DATA_REQUEST,
+    "customers/redact": PrivacyKind.ERASE_CUSTOMER,
+    "shop/redact": PrivacyKind.ERASE_SHOP,
+}
+PRIVACY_TOPICS = frozenset(PRIVACY_KINDS)
+MOST_ORDERS = 250  # that one privacy request names for us; the customer's others are found by the customer
 
 _ORDER = re.compile(r"gid://shopify/Order/(\d{1,20})", re.ASCII)
 
@@ -52,6 +59,7 @@ def parse(
         topic=topic,
         occurred_at=_instant(headers.get("x-shopify-triggered-at", ""), now=now),
         order_external_id=_order_id(topic, message),
+        privacy=_privacy(PRIVACY_KINDS[topic], message) if topic in PRIVACY_KINDS else None,
     )
 
 
@@ -97,6 +105,25 @@ def _order_id(topic: str, message: Mapping[str, Any]) -> str:
             raise WebhookRejected("The webhook names no order.", code="malformed")
         return str(number)
     return ""
+
+
+def _privacy(kind: PrivacyKind, message: Mapping[str, Any]) -> PrivacyAsk:
+    """Whom it is about. What cannot be read is left empty: refused, the request would be lost, and people can ask."""
+    customer = message.get("customer")
+    customer = customer if isinstance(customer, Mapping) else {}
+    orders = message.get("orders_requested") or message.get("orders_to_redact")
+    email = customer.get("email")
+    return PrivacyAsk(
+        kind=kind,
+        customer_external_id=_number(customer.get("id")),
+        customer_email=email if isinstance(email, str) and is_plain(email, longest=254) else "",
+        orders=tuple(filter(None, map(_number, orders[:MOST_ORDERS]))) if isinstance(orders, list) else (),
+    )
+
+
+def _number(value: Any) -> str:
+    fits = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**20
+    return str(value) if fits else ""
 
 
 def _instant(text: str, *, now: datetime) -> datetime:

@@ -1,6 +1,6 @@
 """Roles: the groups say what the table says, and the pages obey it cell by cell."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from django.urls import reverse
 from loyalty.accounts import roles
 from loyalty.common import actors
 from loyalty.events.models import Event
-from loyalty.hooks.models import InboundWebhook
+from loyalty.hooks.models import InboundWebhook, PrivacyRequest
 from loyalty.merchant.models import Programme
 from loyalty.messages import outbox
 from loyalty.messages.models import Mail
@@ -51,6 +51,7 @@ redeem            no      yes      no          yes
 see addresses     no      yes      yes         yes
 send mails again  no      yes      no          yes
 webhooks again    no       yes      no          yes
+settle privacy    no       no       no          yes
 test mails        no      no       no          yes
 edit customers    no      yes      no          yes
 connect shops     no      no       no          yes
@@ -121,6 +122,13 @@ def failed_webhook() -> InboundWebhook:
     )
 
 
+def privacy_request() -> PrivacyRequest:
+    webhook, due = failed_webhook(), NOW + timedelta(days=30)
+    return PrivacyRequest.objects.create(
+        webhook=webhook, connection=webhook.connection, kind="data_request", asked_at=NOW, due_at=due
+    )
+
+
 def act(gift, slug: str) -> str:
     return reverse("admin:rewards_redeemedreward_act", args=(gift.pk, slug))
 
@@ -159,6 +167,7 @@ def may(client, action: str, *, anna, gift, points) -> bool:
         "staff": reverse("admin:accounts_user_add"),
         "send mails again": reverse("admin:messages_out_mail_act", args=(mail().pk, "send-again")),
         "webhooks again": reverse("admin:hooks_inboundwebhook_act", args=(failed_webhook().pk, "try-again")),
+        "settle privacy": reverse("admin:hooks_privacyrequest_act", args=(privacy_request().pk, "settle")),
         "test mails": reverse("admin:messages_out_mail_test"),
         **points_pages(anna, points),
     }
@@ -201,6 +210,7 @@ def test_points_are_put_right_only_with_the_permission_also_by_post(action, sign
         "rewards_reward",
         "program_order",
         "hooks_inboundwebhook",
+        "hooks_privacyrequest",
         "platforms_storeconnection",
         "rewards_reconciliationrun",
         "rewards_reconciliationfinding",

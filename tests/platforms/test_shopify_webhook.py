@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from platforms.adapter import Outcome, Refusal, WebhookMessage, WebhookRejected
+from platforms.privacy import PrivacyAsk, PrivacyKind
 from platforms.shopify import webhook
 from tests.fakes.shopify.server import running_shopify
 from tests.fakes.shopify.shop import CLIENT_SECRET, Shop
@@ -53,6 +54,25 @@ def test_about_privacy_or_the_app_is_taken_and_names_no_order(topic: str) -> Non
     message = parse(*SHOP.delivery(topic))
 
     assert (message.topic, message.order_external_id) == (topic, "")
+    assert (message.privacy is not None) is (topic in webhook.PRIVACY_TOPICS)
+
+
+def test_about_privacy_says_whom_it_is_about_as_far_as_it_can_be_read() -> None:
+    person = {"id": 191167, "email": "jo@example.com", "phone": "555-625-1199"}
+    shown = parse(*SHOP.delivery("customers/data_request", customer=person, orders_requested=[299938, "x", -1]))
+    erased = parse(*SHOP.delivery("customers/redact", customer=person, orders_to_redact=[299938]))
+    odd = parse(*SHOP.delivery("customers/redact", customer=["?"], orders_to_redact={"a": 1}))
+
+    assert shown.privacy == PrivacyAsk(
+        kind=PrivacyKind.DATA_REQUEST,
+        customer_external_id="191167",
+        customer_email="jo@example.com",
+        orders=("299938",),
+    )
+    assert erased.privacy is not None
+    assert (erased.privacy.kind, erased.privacy.orders) == (PrivacyKind.ERASE_CUSTOMER, ("299938",))
+    assert odd.privacy == PrivacyAsk(kind=PrivacyKind.ERASE_CUSTOMER)
+    assert "jo@example.com" not in repr(shown.privacy)
 
 
 def test_matches_the_published_form_of_the_signature() -> None:

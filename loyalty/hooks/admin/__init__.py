@@ -1,3 +1,3 @@
-from loyalty.hooks.admin import webhooks
+from loyalty.hooks.admin import privacy, webhooks
 
-__all__ = ["webhooks"]
+__all__ = ["privacy", "webhooks"]

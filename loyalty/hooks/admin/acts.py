@@ -1,13 +1,15 @@
-"""What staff do with webhooks."""
+"""What staff do with webhooks, and with what people ask about their data."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django import forms
+
 from loyalty.common.actors import Actor
 from loyalty.common.adminkit import acts
-from loyalty.hooks import replay
-from loyalty.hooks.models import InboundWebhook
+from loyalty.hooks import privacy, replay
+from loyalty.hooks.models import InboundWebhook, PrivacyRequest
 
 
 class TryAgain(acts.Act):
@@ -30,3 +32,28 @@ class TryAgain(acts.Act):
 def title(webhook: InboundWebhook) -> str:
     about = f" about {webhook.subject_id}" if webhook.subject_id else ""
     return f"{webhook.topic or 'Webhook'}{about}, from {webhook.connection or webhook.payout_account}"
+
+
+class DoneForm(forms.Form):
+    note = forms.CharField(
+        label="What was done",
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="For whoever asks later. Write no name and no address: this stays.",
+    )
+
+
+class Settle(acts.Act):
+    slug, label, permission, tone = "settle", "Settle", "hooks.settle_privacyrequest", "primary"
+    explain = "You say that what was asked is done. Your name and the time are kept; this cannot be undone."
+    form_class, bulk = DoneForm, False
+
+    def preview(self, *, pk: int, now: datetime, data: Mapping[str, Any]) -> acts.Preview:
+        request = PrivacyRequest.objects.select_related("connection").get(pk=pk)
+        return acts.Preview(
+            title=str(request), effects=("It leaves the open requests.",), refusal=privacy.refusal(request)
+        )
+
+    def apply(self, *, pk: int, actor: Actor, now: datetime, token: str, data: Mapping[str, Any]) -> str:
+        settled = privacy.settle(request_id=pk, note=str(data["note"]), actor=actor, now=now)
+        return f"{settled}: settled."
