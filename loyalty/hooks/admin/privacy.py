@@ -114,7 +114,7 @@ class PrivacyRequestAdmin(desk.ReadOnlyAdmin):
             ("Shop", self.link_to(StoreConnection, asked.connection_id, str(asked.connection))),
             ("Came as", self.link_to(InboundWebhook, asked.webhook_id, f"webhook {asked.webhook_id}")),
             ("Settled", show.instant(asked.settled_at)),
-            ("Settled by", show.text(str(by) if by is not None else "")),
+            ("Settled by", show.text(by.get_full_name() if by is not None else "")),
         ]
         return [(label, value) for label, value in facts if value != show.dash()]
 

@@ -160,11 +160,11 @@ def history(webhook: InboundWebhook) -> list[tuple[SafeString, str, str]]:
     """When it was given up and when it was brought again, oldest first: the instant, what happened, the reason then."""
     events = Event.objects.filter(subject_type=inbox.SUBJECT, subject_id=webhook.pk).order_by("-id")[:MOST_HISTORY]
     told = [event for event in reversed(events) if event.kind in {processing.GAVE_UP, replay.AGAIN}]
-    staff = {user.pk: str(user) for user in User.objects.filter(pk__in={event.actor_id for event in told})}
+    staff = {user.pk: user.get_full_name() for user in User.objects.filter(pk__in={event.actor_id for event in told})}
     lines = []
     for event in told:
         if event.kind == processing.GAVE_UP:
-            words = f"Given up, after {event.data['attempts']} attempts in all"
+            words = f"Failed, attempt {event.data['attempts']}"
         else:
             by = staff.get(event.actor_id or 0, "somebody") if event.actor_kind == ActorKind.STAFF else "the desk"
             words = f"Tried again by {by}"
