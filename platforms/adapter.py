@@ -55,12 +55,17 @@ class Answer(Generic[T_co]):
     value: T_co | None = None
     refusal: Refusal | None = None  # set when rejected
     reason: str = ""  # one sentence for staff: what the shop said, and what to do
-    retry_after: float | None = None  # seconds, when throttled
+    retry_after: float | None = None  # seconds, when throttled or held back
     observed: Observed = field(default_factory=Observed)
 
     @property
     def ok(self) -> bool:
         return self.outcome is Outcome.OK
+
+    @property
+    def held_back(self) -> bool:
+        """Nobody was asked: a shop that does not answer is being left alone, until `retry_after`."""
+        return self.outcome is Outcome.NOT_SENT and self.retry_after is not None
 
 
 class DiscountKind(StrEnum):

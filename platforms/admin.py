@@ -16,7 +16,7 @@ from loyalty.common import actors
 from loyalty.common.adminkit import desk, show
 from loyalty.events import log
 from loyalty.events.models import Event
-from platforms import credentials, registry
+from platforms import breaker, credentials, registry
 from platforms import forms as connection_forms
 from platforms.adapter import Answer
 from platforms.models import Platform, StoreConnection
@@ -158,6 +158,8 @@ class StoreConnectionAdmin(desk.DeskAdmin):
         sealed = form.seal(obj)
         super().save_model(request, obj, form, change)
         fields = sorted(name for name in form.changed_data if name in self.plain_fields())
+        if sealed or "base_url" in fields:
+            breaker.ask_soon(connection_id=obj.pk, now=timezone.now())
         if fields or not change:
             self.record("shop.changed" if change else "shop.connected", request, obj, fields=fields)
         if sealed:

@@ -46,6 +46,62 @@ class StoreConnection(models.Model):
         return self.name
 
 
+class ShopHealth(models.Model):
+    """Whether a shop answers, as its calls found it. `platforms.breaker` alone writes these rows.
+
+    No row: the shop has not been asked yet.
+    """
+
+    connection = models.OneToOneField(
+        StoreConnection, primary_key=True, on_delete=models.CASCADE, related_name="health"
+    )
+    ok_at = models.DateTimeField(null=True)  # the last success, to some ten seconds
+    throttled_at = models.DateTimeField(null=True)  # when it last asked us to wait, to some ten seconds
+    failed_at = models.DateTimeField(null=True)  # the last call without an answer, and why
+    failure = models.CharField(max_length=300, blank=True)
+    failures = models.PositiveIntegerField(default=0)  # in a row, up to now
+    failing_since = models.DateTimeField(null=True)  # the first of them
+    # The breaker is open while it has an `ask_at`: until then nobody asks, and afterwards one call does.
+    opened_at = models.DateTimeField(null=True)
+    ask_at = models.DateTimeField(null=True)
+    probe_until = models.DateTimeField(null=True)  # the claim of that one call
+    pauses = models.PositiveSmallIntegerField(default=0)
+    closed_at = models.DateTimeField(null=True)
+    refusals = models.PositiveIntegerField(default=0)  # of our credentials, in a row
+    refused_since = models.DateTimeField(null=True)
+    refusal = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        verbose_name = "health of a shop"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(opened_at__isnull=True, ask_at__isnull=True)
+                | models.Q(opened_at__isnull=False, ask_at__isnull=False),
+                name="health_open_says_when_to_ask",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(probe_until__isnull=True) | models.Q(opened_at__isnull=False),
+                name="health_probed_only_while_open",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(failures=0, failing_since__isnull=True)
+                | models.Q(failures__gt=0, failing_since__isnull=False),
+                name="health_failing_since_when",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(refusals=0, refused_since__isnull=True)
+                | models.Q(refusals__gt=0, refused_since__isnull=False),
+                name="health_refused_since_when",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(opened_at__isnull=True) | models.Q(failures__gt=0), name="health_open_has_failures"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Health of {self.connection_id}"
+
+
 class PayoutProvider(models.TextChoices):
     """Who sends money for us; `platforms.payouts.registry` maps each to what talks to it."""
 

@@ -7,6 +7,7 @@ from django.conf import settings
 from platforms import credentials
 from platforms.adapter import Access, Adapter
 from platforms.bigcommerce.adapter import BigCommerceAdapter
+from platforms.guarded import GuardedAdapter
 from platforms.models import Platform, StoreConnection
 from platforms.own_codes import OwnCodesAdapter
 from platforms.sandbox.adapter import SandboxAdapter
@@ -30,12 +31,15 @@ def adapter_class(platform: str) -> type[Adapter]:
 
 
 def adapter_for(connection: StoreConnection | None, *, timeout: float = 20.0) -> Adapter:
-    """The adapter that talks to this shop; none means codes that no shop knows. Raises CredentialsUnreadable."""
+    """The adapter that talks to this shop, through its breaker; none means codes that no shop knows.
+
+    Raises CredentialsUnreadable.
+    """
     if connection is None:
         return OwnCodesAdapter(Access(base_url="", credentials={}, webhook_secrets=(), currency=""))
     opened = credentials.unseal(connection.credentials)
     secrets = tuple(opened[name] for name in WEBHOOK_SECRET_FIELDS if opened.get(name))
-    return ADAPTERS[connection.platform](
+    adapter = ADAPTERS[connection.platform](
         Access(
             base_url=connection.base_url,
             credentials={name: value for name, value in opened.items() if name not in WEBHOOK_SECRET_FIELDS},
@@ -45,6 +49,7 @@ def adapter_for(connection: StoreConnection | None, *, timeout: float = 20.0) ->
             timeout=timeout,
         )
     )
+    return GuardedAdapter(adapter, connection)
 
 
 def code_url(connection: StoreConnection | None, *, remote_id: str) -> str:

@@ -60,6 +60,7 @@ class ExtensionPlan:
 class _Answer:
     """What the shop showed: done, refused, or (neither) not known yet. `doubt`: it may have done it."""
 
+    asked: bool = True  # False: it is being left alone, which is no try
     done: bool = False
     refused: bool = False
     doubt: bool = False
@@ -242,7 +243,7 @@ def _ask(adapter: Adapter, code: RewardCode, row: CodeExtension, watch: Stopwatc
     evidence.keep(code=code, cancellation_id=None, kind=EvidenceKind.EXTENDED, answer=said, now=watch.now)
     in_doubt = row.state == ExtensionState.UNKNOWN
     if said.outcome in (Outcome.NOT_SENT, Outcome.THROTTLED):
-        return _Answer(doubt=in_doubt, reason=said.reason, retry_after=said.retry_after)
+        return _Answer(asked=not said.held_back, doubt=in_doubt, reason=said.reason, retry_after=said.retry_after)
     if said.outcome is Outcome.REJECTED and not in_doubt:
         return _Answer(refused=True, reason=said.reason or "The shop refused to let the code live longer.")
     back = adapter.find_code(code.canonical)
@@ -279,6 +280,7 @@ def _record(seen: CodeExtension, claim: uuid.UUID, answer: _Answer, *, now: date
     overtaken = _overtaken(redeemed)
     row.last_reason = (overtaken or answer.reason)[:500]
     row.claim = row.claimed_until = None
+    row.attempts -= not answer.asked
     gave_up = row.attempts >= MOST_ATTEMPTS and not answer.doubt
     if overtaken or answer.refused or (gave_up and not answer.done):
         _close(row, ExtensionState.REFUSED, now=now)

@@ -3,11 +3,12 @@
 In words for staff, with what they can do about it. Reads only, in a constant number of queries.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db.models import Q
 
+from platforms import breaker
 from rewards import catalogue, queries
 from rewards.advice import advice
 from rewards.catalogue import CustomerDisabled, Offer
@@ -69,6 +70,8 @@ class Waiting:
     what: str
     next_at: datetime | None
     remedy: str
+    connection_id: int | None = None
+    shop_trouble: str = ""  # what keeps its whole shop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +107,7 @@ def of(*, customer_id: int, now: datetime) -> Picture:
         excluded=excluded,
         refused=[] if excluded else _refused(offers, now=now),
         possible=sum(offer.available for offer in offers),
-        waiting=_waiting(customer_id),
+        waiting=_with_trouble(_waiting(customer_id), now=now),
         failed=_failed(customer_id, now=now),
     )
 
@@ -153,6 +156,7 @@ def _waiting(customer_id: int) -> list[Waiting]:
             else "Being checked: the shop did not say whether it made the code. The points are set aside.",
             next_at=work.due_at,
             remedy=ASKED_AGAIN,
+            connection_id=work.redeemed_reward.connection_id,
         )
         for work in works[:MOST_ROWS]
     ]
@@ -164,6 +168,7 @@ def _waiting(customer_id: int) -> list[Waiting]:
             what=f"Being canceled: the shop has not proved its code dead. {row.last_reason}".strip(),
             next_at=row.due_at,
             remedy="The shop is asked again by itself. Cancel by force if it cannot be reached any more.",
+            connection_id=row.redeemed_reward.connection_id,
         )
         for row in under_way.select_related("redeemed_reward").order_by("due_at", "pk")[:MOST_ROWS]
     ]
@@ -186,10 +191,18 @@ def _waiting(customer_id: int) -> list[Waiting]:
             what=f"Being extended: the shop has not answered yet. {row.last_reason}".strip(),
             next_at=row.due_at,
             remedy=ASKED_AGAIN,
+            connection_id=row.redeemed_reward.connection_id,
         )
         for row in longer.select_related("redeemed_reward").order_by("due_at", "pk")[:MOST_ROWS]
     ]
     return found
+
+
+def _with_trouble(waiting: list[Waiting], *, now: datetime) -> list[Waiting]:
+    """Beside each what is wrong with its shop, unless the shop said as much already."""
+    shops = {each.connection_id for each in waiting if each.connection_id is not None}
+    said = breaker.sentences(connection_ids=shops, now=now) if shops else {}
+    return [replace(each, shop_trouble=said.get(each.connection_id or 0, "")) for each in waiting]
 
 
 def _failed(customer_id: int, *, now: datetime) -> list[Failed]:

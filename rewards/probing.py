@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import F
 
 from loyalty.common import queue
 from loyalty.common.actors import SYSTEM, Actor
@@ -42,6 +43,7 @@ class Finding:
     alive: bool = False
     used: bool = False
     unknown: str = ""
+    held_back: float | None = None  # seconds for which the shop is left alone: it was not asked
 
     @property
     def sentence(self) -> str:
@@ -75,9 +77,14 @@ def sweep(*, now: datetime, limit: int = 200) -> int:
 
 
 def proceed(*, cancellation_id: int, now: datetime) -> None:
-    """The probe that is due, if it is: once, however often it rings. What went unanswered counts, and the next follows."""
+    """The probe that is due, if it is: once, however often it rings. What went unanswered counts, and the next follows.
+
+    One that could not be asked, as the shop is being left alone, is put off.
+    """
     if _take(cancellation_id, now=now):
-        check(cancellation_id=cancellation_id, actor=SYSTEM, now=now)
+        finding = check(cancellation_id=cancellation_id, actor=SYSTEM, now=now)
+        if finding.held_back is not None:
+            _put_off(cancellation_id, until=now + timedelta(seconds=finding.held_back))
 
 
 def check(*, cancellation_id: int, actor: Actor, now: datetime) -> Finding:
@@ -128,7 +135,8 @@ def _ask(adapter: Adapter, redeemed: RedeemedReward, code: RewardCode, row: Canc
     answer = evidence.only_ours(redeemed=redeemed, code=code, answer=adapter.find_code(code.canonical))
     evidence.keep(code=code, cancellation_id=row.pk, kind=EvidenceKind.PROBED, answer=answer, now=watch.now)
     if not answer.ok:
-        return Finding(unknown=answer.reason or "no reason was given")
+        held_back = answer.retry_after if answer.held_back else None
+        return Finding(unknown=answer.reason or "no reason was given", held_back=held_back)
     used = bool(answer.value and answer.value.uses) and not row.after_use
     if answer.value is None or not answer.value.alive:
         return Finding(used=used)
@@ -167,6 +175,13 @@ def _take(cancellation_id: int, *, now: datetime) -> bool:
     row.probe_due_at = max(row.closed_at + AFTER[row.probes], now + LEASE) if row.probes < len(AFTER) else None
     row.save(update_fields=["probes", "probe_due_at"])
     return True
+
+
+def _put_off(cancellation_id: int, *, until: datetime) -> None:
+    """The probe that was taken is still to come."""
+    Cancellation.objects.filter(pk=cancellation_id, state__in=ENDED, probes__gt=0).update(
+        probes=F("probes") - 1, probe_due_at=until
+    )
 
 
 @transaction.atomic

@@ -116,6 +116,7 @@ class RewardPage(desk.ReadOnlyAdmin):
             "meaning": words.meaning(redeemed, status, now=now),
             "acts": self.act_links(request, redeemed.pk, only=buttons),
             "advice": advice(redeemed),
+            "shop_trouble": why.shop_trouble(redeemed, status, now=now),
             "coming": why.coming(redeemed, status, now=now),
             "greyed": why.greyed(redeemed, status, acts=self.permitted_acts(request), offered=buttons, now=now),
             "facts": self.facts(redeemed),

@@ -7,6 +7,7 @@ from typing import Any
 
 from loyalty.common.adminkit import show
 from loyalty.common.adminkit.acts import Act
+from platforms import breaker
 from rewards import extension
 from rewards.models import CancellationState, DeliveryStatus, Payout, PayoutState, RedeemedReward, UsageStatus
 from rewards.queries import Status
@@ -45,6 +46,15 @@ def coming(redeemed: RedeemedReward, status: str, *, now: datetime) -> list[tupl
     if status == Status.ISSUED and redeemed.expires_at is not None:
         events.append((redeemed.expires_at, "It expires if it is not used before"))
     return [(sentence, show.instant(at)) for at, sentence in sorted(events)]
+
+
+def shop_trouble(redeemed: RedeemedReward, status: str, *, now: datetime) -> str:
+    """What keeps its whole shop, while the shop has to do something for it; else empty."""
+    row = extension.latest(redeemed=redeemed)
+    asks = status in (Status.PENDING, Status.CANCELLING) or hasattr(redeemed, "issue_work")
+    if redeemed.connection_id is None or not (asks or (row is not None and row.due_at is not None)):
+        return ""
+    return breaker.sentence(connection_id=redeemed.connection_id, now=now)
 
 
 def candidates(redeemed: RedeemedReward, status: str) -> Sequence[str]:

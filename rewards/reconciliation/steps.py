@@ -89,7 +89,8 @@ def _portion(run: ReconciliationRun, claim: Claim, watch: Stopwatch) -> timedelt
         final = silence.answer.outcome is Outcome.REJECTED
         if not runs.note_trouble(claim=claim, reason=silence.answer.reason, final=final, now=watch.now):
             return None
-        return timedelta(seconds=silence.answer.retry_after or runs.pause(run.troubles + 1).total_seconds())
+        asked_to_wait, pause = timedelta(seconds=silence.answer.retry_after or 0), runs.pause(run.troubles + 1)
+        return max(asked_to_wait, pause) if silence.answer.held_back else asked_to_wait or pause
     except DomainError as refusal:  # our own key to the credentials, say
         runs.note_trouble(claim=claim, reason=refusal.sentence, final=True, now=watch.now)
         return None

@@ -138,7 +138,9 @@ def test_the_pauses_grow_while_the_shop_does_not_tell_the_order_and_staff_read_t
     assert max(pauses) == 3600
     assert now - NOW > timedelta(hours=20)
     assert webhook.state == InboxState.FAILED
-    assert webhook.result.startswith(f"Given up after {processing.MOST_ATTEMPTS} tries: The shop at 127.0.0.1")
+    assert webhook.result.startswith(
+        f"Given up after {processing.MOST_ATTEMPTS} tries: The shop “{webhook.connection.name}” has not"
+    )
 
 
 def test_the_shop_says_when_to_ask_again():

@@ -1,0 +1,231 @@
+"""A circuit breaker for each shop: one that does not answer is left alone for a while, and everybody is told so at once.
+
+The state is a row in PostgreSQL, so all processes share it. After `MOST_FAILURES` calls in a row without an answer it
+opens: calls are answered here, and nothing is sent. When the pause is over exactly one call is let through, won by an
+update that only one can make; an answer closes the breaker, and silence lengthens the pause. Nothing is locked, and no
+transaction is open, while a shop is asked. Refused credentials are an answer: they are kept apart, and open nothing.
+"""
+
+import logging
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Coalesce
+
+from platforms.adapter import Answer, Outcome, Refusal
+from platforms.models import ShopHealth, StoreConnection
+
+logger = logging.getLogger(__name__)
+
+MOST_FAILURES = 5  # calls in a row without an answer
+MOST_REFUSALS = 3  # calls in a row that did not accept our credentials: one alone may be about a single right
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=10), timedelta(minutes=5)  # each pause doubles
+PROBE_LEASE = timedelta(seconds=60)  # longer than any call: whoever died with the probe holds it up so long
+WHILE_PROBED = 4.0  # seconds after which a call may ask again that came while the probe was under way
+SCATTER = 4.0  # seconds over which the others come back, so that a shop is not hit by all at once
+WRITTEN_EVERY = timedelta(seconds=10)  # a success that changes nothing
+MOST_PAUSES = 20  # counted; the longest one is reached long before
+CALM = timedelta(minutes=10)  # a shop that fails again sooner after it came back is left alone for longer
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Leave to ask the shop. `probe_until` is set for the one call that tries whether it answers again."""
+
+    health: ShopHealth | None
+    probe_until: datetime | None = None
+
+
+def admit(*, connection: StoreConnection, now: datetime) -> Pass | Answer[Any]:
+    """Leave to ask the shop, or the answer in its place: not sent, with the sentence and when to come again."""
+    health = ShopHealth.objects.filter(pk=connection.pk).first()
+    if health is None or health.ask_at is None:
+        return Pass(health)
+    if now < health.ask_at:
+        return _denial(connection, health, wait=(health.ask_at - now).total_seconds(), now=now)
+    until = now + PROBE_LEASE
+    free = Q(probe_until__isnull=True) | Q(probe_until__lte=now)
+    if ShopHealth.objects.filter(free, pk=connection.pk, ask_at__lte=now).update(probe_until=until):
+        return Pass(health, probe_until=until)
+    latest = ShopHealth.objects.get(pk=connection.pk)
+    if latest.ask_at is None:
+        return Pass(latest)  # somebody got an answer since we looked
+    wait = max((latest.ask_at - now).total_seconds(), WHILE_PROBED)
+    return _denial(connection, latest, wait=wait, now=now)
+
+
+def unguarded(*, connection: StoreConnection) -> Pass:
+    """Leave in any case: for a person who asks whether the shop answers."""
+    return Pass(ShopHealth.objects.filter(pk=connection.pk).first())
+
+
+def note(*, connection: StoreConnection, leave: Pass, answer: Answer[Any], now: datetime) -> None:
+    """Write down what became of a call that was let through."""
+    match answer.outcome:
+        case Outcome.NOT_SENT | Outcome.UNKNOWN:
+            _silent(connection, leave, answer, now=now)
+        case Outcome.THROTTLED:
+            _throttled(connection, leave, answer, now=now)
+        case Outcome.REJECTED if answer.refusal is Refusal.UNAUTHORIZED:
+            _refused(connection, leave, answer, now=now)
+        case Outcome.REJECTED if answer.observed.status is None:
+            _nobody_was_asked(connection, leave)
+        case Outcome.REJECTED:
+            _answered(connection, leave, now=now)
+        case Outcome.OK:
+            _answered(connection, leave, now=now, ok_at=now)
+
+
+def ask_soon(*, connection_id: int, now: datetime) -> None:
+    """Let the next call through: the shop's address or credentials were changed."""
+    open_ = ShopHealth.objects.filter(pk=connection_id, ask_at__gt=now)
+    open_.update(ask_at=now, pauses=1)
+
+
+def sentence(*, connection_id: int | None, now: datetime) -> str:
+    """What keeps the shop's rewards waiting, for staff; empty when nothing is known to."""
+    health = ShopHealth.objects.select_related("connection").filter(pk=connection_id).first()
+    return "" if health is None else trouble(connection=health.connection, health=health, now=now)
+
+
+def sentences(*, connection_ids: set[int], now: datetime) -> dict[int, str]:
+    """The same for many shops in one query; those in good health are left out."""
+    rows = ShopHealth.objects.select_related("connection").filter(pk__in=connection_ids)
+    said = {row.pk: trouble(connection=row.connection, health=row, now=now) for row in rows}
+    return {pk: text for pk, text in said.items() if text}
+
+
+def trouble(*, connection: StoreConnection, health: ShopHealth, now: datetime) -> str:
+    """The same from a row that was read."""
+    if health.opened_at is not None:
+        return _unanswered(connection, health, now=now)
+    if is_refused(health) and health.refused_since is not None:
+        return (
+            f"The shop “{connection.name}” has refused our credentials since {_clock(health.refused_since, now=now)} UTC. "
+            "Enter them again under Shops and test the connection."
+        )
+    return ""
+
+
+def is_refused(health: ShopHealth) -> bool:
+    """Whether the shop refuses our credentials for everything, as far as anybody knows."""
+    return health.refusals >= MOST_REFUSALS
+
+
+def _unanswered(connection: StoreConnection, health: ShopHealth, *, now: datetime) -> str:
+    since = health.failing_since or health.opened_at or now
+    said = f"The shop “{connection.name}” has not answered since {_clock(since, now=now)} UTC."
+    if health.ask_at is None or health.ask_at <= now:
+        return f"{said} The desk is about to ask it again."
+    return f"{said} The desk asks again at {_clock(health.ask_at, now=now)}."
+
+
+def _denial(connection: StoreConnection, health: ShopHealth, *, wait: float, now: datetime) -> Answer[Any]:
+    return Answer(
+        outcome=Outcome.NOT_SENT,
+        reason=_unanswered(connection, health, now=now),
+        retry_after=wait + random.uniform(0.5, SCATTER),  # noqa: S311 (not a secret)
+    )
+
+
+def _answered(connection: StoreConnection, leave: Pass, *, now: datetime, ok_at: datetime | None = None) -> None:
+    """It answers. Written when it changes something, else now and then, so that a busy shop's row is not a hot one."""
+    health = leave.health
+    if health is not None and _is_calm(health) and (ok_at is None or _lately(health.ok_at, now=now)):
+        return
+    changes: dict[str, Any] = _CALM | ({"ok_at": ok_at} if ok_at is not None else {})
+    _write(connection, **changes, refusals=0, refused_since=None, closed_at=_closed(now))
+    if health is not None and health.opened_at is not None:
+        logger.info("Shop %s answers again.", connection.pk)
+
+
+def _refused(connection: StoreConnection, leave: Pass, answer: Answer[Any], *, now: datetime) -> None:
+    _write(
+        connection,
+        **_CALM,
+        closed_at=_closed(now),
+        refusals=F("refusals") + 1,
+        refused_since=Coalesce(F("refused_since"), Value(now)),
+        refusal=answer.reason[:300],
+    )
+
+
+def _throttled(connection: StoreConnection, leave: Pass, answer: Answer[Any], *, now: datetime) -> None:
+    """Neither an answer nor silence: an open breaker stays open, and waits as long as it was asked to."""
+    if leave.probe_until is not None:
+        wait = max(timedelta(seconds=answer.retry_after or 0), FIRST_PAUSE)
+        _end_probe(connection, leave, throttled_at=now, ask_at=now + wait)
+    elif leave.health is None or not _lately(leave.health.throttled_at, now=now):
+        _write(connection, throttled_at=now)
+
+
+def _silent(connection: StoreConnection, leave: Pass, answer: Answer[Any], *, now: datetime) -> None:
+    said: dict[str, Any] = {"failures": F("failures") + 1, "failed_at": now, "failure": answer.reason[:300]}
+    if leave.probe_until is not None and leave.health is not None:
+        pauses = min(leave.health.pauses + 1, MOST_PAUSES)
+        _end_probe(connection, leave, **said, pauses=pauses, ask_at=now + pause(pauses))
+        return
+    _write(connection, **said, failing_since=Coalesce(F("failing_since"), Value(now)))
+    _open(connection, answer, now=now)
+
+
+def _open(connection: StoreConnection, answer: Answer[Any], *, now: datetime) -> None:
+    due = ShopHealth.objects.filter(pk=connection.pk, failures__gte=MOST_FAILURES, opened_at__isnull=True)
+    health = due.first()
+    if health is None:
+        return
+    again = health.closed_at is not None and now - health.closed_at < CALM
+    pauses = min(health.pauses + 1, MOST_PAUSES) if again else 1
+    if due.update(opened_at=now, ask_at=now + pause(pauses), pauses=pauses):
+        logger.warning("Shop %s is left alone for a while: %s", connection.pk, answer.reason)
+
+
+def pause(pauses: int) -> timedelta:
+    """How long the shop is left alone for the so many-th time in a row: 10, 20, 40 seconds … five minutes."""
+    return min(FIRST_PAUSE * (1 << max(pauses - 1, 0)), LONGEST_PAUSE)
+
+
+def _nobody_was_asked(connection: StoreConnection, leave: Pass) -> None:
+    """Our own code refused before it sent anything: the next call may be the probe."""
+    if leave.probe_until is not None:
+        _end_probe(connection, leave)
+
+
+def _end_probe(connection: StoreConnection, leave: Pass, **changes: Any) -> None:
+    """Only the holder's word counts: another may have taken the probe over, or the breaker may be closed by now."""
+    ShopHealth.objects.filter(pk=connection.pk, probe_until=leave.probe_until).update(probe_until=None, **changes)
+
+
+def _write(connection: StoreConnection, **changes: Any) -> None:
+    """One statement, which also counts; the row comes into being with the first thing there is to write."""
+    rows = ShopHealth.objects.filter(pk=connection.pk)
+    if not rows.update(**changes):
+        ShopHealth.objects.bulk_create([ShopHealth(connection=connection)], ignore_conflicts=True)
+        rows.update(**changes)
+
+
+def _closed(now: datetime) -> Case:
+    return Case(When(opened_at__isnull=False, then=Value(now)), default=F("closed_at"))
+
+
+_CALM: dict[str, Any] = {
+    "failures": 0, "failing_since": None, "opened_at": None, "ask_at": None, "probe_until": None,
+}  # fmt: skip
+
+
+def _is_calm(health: ShopHealth) -> bool:
+    return not (health.failures or health.refusals or health.opened_at is not None)
+
+
+def _lately(at: datetime | None, *, now: datetime) -> bool:
+    return at is not None and now - WRITTEN_EVERY < at <= now
+
+
+def _clock(at: datetime, *, now: datetime) -> str:
+    """The time of day in UTC, as in 14:02; with the day when it is another than today."""
+    here = at.astimezone(UTC)
+    day = "" if here.date() == now.astimezone(UTC).date() else f"{here.day} {here:%b} "
+    return f"{day}{here:%H:%M}"

@@ -1,0 +1,92 @@
+"""An adapter behind the breaker of its shop: what everybody gets from the registry."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, TypeVar
+
+from django.utils import timezone
+
+from platforms import breaker
+from platforms.adapter import (
+    Adapter,
+    Answer,
+    BulkAdapter,
+    Capabilities,
+    CodePage,
+    CodeSpec,
+    CredentialField,
+    OrderPage,
+    PlatformCode,
+    ShopInfo,
+    ShopOrder,
+    WebhookMessage,
+)
+from platforms.models import StoreConnection
+
+T = TypeVar("T")
+
+
+class GuardedAdapter(BulkAdapter):
+    """Asks the shop through its breaker. Webhooks are read without it, and a test by a person always goes out."""
+
+    # What it says of itself is what the adapter inside says.
+    key: ClassVar[str] = ""
+    label: ClassVar[str] = ""
+    capabilities: ClassVar[Capabilities] = Capabilities()
+    credential_fields: ClassVar[tuple[CredentialField, ...]] = ()
+    code_page: ClassVar[str] = ""
+
+    def __init__(self, adapter: Adapter, connection: StoreConnection) -> None:
+        self._adapter = adapter
+        self._connection = connection
+        for name in ("key", "label", "capabilities", "credential_fields", "code_page"):
+            vars(self)[name] = getattr(adapter, name)
+
+    def create_code(self, spec: CodeSpec) -> Answer[PlatformCode]:
+        return self._ask(lambda: self._adapter.create_code(spec))
+
+    def create_codes(self, specs: Sequence[CodeSpec]) -> Answer[tuple[Answer[PlatformCode], ...]]:
+        """Only where `capabilities.bulk` is above 1, as of the adapter itself."""
+        bulk: Any = self._adapter
+        return self._ask(lambda: bulk.create_codes(specs))
+
+    def find_code(self, code: str) -> Answer[PlatformCode | None]:
+        return self._ask(lambda: self._adapter.find_code(code))
+
+    def list_codes(self, cursor: str) -> Answer[CodePage]:
+        return self._ask(lambda: self._adapter.list_codes(cursor))
+
+    def disable_code(self, code: str, remote_id: str) -> Answer[PlatformCode | None]:
+        return self._ask(lambda: self._adapter.disable_code(code, remote_id))
+
+    def extend_code(self, code: str, remote_id: str, expires_at: datetime) -> Answer[PlatformCode | None]:
+        return self._ask(lambda: self._adapter.extend_code(code, remote_id, expires_at))
+
+    def read_order(self, external_id: str) -> Answer[ShopOrder | None]:
+        return self._ask(lambda: self._adapter.read_order(external_id))
+
+    def orders_since(self, cursor: str) -> Answer[OrderPage]:
+        return self._ask(lambda: self._adapter.orders_since(cursor))
+
+    def ensure_webhooks(self, url: str) -> Answer[None]:
+        return self._ask(lambda: self._adapter.ensure_webhooks(url))
+
+    def parse_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> WebhookMessage:
+        return self._adapter.parse_webhook(headers=headers, body=body, now=now)
+
+    def test_connection(self) -> Answer[ShopInfo]:
+        leave = breaker.unguarded(connection=self._connection)
+        return self._noted(leave, self._adapter.test_connection())
+
+    def _ask(self, call: Callable[[], Answer[T]]) -> Answer[T]:
+        leave = breaker.admit(connection=self._connection, now=_now())
+        return leave if isinstance(leave, Answer) else self._noted(leave, call())
+
+    def _noted(self, leave: breaker.Pass, answer: Answer[T]) -> Answer[T]:
+        breaker.note(connection=self._connection, leave=leave, answer=answer, now=_now())
+        return answer
+
+
+def _now() -> datetime:
+    """When the shop is really asked: adapters are given no `now`, as their callers may work at another."""
+    return timezone.now()  # noqa: TID251
