@@ -4,10 +4,13 @@ The state is a row in PostgreSQL, so all processes share it. After `MOST_FAILURE
 opens: calls are answered here, and nothing is sent. When the pause is over exactly one call is let through, won by an
 update that only one can make; an answer closes the breaker, and silence lengthens the pause. Nothing is locked, and no
 transaction is open, while a shop is asked. Refused credentials are an answer: they are kept apart, and open nothing.
+
+A process believes for a second what it read, so that neither a busy shop nor a silent one costs a query a call.
 """
 
 import logging
 import random
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,6 +29,7 @@ FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=10), timedelta(minutes=5)  # each
 PROBE_LEASE = timedelta(seconds=60)  # longer than any call: whoever died with the probe holds it up so long
 WHILE_PROBED = 4.0  # seconds after which a call may ask again that came while the probe was under way
 SCATTER = 4.0  # seconds over which the others come back, so that a shop is not hit by all at once
+BELIEVED = 1.0  # seconds
 WRITTEN_EVERY = timedelta(seconds=10)  # a success that changes nothing
 MOST_PAUSES = 20  # counted; the longest one is reached long before
 CALM = timedelta(minutes=10)  # a shop that fails again sooner after it came back is left alone for longer
@@ -41,17 +45,20 @@ class Pass:
 
 def admit(*, connection: StoreConnection, now: datetime) -> Pass | Answer[Any]:
     """Leave to ask the shop, or the answer in its place: not sent, with the sentence and when to come again."""
-    health = ShopHealth.objects.filter(pk=connection.pk).first()
+    health = _health(connection.pk)
     if health is None or health.ask_at is None:
         return Pass(health)
     if now < health.ask_at:
         return _denial(connection, health, wait=(health.ask_at - now).total_seconds(), now=now)
+    if health.probe_until is not None and now < health.probe_until:
+        return _denial(connection, health, wait=WHILE_PROBED, now=now)
     until = now + PROBE_LEASE
     free = Q(probe_until__isnull=True) | Q(probe_until__lte=now)
     if ShopHealth.objects.filter(free, pk=connection.pk, ask_at__lte=now).update(probe_until=until):
+        _known.pop(connection.pk, None)
         return Pass(health, probe_until=until)
-    latest = ShopHealth.objects.get(pk=connection.pk)
-    if latest.ask_at is None:
+    latest = _health(connection.pk, anew=True)
+    if latest is None or latest.ask_at is None:
         return Pass(latest)  # somebody got an answer since we looked
     wait = max((latest.ask_at - now).total_seconds(), WHILE_PROBED)
     return _denial(connection, latest, wait=wait, now=now)
@@ -59,7 +66,7 @@ def admit(*, connection: StoreConnection, now: datetime) -> Pass | Answer[Any]:
 
 def unguarded(*, connection: StoreConnection) -> Pass:
     """Leave in any case: for a person who asks whether the shop answers."""
-    return Pass(ShopHealth.objects.filter(pk=connection.pk).first())
+    return Pass(_health(connection.pk, anew=True))
 
 
 def note(*, connection: StoreConnection, leave: Pass, answer: Answer[Any], now: datetime) -> None:
@@ -83,6 +90,7 @@ def ask_soon(*, connection_id: int, now: datetime) -> None:
     """Let the next call through: the shop's address or credentials were changed."""
     open_ = ShopHealth.objects.filter(pk=connection_id, ask_at__gt=now)
     open_.update(ask_at=now, pauses=1)
+    _known.pop(connection_id, None)
 
 
 def sentence(*, connection_id: int | None, now: datetime) -> str:
@@ -180,6 +188,7 @@ def _open(connection: StoreConnection, answer: Answer[Any], *, now: datetime) ->
     again = health.closed_at is not None and now - health.closed_at < CALM
     pauses = min(health.pauses + 1, MOST_PAUSES) if again else 1
     if due.update(opened_at=now, ask_at=now + pause(pauses), pauses=pauses):
+        _known.pop(connection.pk, None)
         logger.warning("Shop %s is left alone for a while: %s", connection.pk, answer.reason)
 
 
@@ -197,6 +206,7 @@ def _nobody_was_asked(connection: StoreConnection, leave: Pass) -> None:
 def _end_probe(connection: StoreConnection, leave: Pass, **changes: Any) -> None:
     """Only the holder's word counts: another may have taken the probe over, or the breaker may be closed by now."""
     ShopHealth.objects.filter(pk=connection.pk, probe_until=leave.probe_until).update(probe_until=None, **changes)
+    _known.pop(connection.pk, None)
 
 
 def _write(connection: StoreConnection, **changes: Any) -> None:
@@ -205,6 +215,20 @@ def _write(connection: StoreConnection, **changes: Any) -> None:
     if not rows.update(**changes):
         ShopHealth.objects.bulk_create([ShopHealth(connection=connection)], ignore_conflicts=True)
         rows.update(**changes)
+    _known.pop(connection.pk, None)
+
+
+_known: dict[int, tuple[float, ShopHealth | None]] = {}  # when it was read, on the monotonic clock, and what
+
+
+def _health(connection_id: int, *, anew: bool = False) -> ShopHealth | None:
+    """The row as this process knows it."""
+    read_at, health = _known.get(connection_id, (0.0, None))
+    moment = time.monotonic()
+    if anew or connection_id not in _known or moment - read_at > BELIEVED:
+        health = ShopHealth.objects.filter(pk=connection_id).first()
+        _known[connection_id] = moment, health
+    return health
 
 
 def _closed(now: datetime) -> Case:

@@ -1,9 +1,11 @@
 """An adapter behind the breaker of its shop: what everybody gets from the registry."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
+from django.db import connection
 from django.utils import timezone
 
 from platforms import breaker
@@ -75,16 +77,30 @@ class GuardedAdapter(BulkAdapter):
         return self._adapter.parse_webhook(headers=headers, body=body, now=now)
 
     def test_connection(self) -> Answer[ShopInfo]:
-        leave = breaker.unguarded(connection=self._connection)
+        with _session_as_found():
+            leave = breaker.unguarded(connection=self._connection)
         return self._noted(leave, self._adapter.test_connection())
 
     def _ask(self, call: Callable[[], Answer[T]]) -> Answer[T]:
-        leave = breaker.admit(connection=self._connection, now=_now())
+        with _session_as_found():
+            leave = breaker.admit(connection=self._connection, now=_now())
         return leave if isinstance(leave, Answer) else self._noted(leave, call())
 
     def _noted(self, leave: breaker.Pass, answer: Answer[T]) -> Answer[T]:
-        breaker.note(connection=self._connection, leave=leave, answer=answer, now=_now())
+        with _session_as_found():
+            breaker.note(connection=self._connection, leave=leave, answer=answer, now=_now())
         return answer
+
+
+@contextmanager
+def _session_as_found() -> Iterator[None]:
+    """A thread that had no session with the database is left without one: many may ask one shop at a time."""
+    had_none = connection.connection is None
+    try:
+        yield
+    finally:
+        if had_none:
+            connection.close()
 
 
 def _now() -> datetime:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection as database
 
 from platforms import breaker, credentials, guarded, registry
 from platforms.adapter import Outcome
@@ -157,14 +158,24 @@ def test_a_busy_shop_is_written_down_now_and_then(clock, shop, django_assert_num
     connection = connect(shop)
     find(connection)
 
+    find(connection)
     clock.now += 9 * SECOND
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(0):
         find(connection)
     assert ShopHealth.objects.get().ok_at == NOON
 
     clock.now += 2 * SECOND
     find(connection)
     assert ShopHealth.objects.get().ok_at == clock.now
+
+
+def test_threads_without_a_session_are_left_without_one(clock, shop):
+    connection = connect(shop)
+
+    def ask():
+        return find(connection).ok, database.connection is None
+
+    assert race(*[ask] * 4) == [(True, True)] * 4
 
 
 def test_a_test_by_a_person_goes_out_all_the_same_and_may_close_it(clock, shop):

@@ -37,6 +37,7 @@ def leave_alone(connection, *, now, pause=timedelta(minutes=4)):
         connection=connection,
         defaults={"failures": 5, "failing_since": now, "opened_at": now, "ask_at": now + pause, "pauses": 1},
     )
+    breaker._known.clear()
 
 
 def work_off(*, now):
@@ -135,6 +136,7 @@ def test_a_reconciliation_waits_and_goes_on(redeemed, connection, now):
     assert (run.state, run.troubles) == ("open", 1)
     assert run.due_at - now >= 5 * SECOND
     ShopHealth.objects.all().delete()
+    breaker._known.clear()
     later = run.due_at
     assert steps.work(claim=runs.take(run_id=run.pk, now=later), now=later, patience=5) is steps.Verdict.DONE
 
