@@ -250,6 +250,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 30},
     },
     "sweep-expiry": {"task": "rewards.sweep_expiry", "schedule": 60.0, "options": {"expires": 60}},
+    "watch-shops": {"task": "rewards.watch_shops", "schedule": 30.0, "options": {"expires": 30}},
     "watch-pools": {"task": "rewards.watch_pools", "schedule": 60.0, "options": {"expires": 60}},
     "sweep-webhooks": {"task": "hooks.sweep_webhooks", "schedule": 5.0, "options": {"expires": 5}},
     "poll-orders": {"task": "hooks.poll_orders", "schedule": 30.0, "options": {"expires": 30}},
@@ -403,6 +404,9 @@ SPECTACULAR_SETTINGS = {
 ISSUE_LEASE_SECONDS = whole_number("ISSUE_LEASE_SECONDS", default=60, lowest=2, highest=600)
 ABSENCE_PROVED_AFTER_SECONDS = whole_number("ABSENCE_PROVED_AFTER_SECONDS", default=30, lowest=1, highest=600)
 REDEEM_DEADLINE_SECONDS = whole_number("REDEEM_DEADLINE_SECONDS", default=10, lowest=1, highest=60)
+# Shops: after how many minutes of waiting, and from what share of failures within an hour, staff are told.
+ALERT_PENDING_MINUTES = whole_number("ALERT_PENDING_MINUTES", default=15, lowest=1, highest=10_080)
+ALERT_FAILED_PERCENT = whole_number("ALERT_FAILED_PERCENT", default=20, lowest=1, highest=100)
 ALLOW_PRIVATE_SHOP_ADDRESSES = boolean("ALLOW_PRIVATE_SHOP_ADDRESSES", default=not PRODUCTION)
 # Bulk work: how long a worker may be silent before another goes on with its job.
 JOB_LEASE_SECONDS = whole_number("JOB_LEASE_SECONDS", default=60, lowest=2, highest=600)

@@ -86,6 +86,12 @@ def note(*, connection: StoreConnection, leave: Pass, answer: Answer[Any], now: 
             _answered(connection, leave, now=now, ok_at=now)
 
 
+def note_webhooks(*, connection: StoreConnection, answer: Answer[Any], now: datetime) -> None:
+    """Write down whether the shop has our webhook address."""
+    problem = "" if answer.ok else answer.reason or "The shop did not answer."
+    _write(connection, webhooks_checked_at=now, webhooks_problem=problem[:300])
+
+
 def ask_soon(*, connection_id: int, now: datetime) -> None:
     """Let the next call through: the shop's address or credentials were changed."""
     open_ = ShopHealth.objects.filter(pk=connection_id, ask_at__gt=now)
@@ -156,6 +162,7 @@ def _refused(connection: StoreConnection, leave: Pass, answer: Answer[Any], *, n
         **_CALM,
         closed_at=_closed(now),
         refusals=F("refusals") + 1,
+        refused_at=now,
         refused_since=Coalesce(F("refused_since"), Value(now)),
         refusal=answer.reason[:300],
     )

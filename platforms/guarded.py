@@ -71,7 +71,10 @@ class GuardedAdapter(BulkAdapter):
         return self._ask(lambda: self._adapter.orders_since(cursor))
 
     def ensure_webhooks(self, url: str) -> Answer[None]:
-        return self._ask(lambda: self._adapter.ensure_webhooks(url))
+        answer = self._ask(lambda: self._adapter.ensure_webhooks(url))
+        if not answer.held_back:
+            breaker.note_webhooks(connection=self._connection, answer=answer, now=_now())
+        return answer
 
     def parse_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> WebhookMessage:
         return self._adapter.parse_webhook(headers=headers, body=body, now=now)

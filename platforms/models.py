@@ -69,7 +69,10 @@ class ShopHealth(models.Model):
     closed_at = models.DateTimeField(null=True)
     refusals = models.PositiveIntegerField(default=0)  # of our credentials, in a row
     refused_since = models.DateTimeField(null=True)
+    refused_at = models.DateTimeField(null=True)  # the last of them
     refusal = models.CharField(max_length=300, blank=True)
+    webhooks_checked_at = models.DateTimeField(null=True)  # whether the shop has our address, and why not
+    webhooks_problem = models.CharField(max_length=300, blank=True)
 
     class Meta:
         verbose_name = "health of a shop"
@@ -100,6 +103,49 @@ class ShopHealth(models.Model):
 
     def __str__(self) -> str:
         return f"Health of {self.connection_id}"
+
+
+class IncidentKind(models.TextChoices):
+    """What can be wrong with a shop for a while."""
+
+    UNREACHABLE = "unreachable", "Does not answer"
+    REFUSED = "refused", "Refuses our credentials"
+    WAITING = "waiting", "Rewards wait too long"
+    FAILING = "failing", "Many rewards fail"
+
+
+class ShopIncident(models.Model):
+    """One time that something was wrong with a shop, from when somebody was told to when it was over.
+
+    `rewards.shop_watch` alone writes these rows, each with its event.
+    """
+
+    connection = models.ForeignKey(StoreConnection, on_delete=models.CASCADE, related_name="incidents", db_index=False)
+    kind = models.CharField(max_length=12, choices=IncidentKind)
+    began_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    detail = models.CharField(max_length=300)  # a sentence for staff, as of the beginning
+
+    class Meta:
+        verbose_name = "incident of a shop"
+        verbose_name_plural = "incidents of shops"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection", "kind"], condition=models.Q(ended_at__isnull=True), name="incident_open_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["unreachable", "refused", "waiting", "failing"]),
+                name="incident_kind_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(ended_at__isnull=True) | models.Q(ended_at__gte=models.F("began_at")),
+                name="incident_ends_after_it_began",
+            ),
+        ]
+        indexes = [models.Index(fields=["connection", "began_at", "id"], name="incident_of_shop")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.connection_id}"
 
 
 class PayoutProvider(models.TextChoices):

@@ -3,7 +3,19 @@
 from celery import shared_task
 from django.utils import timezone
 
-from rewards import bulk, cancellation, cashback, expiry, extension, issuing, pool_imports, pool_making, pools, probing
+from rewards import (
+    bulk,
+    cancellation,
+    cashback,
+    expiry,
+    extension,
+    issuing,
+    pool_imports,
+    pool_making,
+    pools,
+    probing,
+    shop_watch,
+)
 from rewards.reconciliation import repairs, runs, steps
 
 PATIENCE = 20.0  # seconds one task asks a shop before it leaves the rest to the sweep
@@ -72,6 +84,11 @@ def work_on_pool_making(*, job_id: int) -> None:
 @shared_task(name="rewards.watch_pools")
 def watch_pools() -> None:
     pools.watch(now=timezone.now())
+
+
+@shared_task(name="rewards.watch_shops")
+def watch_shops() -> None:
+    shop_watch.watch(now=timezone.now())
 
 
 @shared_task(name="rewards.sweep_expiry")

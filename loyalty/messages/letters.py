@@ -14,6 +14,7 @@ from loyalty.merchant.models import CUSTOMER_MAILS, MailKind, Programme
 from loyalty.messages import gate, wording
 from loyalty.messages.models import Mail
 from loyalty.messages.wording import Words
+from platforms.models import StoreConnection
 from rewards import wording as reward_wording
 from rewards.models import Delivery, DeliveryStatus, RedeemedReward, Reward
 
@@ -166,6 +167,8 @@ def _codes_low(mail: Mail, programme: Programme, language: str) -> Draft:
 
 
 def _alert(mail: Mail, programme: Programme, language: str) -> Draft:
+    if mail.about_type == "store_connection":
+        return _shop_alert(mail, programme, language)
     said = wording.ALERTS[language]
     row = RedeemedReward.objects.get(pk=mail.about_id)
     meaning = said[_event(mail).kind]
@@ -174,6 +177,20 @@ def _alert(mail: Mail, programme: Programme, language: str) -> Draft:
         words=words,
         names={"reward": line(row.name), "number": str(row.pk)},
         links=[absolute("admin:rewards_redeemedreward_change", row.pk)],
+    )
+
+
+def _shop_alert(mail: Mail, programme: Programme, language: str) -> Draft:
+    """Of a shop as a whole, with since when and the numbers of then."""
+    said, event = wording.SHOP_ALERTS[language], _event(mail)
+    shop = StoreConnection.objects.get(pk=mail.about_id)
+    since = datetime.fromisoformat(event.data["since"]).astimezone(programme.zone)
+    numbers = {name: str(event.data.get(name, "")) for name in ("minutes", "failed", "decided")}
+    words = Words(subject=said["subject"], heading="{shop}", lines=(said[event.kind],), button=said["button"])
+    return Draft(
+        words=words,
+        names={"shop": line(shop.name), "since": f"{since:%Y-%m-%d %H:%M}", **numbers},
+        links=[absolute("admin:platforms_storeconnection_change", shop.pk)],
     )
 
 

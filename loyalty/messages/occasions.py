@@ -26,6 +26,13 @@ ALERTS = (
     "payout.contradicted",
     "payout.foreign",
 )
+SHOP_ALERTS = (
+    "shop.unreachable",
+    "shop.answers_again",
+    "shop.credentials_refused",
+    "shop.rewards_waiting",
+    "shop.rewards_failing",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,7 @@ TABLE: Mapping[str, Callable[[Occasion], list[Wanted]]] = {
     "reward.expiring": expiring,
     "delivery.shipped": shipped,
     "pool.low": codes_low,
-    **dict.fromkeys(ALERTS, alert),
+    **dict.fromkeys((*ALERTS, *SHOP_ALERTS), alert),
 }
 
 

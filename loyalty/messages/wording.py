@@ -243,6 +243,46 @@ ALERTS: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+# The same of a shop: {since} is a time in the programme's zone.
+SHOP_ALERTS: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "subject": "Please look at the shop {shop}",
+        "button": "Open it in the desk",
+        "shop.unreachable": "The shop has not answered since {since}. It is asked again by itself; rewards wait meanwhile.",
+        "shop.answers_again": "The shop answers again. It had been silent since {since}; what waited is being made.",
+        "shop.credentials_refused": "The shop has refused our credentials since {since}. Enter them again under Shops.",
+        "shop.rewards_waiting": "A reward has waited for the shop for {minutes} minutes, since {since}.",
+        "shop.rewards_failing": "{failed} of {decided} rewards of the shop failed in the last hour.",
+    },
+    "de": {
+        "subject": "Bitte den Shop ansehen: {shop}",
+        "button": "Im Desk öffnen",
+        "shop.unreachable": "Der Shop antwortet seit {since} nicht. Er wird von selbst wieder gefragt; Prämien warten so lange.",
+        "shop.answers_again": "Der Shop antwortet wieder. Er schwieg seit {since}; was wartete, wird jetzt erstellt.",
+        "shop.credentials_refused": "Der Shop lehnt unsere Zugangsdaten seit {since} ab. Bitte unter Shops neu eingeben.",
+        "shop.rewards_waiting": "Eine Prämie wartet seit {minutes} Minuten auf den Shop, seit {since}.",
+        "shop.rewards_failing": "{failed} von {decided} Prämien des Shops sind in der letzten Stunde gescheitert.",
+    },
+    "pl": {
+        "subject": "Sprawdź sklep: {shop}",
+        "button": "Otwórz w panelu",
+        "shop.unreachable": "Sklep nie odpowiada od {since}. Ponawiamy pytania automatycznie, a nagrody czekają.",
+        "shop.answers_again": "Sklep znów odpowiada. Milczał od {since}; oczekujące nagrody są teraz tworzone.",
+        "shop.credentials_refused": "Sklep odrzuca nasze dane dostępowe od {since}. Wprowadź je ponownie w sekcji sklepów.",
+        "shop.rewards_waiting": "Nagroda czeka na sklep od {minutes} min (od {since}).",
+        "shop.rewards_failing": "W ostatniej godzinie nie udało się utworzyć nagród: {failed} z {decided}.",
+    },
+    "ja": {
+        "subject": "ショップをご確認ください：{shop}",
+        "button": "管理画面で開く",
+        "shop.unreachable": "{since}からショップの応答がありません。自動で再試行し、特典はその間お待ちいただきます。",
+        "shop.answers_again": "ショップの応答が戻りました（{since}から停止）。待機中の特典を作成しています。",
+        "shop.credentials_refused": "{since}からショップが認証情報を拒否しています。ショップの設定で入力し直してください。",
+        "shop.rewards_waiting": "特典が{minutes}分間ショップの処理を待っています（{since}から）。",
+        "shop.rewards_failing": "直近1時間で、このショップの特典{decided}件中{failed}件が失敗しました。",
+    },
+}
+
 
 def spoken(*wishes: str) -> str:
     """The first of these languages that the mails speak; English when they speak none."""

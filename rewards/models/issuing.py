@@ -4,6 +4,7 @@ import pgtrigger
 from django.db import models
 from django.db.models import Q
 
+from platforms.models import StoreConnection
 from rewards.models.redeemed_reward import RedeemedReward
 
 
@@ -43,6 +44,11 @@ class IssueAttempt(models.Model):
     """One question put to the shop while generating, and its outcome. Insert-only."""
 
     redeemed_reward = models.ForeignKey(RedeemedReward, on_delete=models.PROTECT, related_name="issue_attempts")
+    # The redeemed reward's shop, filled in by the database, so that a shop's latest attempts are found by index. Null:
+    # no shop, or made by an older release.
+    connection = models.ForeignKey(
+        StoreConnection, null=True, editable=False, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     call = models.CharField(max_length=10)  # create or find
     outcome = models.CharField(max_length=10)  # platforms.adapter.Outcome
     reason = models.CharField(max_length=500, blank=True)
@@ -51,7 +57,25 @@ class IssueAttempt(models.Model):
 
     class Meta:
         verbose_name = "attempt to generate"
+        indexes = [
+            models.Index(
+                fields=["connection", "started_at", "id"],
+                include=["outcome"],
+                name="issue_attempt_of_shop",
+                condition=Q(connection__isnull=False),
+            )
+        ]
         triggers = [
+            pgtrigger.Trigger(
+                name="issue_attempt_knows_its_shop",
+                operation=pgtrigger.Insert,
+                when=pgtrigger.Before,
+                func="""
+                    SELECT connection_id INTO NEW.connection_id
+                    FROM rewards_redeemedreward WHERE id = NEW.redeemed_reward_id;
+                    RETURN NEW;
+                """,
+            ),
             pgtrigger.Protect(name="issue_attempt_insert_only", operation=pgtrigger.Update | pgtrigger.Delete),
         ]
 

@@ -284,6 +284,19 @@ class RedeemedReward(models.Model):
             models.Index(
                 fields=["connection", "redeemed_at", "id"], name="redeemed_shop", condition=Q(on_profile=True)
             ),
+            # What a shop keeps waiting, and what failed there lately.
+            models.Index(
+                fields=["connection", "redeemed_at", "id"],
+                include=["on_profile"],
+                name="redeemed_pending_in_shop",
+                condition=Q(fulfillment_status="pending"),
+            ),
+            models.Index(
+                fields=["connection", "redeemed_at", "id"],
+                include=["failure_code", "on_profile"],
+                name="redeemed_failed_in_shop",
+                condition=Q(fulfillment_status="failed"),
+            ),
             models.Index(
                 fields=["reward", "redeemed_at", "id"], name="redeemed_of_reward", condition=Q(on_profile=True)
             ),

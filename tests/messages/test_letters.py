@@ -15,6 +15,7 @@ from loyalty.messages.models import Mail
 from rewards import delivery, usage
 from rewards.models import RedeemedReward, Reward
 from tests.factories.catalogue import CouponGiftFactory, GiftCardFactory, GiftFactory, RewardFactory
+from tests.factories.people import ConnectionFactory
 from tests.messages.conftest import NOW, OFFICE, queued, send
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -108,6 +109,9 @@ def test_every_language_has_the_words_of_every_kind_with_the_same_names():
         assert set(wording.WORDS[language]) == kinds
         assert set(wording.PARTS[language]) == set(wording.PARTS["en"])
         assert set(wording.ALERTS[language]) == {"subject", "button", *occasions.ALERTS}
+        assert set(wording.SHOP_ALERTS[language]) == {"subject", "button", *occasions.SHOP_ALERTS}
+        for kind, said in wording.SHOP_ALERTS["en"].items():
+            assert names(said) == names(wording.SHOP_ALERTS[language][kind])
         for kind, words in wording.WORDS[language].items():
             assert names(words.subject) == names(wording.WORDS["en"][kind].subject)
             assert names(words.lines) == names(wording.WORDS["en"][kind].lines)
@@ -184,6 +188,21 @@ def test_an_alert_says_what_happened(granted, letter):
 
     assert written.subject == f"Please look at: $5 off ({reward.pk})"
     assert "Its code was used on a second order." in written.text
+
+
+def test_an_alert_of_a_shop_says_since_when_and_leads_to_it(programme, letter):
+    Programme.objects.update(language="de", time_zone="Europe/Berlin")
+    shop = ConnectionFactory(name="Lyon")
+    log.record(
+        kind="shop.unreachable", subject_type="store_connection", subject_id=shop.pk, actor=SYSTEM, now=NOW,
+        since=NOW.isoformat(),
+    )  # fmt: skip
+
+    written = letter(MailKind.ALERT)
+
+    assert written.subject == "Bitte den Shop ansehen: Lyon"
+    assert "Der Shop antwortet seit 2026-11-26 13:00 nicht." in written.text
+    assert f"/{shop.pk}/" in written.text
 
 
 @pytest.mark.parametrize("broken", ["X\r\nBcc: thief@example.com", "X\nBcc: thief@example.com", "X\u2028Bcc: t@e.com"])

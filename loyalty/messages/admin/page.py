@@ -26,7 +26,11 @@ from loyalty.messages.admin import acts, preview
 from loyalty.messages.models import Mail, MailState
 
 EDIT_PROGRAMME = "merchant.change_programme"
-ABOUT = {"redeemed_reward": "admin:rewards_redeemedreward_change", "reward": "admin:rewards_reward_change"}
+ABOUT = {
+    "redeemed_reward": "admin:rewards_redeemedreward_change",
+    "reward": "admin:rewards_reward_change",
+    "store_connection": "admin:platforms_storeconnection_change",
+}
 TONES: dict[str, show.Tone] = {
     MailState.WAITING: "info",
     MailState.SENDING: "info",
