@@ -55,7 +55,9 @@ class StoreConnectionAdmin(desk.DeskAdmin):
         return connection.poll_error or show.DASH
 
     @admin.display(description="Webhook address")
-    def webhook_address(self, connection: StoreConnection) -> SafeString:
+    def webhook_address(self, connection: StoreConnection) -> SafeString | str:
+        if not registry.adapter_class(connection.platform).capabilities.webhooks:
+            return "None: this platform sends no webhooks, and its orders are polled."
         return show.copyable(webhook_url(connection))
 
     @admin.display(description="Credentials")

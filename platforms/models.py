@@ -13,6 +13,7 @@ class Platform(models.TextChoices):
     BIGCOMMERCE = "bigcommerce", "BigCommerce"
     WOOCOMMERCE = "woocommerce", "WooCommerce"
     SHOPIFY = "shopify", "Shopify"
+    MEDUSA = "medusa", "Medusa"
 
 
 def platforms() -> list[tuple[str, str]]:

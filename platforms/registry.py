@@ -8,6 +8,7 @@ from platforms import credentials
 from platforms.adapter import Access, Adapter
 from platforms.bigcommerce.adapter import BigCommerceAdapter
 from platforms.guarded import GuardedAdapter
+from platforms.medusa.adapter import MedusaAdapter
 from platforms.models import Platform, StoreConnection
 from platforms.own_codes import OwnCodesAdapter
 from platforms.sandbox.adapter import SandboxAdapter
@@ -21,6 +22,7 @@ ADAPTERS: dict[str, type[Adapter]] = {
     Platform.BIGCOMMERCE: BigCommerceAdapter,
     Platform.WOOCOMMERCE: WooCommerceAdapter,
     Platform.SHOPIFY: ShopifyAdapter,
+    Platform.MEDUSA: MedusaAdapter,
 }
 
 WEBHOOK_SECRET_FIELDS = ("webhook_secret", "previous_webhook_secret")

@@ -50,14 +50,14 @@ def test_connects_a_shop_with_sealed_credentials(manager):
     assert "secret" not in str(events).replace("webhook_secret", "")
 
 
-@pytest.mark.parametrize("platform", ["sandbox", "vendure", "bigcommerce", "woocommerce", "shopify"])
+@pytest.mark.parametrize("platform", ["sandbox", "vendure", "bigcommerce", "woocommerce", "shopify", "medusa"])
 def test_asks_for_what_the_platform_needs(manager, platform):
     answer = manager.get(ADD.replace("sandbox", platform))
 
     asked = {name for name in answer.context["adminform"].form.fields if name.startswith("credential_")}
     needed = {f"credential_{field.name}" for field in registry.adapter_class(platform).credential_fields}
     assert needed <= asked
-    assert "credential_webhook_secret" in asked
+    assert ("credential_webhook_secret" in asked) is registry.adapter_class(platform).capabilities.webhooks
 
 
 def test_refuses_a_shop_without_its_credentials(manager):
