@@ -28,6 +28,8 @@ from rewards.types import registry as types
 
 UNMATCHED = "code.use_unmatched"  # a shared code was used by somebody who has none of its rewards
 SPENT = "reward.code_spent"  # the order was canceled, and the shop keeps the code used
+USED_WHILE_CANCELLING = "reward.used_while_cancelling"  # before the points were back: it ended as used
+USED_AFTER_END = "reward.used_after_cancel"  # when they were: it stays canceled, and somebody has to look
 
 
 class UsageRefused(DomainError):
@@ -203,6 +205,8 @@ def _used(redeemed: RedeemedReward, *, use: OrderUse, actor: Actor, now: datetim
     if under_way is not None:
         close_as_used(under_way, now=now)
     _use(redeemed, used_at=use.used_at, order_id=use.order_id, actor=actor, now=now)
+    if under_way is not None:
+        _log(USED_WHILE_CANCELLING, redeemed, actor, now, order_id=use.order_id)
     return OrderVerdict.USED
 
 
@@ -236,7 +240,7 @@ def record_used_meanwhile(
     close_as_used(cancellation, now=now)
     if redeemed.usage_status == UsageStatus.UNUSED:
         _use(redeemed, used_at=now, order_id=order_id, actor=SYSTEM, now=now)
-    _log("reward.used_while_cancelling", redeemed, SYSTEM, now, order_id=order_id)
+    _log(USED_WHILE_CANCELLING, redeemed, SYSTEM, now, order_id=order_id)
 
 
 @transaction.atomic
@@ -291,8 +295,10 @@ def _used_after_end(redeemed: RedeemedReward, *, use: OrderUse, actor: Actor, no
     """Canceled or failed here and used there: a person has to look, unless it was canceled after that very use."""
     if redeemed.used_order_id == use.order_id:
         return OrderVerdict.KNOWN
-    if not _noted_before(redeemed, "reward.used_after_cancel", use.order_id):
-        _log("reward.used_after_cancel", redeemed, actor, now, order_id=use.order_id)
+    if not _noted_before(redeemed, USED_AFTER_END, use.order_id):
+        redeemed.updated_at = now
+        redeemed.save(update_fields=["updated_at"])  # the nightly reconciliation looks at what changed
+        _log(USED_AFTER_END, redeemed, actor, now, order_id=use.order_id)
     return OrderVerdict.USED_AFTER_CANCEL
 
 

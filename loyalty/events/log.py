@@ -60,3 +60,9 @@ def exists(*, kind: str, subject_type: str, subject_id: int, **data: Any) -> boo
     return Event.objects.filter(
         kind=kind, subject_type=subject_type, subject_id=subject_id, data__contains=data
     ).exists()
+
+
+def subjects_of(*, kind: str, subject_type: str, ids: Sequence[int]) -> set[int]:
+    """Those of the ids about which such a fact was written down."""
+    found = Event.objects.filter(kind=kind, subject_type=subject_type, subject_id__in=ids)
+    return set(found.values_list("subject_id", flat=True))

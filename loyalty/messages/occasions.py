@@ -22,6 +22,7 @@ NO_OFFICE = "The programme's settings name no address of the back office."
 ALERTS = (
     "reward.code_alive_after_cancel",
     "reward.used_after_cancel",
+    "reward.used_while_cancelling",
     "reward.used_twice",
     "payout.contradicted",
     "payout.foreign",

@@ -35,6 +35,7 @@ class Holder:
     changing: bool = False  # a cancellation or a longer life is under way: the shop is being asked already
     keeps_working: bool = False  # canceled, and the code was left alive on purpose
     used_knowingly: bool = False  # canceled after it was used
+    used_after_end: bool = False  # an order used it after it was canceled, whether or not the shop counts that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +203,8 @@ def _of_canceled(holder: Holder, theirs: PlatformCode | None, *, ours: Ours) -> 
         return None
     if theirs.alive:
         return Difference(FindingKind.ZOMBIE, FindingDetail.CANCELED, Repair.KILL_AND_PROVE)
-    if theirs.uses and holder.usage == UsageStatus.UNUSED and not holder.used_knowingly:
+    used = bool(theirs.uses) or holder.used_after_end
+    if used and holder.usage == UsageStatus.UNUSED and not holder.used_knowingly:
         return Difference(FindingKind.USE_DRIFT, FindingDetail.USED_AFTER_CANCEL)
     return None
 

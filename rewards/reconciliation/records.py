@@ -6,7 +6,9 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from loyalty.events import log
 from platforms.models import StoreConnection
+from rewards import usage
 from rewards.models import (
     FINDING_OPEN,
     Cancellation,
@@ -96,8 +98,10 @@ def _with_holders(rows: Sequence[dict[str, Any]]) -> list[Ours]:
             "redeemed_reward_id", flat=True
         )
     )
+    used_late = log.subjects_of(kind=usage.USED_AFTER_END, subject_type="redeemed_reward", ids=list(ended))
     for reward in found:
-        holders[reward["code_id"]].append(_holder(reward, ended.get(reward["pk"]), changing=changing))
+        holder = _holder(reward, ended.get(reward["pk"]), changing=changing, used_late=used_late)
+        holders[reward["code_id"]].append(holder)
     return [
         Ours(
             canonical=row["canonical"],
@@ -122,7 +126,7 @@ def _cancellations(ids: Sequence[int]) -> dict[int, Cancellation]:
     return {row.redeemed_reward_id: row for row in rows.order_by("pk")}
 
 
-def _holder(reward: dict[str, Any], ended: Cancellation | None, *, changing: set[int]) -> Holder:
+def _holder(reward: dict[str, Any], ended: Cancellation | None, *, changing: set[int], used_late: set[int]) -> Holder:
     return Holder(
         redeemed_reward_id=reward["pk"],
         reference=RedeemedReward(pk=reward["pk"]).reference,
@@ -140,4 +144,5 @@ def _holder(reward: dict[str, Any], ended: Cancellation | None, *, changing: set
         changing=reward["pk"] in changing or (ended is not None and ended.state == CancellationState.CANCELLING),
         keeps_working=ended is not None and ended.state == CancellationState.SHARED,
         used_knowingly=ended is not None and ended.after_use,
+        used_after_end=reward["pk"] in used_late,
     )

@@ -100,6 +100,12 @@ def test_of_a_shared_code_is_that_it_is_gone_while_somebody_counts_on_it() -> No
         ({"used_knowingly": True}, {"uses": 1, "alive": False}, ""),
         ({"usage": "used"}, {"uses": 1, "alive": False}, ""),
         ({}, {"uses": 1, "alive": False}, "use_drift used_after_cancel"),
+        (
+            {"used_after_end": True},
+            {"uses": None, "alive": False},
+            "use_drift used_after_cancel",
+        ),  # an order told of it
+        ({"used_after_end": True, "used_knowingly": True}, {"uses": None, "alive": False}, ""),
         ({"changing": True}, {}, ""),
     ],
 )
