@@ -86,7 +86,6 @@ class Offer:
     terms: str
     image_url: str
     type: str
-    type_label: str
     cost_in_points: int
     missing_points: int
     steps: Steps | None  # of a variable cost; `cost_in_points` is then the least it takes
@@ -290,7 +289,6 @@ def _offers(*, customer: Customer, products: list[Any], now: datetime, language:
                 terms=terms(reward=reward, text=text, language=language),
                 image_url=reward.image_url,
                 type=reward.type,
-                type_label=str(reward.get_type_display()),
                 cost_in_points=cost,
                 missing_points=missing,
                 steps=pricing.steps_of(product),

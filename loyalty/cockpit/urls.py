@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from loyalty.cockpit.views import account, cancelling, home, mine, points, redeeming
+from loyalty.cockpit.views import account, cancelling, home, mine, points, redeeming, rewards
 
 app_name = "cockpit"
 
 urlpatterns = [
     path("", home.home, name="home"),
+    path("rewards/", rewards.rewards, name="rewards"),
     path("rewards/<int:points_product_id>/", redeeming.confirm, name="confirm"),
     path("redemptions/<int:redeemed_reward_id>/", redeeming.checking, name="checking"),
     path("redemptions/<int:redeemed_reward_id>/state/", redeeming.state, name="state"),

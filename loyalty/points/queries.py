@@ -81,6 +81,22 @@ def expiring(*, customer_id: int, now: datetime) -> list[ExpiringPoints]:
     return [ExpiringPoints(group["expires_at"], group["points"]) for group in groups]
 
 
+def lots_held(*, customer_id: int, now: datetime) -> list[PointsLot]:
+    """Every lot that holds points now or soon, with its credit and its note; soonest end first, never-ending last."""
+    lots = PointsLot.objects.filter(
+        Q(expires_at__isnull=True) | Q(expires_at__gt=now), customer_id=customer_id, open=True
+    )
+    soonest = F("expires_at").asc(nulls_last=True)
+    return list(lots.select_related("transaction__note").order_by(soonest, "created_at", "id"))
+
+
+def spendable(*, lots: Iterable[PointsLot], now: datetime) -> int:
+    """How many points of these lots can be spent now."""
+    return sum(
+        lot.remaining for lot in lots if lot.available_at <= now and (lot.expires_at is None or now < lot.expires_at)
+    )
+
+
 def history(*, customer_id: int) -> QuerySet[PointsTransaction]:
     """The customer's transactions, newest first, with their notes."""
     return PointsTransaction.objects.filter(customer_id=customer_id).select_related("note").order_by("-id")

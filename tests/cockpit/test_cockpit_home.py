@@ -10,10 +10,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from loyalty.common import actors
 from loyalty.customers.models import Customer, CustomerState
 from loyalty.merchant import queries as merchant
-from rewards import offering
-from rewards.models import RedeemedReward, RewardCategory, RewardStock
+from loyalty.points import adjustments
+from rewards import granting
+from rewards.models import RedeemedReward, RewardStock
 from tests.factories.catalogue import GiftFactory
 from tests.factories.people import CustomerFactory
 from tests.factories.points import give
@@ -55,7 +57,7 @@ def test_shows_the_balance_in_the_words_of_the_programme(visitor):
     assert "active stars" in page
 
 
-def test_lists_every_date_on_which_points_end_as_the_last_day_they_can_be_used(visitor, customer):
+def test_names_the_next_dates_on_which_points_end_by_the_last_day_they_can_be_used(visitor, customer):
     programme = merchant.programme()
     programme.time_zone = "Europe/Warsaw"
     programme.save()
@@ -68,9 +70,9 @@ def test_lists_every_date_on_which_points_end_as_the_last_day_they_can_be_used(v
     page = page_of(visitor)
 
     points = re.findall(r'"expiry-points">([\d,]+) points<', page)
-    assert points == ["120", "30", "5", "7", "1,000"]
+    assert points == ["120", "30", "5"]
     assert "until Dec. 31, 2031" in page
-    assert "never expire" in page
+    assert '<a href="/points/#ends">All dates</a>' in page
 
 
 def test_says_how_many_days_are_left_when_they_are_few(visitor, customer):
@@ -185,35 +187,34 @@ def test_asks_the_database_no_more_for_many_rewards_than_for_few(visitor, on_off
     assert len(few) <= 17
 
 
-def names_of(page):
-    return re.findall(r"<h3 [^>]*>(.*?)</h3>", page)
+def test_offers_the_six_nearest_and_leads_to_the_others(visitor, on_offer):
+    for price in (4000, 3000, 2000, 1500, 10, 20, 30):
+        on_offer(GiftFactory(), price=price, name=f"Mug {price}")
+
+    page = page_of(visitor)
+
+    assert re.findall(r"<h3 [^>]*>Mug (\d+)</h3>", page) == ["10", "20", "30", "1500", "2000", "3000"]
+    assert '<a href="/rewards/">All rewards</a>' in page
 
 
-def test_shows_one_category_by_a_link_that_keeps_the_rest_of_the_address(visitor, on_offer):
-    mug, soap = on_offer(GiftFactory(), price=1, name="Mug"), on_offer(GiftFactory(), price=2, name="Soap")
-    offering.set_categories(reward_id=mug.reward_id, names=["Kitchen", "Presents"])
-    offering.set_categories(reward_id=soap.reward_id, names=["Bath", "Presents"])
-    kitchen = RewardCategory.objects.get(name="Kitchen")
+def test_tells_what_is_new_with_the_reason_and_nothing_old(visitor, customer, gift):
+    now = timezone.now()
+    give(customer, 25, now=now)
+    adjustments.adjust(
+        customer_id=customer.pk, points=-7, actor=actors.SYSTEM, now=now, internal_note="secret", description="A slip"
+    )
+    granted = granting.grant(
+        customer_id=customer.pk, reward_id=gift.reward_id, actor=actors.SYSTEM, now=now, internal_note="secret"
+    )
 
-    page = visitor.get(HOME, {"search": "m", "category": kitchen.pk}).content.decode()
+    news = page_of(visitor).partition('class="news"')[2].partition("</ul>")[0]
 
-    assert names_of(page) == ["Mug"]
-    assert re.findall(r'<li><a href="([^"]*)" aria-current="true">(.*?)</a>', page) == [
-        (f"?search=m&amp;category={kitchen.pk}#offers-title", "Kitchen")
-    ]
-    assert '<a href="?search=m#offers-title">All</a>' in page
-    assert re.findall(r"#offers-title\"[^>]*>(\w+)</a></li>", page) == ["All", "Bath", "Kitchen", "Presents"]
-    assert names_of(page_of(visitor)) == ["Mug", "Soap"]
-
-
-@pytest.mark.parametrize("category", ["999999", "soap", "-1"])
-def test_a_category_that_holds_nothing_leads_back_to_all(visitor, on_offer, category):
-    on_offer(GiftFactory(), price=1, name="Mug")
-
-    page = " ".join(visitor.get(HOME, {"category": category}).content.decode().split())
-
-    assert "There is nothing in this category at the moment." in page
-    assert '<a href="?#offers-title">See all rewards</a>' in page
+    assert re.findall(r"<strong[^>]*>(.\d+)</strong> ([\w ]+)", news) == [("−7", "A slip"), ("+25", "Points earned")]
+    assert f'<a href="/my-rewards/{granted.pk}/" lang="en">A stoneware mug</a> is a present for you' in news
+    assert "secret" not in news
+    with time_machine.travel(now + timedelta(days=31)):
+        visitor.force_login(customer.user)
+        assert 'class="news"' not in page_of(visitor)
 
 
 def test_says_the_brand_of_a_reward(visitor, on_offer):

@@ -1,20 +1,41 @@
 """How the customers' pages write points, days and addresses."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from django import template
 from django.template.context import Context
 from django.utils import formats, timezone
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext_lazy as _
 
-from loyalty.cockpit import countries
+from loyalty.cockpit import countries, ends
 from loyalty.merchant import queries
 from loyalty.merchant.models import Programme
 from rewards import wording
 from rewards.models import RewardType
 
 register = template.Library()
+
+# What customers call the types; staff have their own words for them.
+KINDS = {
+    RewardType.PERCENTAGE_DISCOUNT: _("Discount"),
+    RewardType.DISCOUNT_CODE: _("Discount code"),
+    RewardType.FREE_DELIVERY: _("Free delivery"),
+    RewardType.FREE_PRODUCT: _("Free product"),
+    RewardType.VALUE_CODE: _("Value code"),
+    RewardType.GIFT_CARD: _("Gift card"),
+    RewardType.GIFT: _("Gift"),
+    RewardType.EVENT_INVITATION: _("Invitation"),
+    RewardType.CASHBACK: _("Cashback"),
+    RewardType.CUSTOM: _("Something special"),
+}
+
+
+@register.filter
+def kind(reward_type: str) -> str:
+    """What customers call a reward of this type."""
+    return str(KINDS[RewardType(reward_type)])
 
 
 @register.simple_tag
@@ -27,6 +48,18 @@ def the_programme() -> Programme:
 def grouped(number: int) -> str:
     """1250 → "1,250", as the language writes it."""
     return str(formats.number_format(number, decimal_pos=0, force_grouping=True))
+
+
+@register.filter
+def short(number: int) -> str:
+    """A number for a narrow column: 12,500, but 125 k."""
+    return grouped(number) if number < 100_000 else f"{grouped(round(number / 1000))}\u00a0k"
+
+
+@register.filter
+def spoken(text: str) -> str:
+    """A sentence that a lower layer owns, in the page's language; what a person wrote stays as it is."""
+    return gettext(text) if text else ""
 
 
 @register.filter
@@ -57,18 +90,22 @@ def money(amount: Decimal, currency: str) -> str:
 @register.filter
 def last_day(end: datetime | None) -> str:
     """The last whole day on which something works that ends at this instant, exclusively."""
-    if end is None:
-        return ""
-    return str(formats.date_format(timezone.localtime(end - timedelta(microseconds=1)), "DATE_FORMAT"))
+    day = ends.last_day(end)
+    return "" if day is None else str(formats.date_format(day, "DATE_FORMAT"))
+
+
+@register.filter
+def last_date(end: datetime | None) -> str:
+    """The same day as machines read it: 2031-12-31."""
+    day = ends.last_day(end)
+    return "" if day is None else day.isoformat()
 
 
 @register.filter
 def days_left(end: datetime | None, now: datetime) -> int | None:
     """Whole days until that day is over: 0 means today. None: no end."""
-    if end is None:
-        return None
-    last = timezone.localtime(end - timedelta(microseconds=1)).date()
-    return (last - timezone.localtime(now).date()).days
+    last = ends.last_day(end)
+    return None if last is None else (last - timezone.localtime(now).date()).days
 
 
 @register.filter

@@ -76,7 +76,16 @@ for (const form of document.querySelectorAll("[data-how-many]")) {
   let asked = 0;
   form.querySelector("button").hidden = true;
   form.addEventListener("submit", (event) => event.preventDefault());
+  const slide = form.querySelector("[data-slide]");
+  if (slide !== null) {
+    slide.hidden = false;
+    slide.addEventListener("input", () => {
+      field.value = slide.value;
+      field.dispatchEvent(new Event("input"));
+    });
+  }
   field.addEventListener("input", () => {
+    if (slide !== null) slide.value = field.value;
     const mine = (asked += 1);
     redeem.disabled = true;
     setTimeout(async () => {

@@ -1,0 +1,20 @@
+"""Why points changed, as customers read it."""
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from loyalty.points import queries
+from loyalty.points.models import PointsTransaction
+
+REWARDS = ("redeemed_reward", "reverses__redeemed_reward")
+
+
+def changes(*, customer_id: int) -> QuerySet[PointsTransaction]:
+    """The changes of a customer's points, newest first, with what it takes to say why."""
+    return queries.history(customer_id=customer_id).select_related(*REWARDS)
+
+
+def reward_of(row: PointsTransaction) -> str:
+    """The reward that was paid with these points, or that they came back from."""
+    redeemed = getattr(row.reverses or row, "redeemed_reward", None)
+    return _("“%(name)s”") % {"name": redeemed.name} if redeemed is not None else ""
