@@ -20,7 +20,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint e2e-shop bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults
+.PHONY: help demo demo-reset test lint e2e-shop e2e-medusa bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ demo-reset: venv-demo ## stop the demo and remove its data
 	@$(BIN)/python -m loyalty.embedded reset
 
 test: venv ## run the tests on real servers (ARGS="tests/points -k hold" for some of them)
-	$(SERVED) $(BIN)/pytest -m "not shop" -n $(WORKERS) --dist loadfile $(ARGS)
+	$(SERVED) $(BIN)/pytest -m "not shop and not medusa" -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: venv ## check style, types, import contracts, templates, migrations and deployment settings
 	$(BIN)/ruff check .
@@ -48,6 +48,11 @@ e2e-shop: venv ## install a real shop (Vendure) from npm into e2e/vendure and ru
 	@command -v npm >/dev/null || { echo "npm was not found. The real shop needs Node 20 or newer; install it and try again."; exit 1; }
 	cd e2e/vendure && npm ci --ignore-scripts --no-audit --no-fund
 	$(SERVED) $(BIN)/pytest -m shop $(ARGS)
+
+e2e-medusa: venv ## install a real shop (Medusa) from npm into e2e/medusa, boot it on our PostgreSQL and run the whole loop
+	@command -v npm >/dev/null || { echo "npm was not found. The real shop needs Node 20 or newer; install it and try again."; exit 1; }
+	cd e2e/medusa && npm install --ignore-scripts --no-audit --no-fund --no-save
+	$(SERVED) $(BIN)/pytest -m medusa $(ARGS)
 
 prove-races: venv ## race every act against every other in a scratch database (ARGS="--workers 64")
 	$(SERVED) $(BIN)/python manage.py prove_races $(ARGS)

@@ -133,4 +133,4 @@ def _read(entries: Iterable[Mapping[str, Any]]) -> tuple[list[ShopOrder], list[U
             told.append(orders.read(entry))
         except Unreadable as error:
             unread.append(UnreadOrder(external_id=fields.identity(entry), reason=str(error)))
-    return told, unread
+    return sorted(told, key=lambda order: (order.updated_at, order.external_id)), unread

@@ -9,7 +9,7 @@ from platforms.adapter import Adapter
 from tests.fakes import medusa_shop
 from tests.fakes.contract import Harness
 from tests.fakes.medusa import MedusaShop, running_medusa
-from tests.fakes.medusa_shop import CheckoutRefused
+from tests.fakes.medusa_shop import Cart, CheckoutRefused
 
 
 class MedusaHarness(Harness):
@@ -34,6 +34,15 @@ class MedusaHarness(Harness):
             return not self.shop.ready_cart("somebody@example.com", code=code, quantity=2).adjustments
         except CheckoutRefused:
             return True
+
+    def ready_cart(self, *, email: str, code: str) -> Cart:
+        """A cart at the last page of the checkout, with the code."""
+        cart = self.shop.ready_cart(email, code=code)
+        assert cart.adjustments, f"the shop gave nothing for {code}"
+        return cart
+
+    def complete(self, cart: Cart) -> str:
+        return self.shop.complete(cart).id
 
     def cancel(self, order_id: str) -> None:
         self.shop.cancel(order_id)
