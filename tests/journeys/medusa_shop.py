@@ -36,8 +36,9 @@ from tests.fakes.misbehaving import unused_port
 
 SHOP_DIRECTORY = Path(__file__).resolve().parents[2] / "e2e" / "medusa"
 EMAIL, PASSWORD = "admin@example.com", "secretpass"
-BOOT_SECONDS = 150.0
-PREPARE_SECONDS = 300.0
+BOOT_SECONDS = 240.0
+PATIENCE = 180.0  # seconds for one answer, on a busy machine
+PREPARE_SECONDS = 600.0
 MAKING_TEMPLATE = 0x3ED05A  # ours among the advisory locks of a server
 ADDRESS = {"first_name": "Jo", "last_name": "Doe", "address_1": "Main street 1", "city": "Berlin"}
 
@@ -68,7 +69,7 @@ class MedusaShop:
             webhook_secrets=(),
             currency="USD",
             allow_private_addresses=True,
-            timeout=60.0,
+            timeout=PATIENCE,
         )
         return replace(plain, **changes)
 
@@ -195,7 +196,7 @@ def call(base_url: str, method: str, path: str, body: Any, headers: Mapping[str,
         base_url + path, method=method, data=data, headers={"content-type": "application/json", **headers}
     )
     try:
-        with urllib.request.urlopen(asked, timeout=60) as answer:
+        with urllib.request.urlopen(asked, timeout=PATIENCE) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         said = error.read().decode(errors="replace")[:500]

@@ -151,9 +151,9 @@ def test_refuses_what_the_shop_cannot_make_or_would_make_in_vain(shop, adapter, 
 
 @pytest.mark.parametrize("kind", ["drop_after", "error_after", "malformed", "timeout_after"])
 def test_does_not_know_what_became_of_a_code_when_the_answer_was_lost(shop, kind):
-    shop.fault("POST", "/admin/promotions", kind, seconds=1.0)
+    shop.fault("POST", "/admin/promotions", kind, seconds=4.0)
 
-    lost = shop.adapter(timeout=0.5).create_code(spec())
+    lost = shop.adapter(timeout=3.0 if kind == "timeout_after" else 20.0).create_code(spec())
 
     found = shop.adapter().find_code("LOY-1")
     assert lost.outcome is Outcome.UNKNOWN

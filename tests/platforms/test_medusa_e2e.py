@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from platforms import wire
 from platforms.adapter import CodeSpec, DiscountKind, OrderStatus, PlatformCode
 from platforms.medusa import promotions
 from platforms.medusa.adapter import MedusaAdapter
@@ -17,13 +18,21 @@ from platforms.medusa.orders import FIELDS
 from tests.fakes import medusa_wire
 from tests.fakes.medusa import running_medusa
 from tests.journeys import medusa_shop
-from tests.journeys.medusa_shop import MedusaShop, RealMedusaHarness, ShopRefused
+from tests.journeys.medusa_shop import PATIENCE, MedusaShop, RealMedusaHarness, ShopRefused
 from tests.platforms import test_contract
 
-pytestmark = [pytest.mark.medusa, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.medusa, pytest.mark.timeout(1200)]
 
 # The contract's tests find the fixture `shop` below.
 globals().update({name: test for name, test in vars(test_contract).items() if name.startswith("test_")})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def patience() -> Iterator[None]:
+    """A checkout of the real shop takes seconds on a busy machine; how long we wait is not what is tried here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wire, "READ_SECONDS", PATIENCE)
+        yield
 
 
 @pytest.fixture(scope="module")
