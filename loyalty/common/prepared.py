@@ -42,8 +42,8 @@ class Statement:
     def run(self, values: Values) -> list[tuple[Any, ...]]:
         """Execute it in the session of the default database, and give back its rows. Raises django.db.DatabaseError.
 
-        Values are None, whole numbers and lists of them, booleans, texts, and instants. Whoever listens to the queries of
-        the connection (tests do) is told of it, as of any other.
+        Values are None, whole numbers and lists of them, booleans, texts, bytes, and instants. Whoever listens to the
+        queries of the connection (tests do) is told of it, as of any other.
         """
         database = transaction.get_connection()
         database.ensure_connection()
@@ -104,6 +104,7 @@ WRITERS: dict[type, Callable[[Any], bytes]] = {
     bool: lambda truth: b"t" if truth else b"f",
     str: _text,
     datetime: lambda instant: instant.isoformat().encode(),
+    bytes: lambda content: b"\\x" + content.hex().encode(),
     list: _array,
 }
 

@@ -5,10 +5,9 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from django.db import connection
-
 from loyalty.common import queue
-from loyalty.hooks.models import InboundWebhook, InboxState
+from loyalty.common.prepared import Statement
+from loyalty.hooks.models import InboundWebhook
 from platforms.adapter import WebhookMessage
 from platforms.payouts.provider import PayoutMessage
 
@@ -20,14 +19,24 @@ POLLED = "polled order"  # the topic of what no webhook told; the body is the or
 AGAIN_AFTER = timedelta(seconds=10)
 SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})  # whoever sends them
 
-# One statement, and no transaction around it: it is kept when this returns. The constraints are those of the sender.
-_KEEP = """
+# One statement, and no transaction around it: it is kept when this returns. Under a burst it is what a delivery costs.
+_KEEP = Statement(
+    "keep_webhook",
+    """
 INSERT INTO hooks_inboundwebhook (
     connection_id, payout_account_id, event_id, topic, subject_id, body, headers, state, received_at, due_at, attempts,
     attempts_before, result
-) VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, 0, 0, '')
+) VALUES (
+    %(connection)s, %(account)s, %(event_id)s, %(topic)s, %(subject_id)s, %(body)s, %(headers)s, 'received', %(now)s, %(now)s,
+    0, 0, ''
+)
 ON CONFLICT DO NOTHING RETURNING id
-"""
+""",
+    types={
+        "connection": "int8", "account": "int8", "event_id": "text", "topic": "text", "subject_id": "text",
+        "body": "bytea", "headers": "jsonb", "now": "timestamptz",
+    },
+)  # fmt: skip
 
 
 def store(
@@ -45,27 +54,23 @@ def store(
     are left out already.
     """
     kept = {name: value.replace("\x00", "") for name, value in headers.items() if name not in SECRET_HEADERS}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _KEEP,
-            [
-                connection_id,
-                payout_account_id,
-                _event_id(message.event_id),
-                message.topic.replace("\x00", "")[:LONGEST_TOPIC],
-                _subject_id(message),
-                body,
-                json.dumps(kept),
-                InboxState.RECEIVED,
-                now,
-                now,
-            ],
-        )
-        row = cursor.fetchone()
-    if row is None:
+    rows = _KEEP.run(
+        {
+            "connection": connection_id,
+            "account": payout_account_id,
+            "event_id": _event_id(message.event_id),
+            "topic": message.topic.replace("\x00", "")[:LONGEST_TOPIC],
+            "subject_id": _subject_id(message),
+            "body": body,
+            "headers": json.dumps(kept),
+            "now": now,
+        }
+    )
+    if not rows:
         return None
-    queue.enqueue("hooks.process", webhook_id=row[0])
-    return int(row[0])
+    webhook_id = int(rows[0][0])
+    queue.ring("hooks.process", webhook_id=webhook_id)
+    return webhook_id
 
 
 def store_polled(*, connection_id: int, order_id: str, version: str, reason: str, now: datetime) -> None:

@@ -24,6 +24,8 @@ LEASE = timedelta(seconds=60)
 SKEW = timedelta(seconds=2)  # the door's clock may be ahead of the worker's; shorter than every pause
 LONGEST_PAUSE = 3600.0
 MOST_PAGES = 20
+BATCH = 50  # webhooks that one task brings
+PATIENCE = 20.0  # seconds it begins new ones for
 NOT_YET = "A reward on this order is still being generated."
 GAVE_UP = "webhook.failed"
 
@@ -36,13 +38,13 @@ class Again:
     wait: float = 0.0
 
 
-def sweep(*, now: datetime, limit: int = 200) -> int:
-    """Ring for every webhook that is due; gives back how many. One that rings twice is taken once."""
+def sweep(*, now: datetime, limit: int = 1_000) -> int:
+    """Ring for as many batches as it takes to bring every webhook that is due; gives back how many those are."""
     due = InboundWebhook.objects.filter(state=InboxState.RECEIVED, due_at__lte=now)
-    ids = list(due.order_by("due_at", "pk").values_list("pk", flat=True)[:limit])
-    for webhook_id in ids:
-        queue.enqueue("hooks.process", webhook_id=webhook_id)
-    return len(ids)
+    found = len(due.order_by("due_at", "pk").values_list("pk", flat=True)[:limit])
+    for _ in range(0, found, BATCH):
+        queue.enqueue("hooks.drain")
+    return found
 
 
 def ring_for_polls() -> None:
@@ -53,10 +55,27 @@ def ring_for_polls() -> None:
 
 def process(*, webhook_id: int, now: datetime) -> None:
     """Let one stored webhook take effect if it is due. Twice, or beside itself, is harmless."""
-    watch = Stopwatch(now)
-    webhook = _take(webhook_id, now=now)
-    if webhook is None:
-        return
+    webhook = _take(InboundWebhook.objects.filter(pk=webhook_id), now=now)
+    if webhook is not None:
+        _work(webhook, Stopwatch(now))
+
+
+def drain(*, now: datetime, limit: int = BATCH, patience: float = PATIENCE) -> int:
+    """Let those that have been due longest take effect one after the other; gives back how many had their turn.
+
+    It ends after so many, or so many seconds. Others may drain beside it: none is taken twice.
+    """
+    watch, done, ends = Stopwatch(now), 0, now + timedelta(seconds=patience)
+    while done < limit and watch.now < ends:
+        webhook = _take(InboundWebhook.objects.order_by("due_at", "pk"), now=watch.now)
+        if webhook is None:
+            break
+        _work(webhook, watch)
+        done += 1
+    return done
+
+
+def _work(webhook: InboundWebhook, watch: Stopwatch) -> None:
     if webhook.tries > MOST_ATTEMPTS:
         reason = "the worker broke off each time. Its log says why"
         _close(webhook, InboxState.FAILED, f"Given up after {MOST_ATTEMPTS} tries: {reason}.", now=watch.now)
@@ -111,19 +130,16 @@ def poll(*, connection_id: int, now: datetime) -> int:
     return seen
 
 
-def _take(webhook_id: int, *, now: datetime) -> InboundWebhook | None:
-    """Claim a webhook that is due: until its lease ends, or its pause, it is nobody's turn however often it rings."""
-    with transaction.atomic():
-        webhook = (
-            InboundWebhook.objects.select_for_update(skip_locked=True)
-            .filter(pk=webhook_id, state=InboxState.RECEIVED, due_at__lte=now + SKEW)
-            .first()
-        )
-        if webhook is not None:
-            webhook.attempts += 1
-            webhook.due_at = now + LEASE
-            webhook.save(update_fields=["attempts", "due_at"])
-        return webhook
+@transaction.atomic
+def _take(webhooks: QuerySet[InboundWebhook], *, now: datetime) -> InboundWebhook | None:
+    """Claim the first that is due: until its lease ends, or its pause, it is nobody's turn however often it rings."""
+    due = webhooks.filter(state=InboxState.RECEIVED, due_at__lte=now + SKEW)
+    webhook = due.select_for_update(skip_locked=True).first()
+    if webhook is not None:
+        webhook.attempts += 1
+        webhook.due_at = now + LEASE
+        webhook.save(update_fields=["attempts", "due_at"])
+    return webhook
 
 
 def _effect(webhook: InboundWebhook, watch: Stopwatch) -> Again | None:

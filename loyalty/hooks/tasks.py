@@ -11,6 +11,11 @@ def process(*, webhook_id: int) -> None:
     processing.process(webhook_id=webhook_id, now=timezone.now())
 
 
+@shared_task(name="hooks.drain")
+def drain() -> None:
+    processing.drain(now=timezone.now())
+
+
 @shared_task(name="hooks.sweep_webhooks")
 def sweep_webhooks() -> None:
     processing.sweep(now=timezone.now())

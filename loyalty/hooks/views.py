@@ -1,9 +1,6 @@
 """The door shops knock at: verify, store raw, answer at once. What the webhook means is found out afterwards."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from uuid import UUID
 
 from django.http import HttpRequest, JsonResponse, UnreadablePostError
@@ -12,28 +9,15 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
-from loyalty.hooks import inbox
-from platforms import registry
-from platforms.adapter import Adapter, WebhookRejected
+from loyalty.hooks import callers, inbox
+from loyalty.hooks.callers import Caller
+from platforms.adapter import WebhookRejected
 from platforms.credentials import CredentialsUnreadable
-from platforms.models import PayoutAccount, StoreConnection
-from platforms.payouts import registry as payout_registry
-from platforms.payouts.provider import Provider
 
 logger = logging.getLogger(__name__)
 
 LARGEST_BODY = 1_000_000
 STATUSES = {"bad_signature": 401, "too_old": 401, "malformed": 400}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """Who has an address here."""
-
-    what: str  # for the log
-    verifier: Callable[[], Adapter | Provider]  # raises CredentialsUnreadable
-    whose: dict[str, int]  # the column of the inbox that names it
-    secret_headers: frozenset[str] = frozenset()  # of its webhooks, in lower case
 
 
 @method_decorator(csrf_exempt, name="dispatch")
@@ -43,16 +27,7 @@ class Webhook(View):
     http_method_names = ["post"]
 
     def caller(self, key: UUID) -> Caller | None:
-        shop = StoreConnection.objects.filter(webhook_key=key).first()
-        if shop is None:
-            return None
-        verifier = partial(registry.adapter_for, shop)
-        return Caller(
-            what=f"shop {shop.pk}",
-            verifier=verifier,
-            whose={"connection_id": shop.pk},
-            secret_headers=registry.adapter_class(shop.platform).capabilities.secret_headers,
-        )
+        return callers.shop(key)
 
     def post(self, request: HttpRequest, webhook_key: str) -> JsonResponse:
         length = request.headers.get("Content-Length") or "0"
@@ -73,11 +48,7 @@ class PayoutWebhook(Webhook):
     """`POST /hooks/payouts/<webhook key>/`: the same for payout providers."""
 
     def caller(self, key: UUID) -> Caller | None:
-        account = PayoutAccount.objects.filter(webhook_key=key).first()
-        if account is None:
-            return None
-        verifier = partial(payout_registry.provider_for, account)
-        return Caller(what=f"payout account {account.pk}", verifier=verifier, whose={"payout_account_id": account.pk})
+        return callers.payout_account(key)
 
 
 def _receive(request: HttpRequest, caller: Caller) -> JsonResponse:

@@ -4,10 +4,11 @@ import hashlib
 import hmac
 import json
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
-from loyalty.common import actors
+from loyalty.common import actors, queue
 from loyalty.hooks import inbox, processing
 from loyalty.hooks.models import InboundWebhook, InboxState
 from loyalty.program import orders
@@ -16,6 +17,7 @@ from platforms import credentials
 from platforms.adapter import WebhookMessage
 from rewards import claim, issuing
 from rewards.models import Origin, RedeemedReward, UsageStatus
+from tests.concurrency.races import race
 from tests.factories.catalogue import RewardFactory
 from tests.factories.people import ConnectionFactory, CustomerFactory
 from tests.factories.points import NOW
@@ -241,6 +243,50 @@ def test_an_order_that_came_before_its_reward_was_ready_uses_it_later(shop):
 
     assert webhook.state == InboxState.PROCESSED
     assert RedeemedReward.objects.get().usage_status == UsageStatus.USED
+
+
+def several(shop, count):
+    """Webhooks that name no order, the last one due first."""
+    for number in range(count):
+        message = WebhookMessage(event_id=f"e-{number}", topic="app/uninstalled", occurred_at=NOW)
+        inbox.store(connection_id=shop.pk, message=message, headers={}, body=b"{}", now=NOW - number * SECOND)
+
+
+def test_a_sweep_rings_for_a_batch_of_those_that_are_due(shop, monkeypatch):
+    rung = []
+    monkeypatch.setattr(queue, "enqueue", lambda task, **ids: rung.append(task))
+    several(shop, processing.BATCH + 1)
+
+    assert processing.sweep(now=NOW) == processing.BATCH + 1
+    assert rung == ["hooks.drain"] * 2
+
+
+def test_a_batch_brings_those_that_have_been_due_longest_and_ends(shop):
+    several(shop, 5)
+
+    assert processing.drain(now=NOW, limit=3) == 3
+
+    left = InboundWebhook.objects.filter(state=InboxState.RECEIVED).order_by("pk")
+    assert list(left.values_list("event_id", flat=True)) == ["e-0", "e-1"]
+    assert processing.drain(now=NOW) == 2
+    assert processing.drain(now=NOW) == 0
+
+
+def test_a_batch_begins_no_more_once_its_time_is_over(shop):
+    several(shop, 3)
+
+    assert processing.drain(now=NOW, patience=0.0) == 0
+    assert InboundWebhook.objects.filter(attempts=0).count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_batches_beside_each_other_take_none_twice(shop):
+    several(shop, 24)
+
+    results = race(*[partial(processing.drain, now=NOW)] * 6)
+
+    assert sum(results) == 24
+    assert set(InboundWebhook.objects.values_list("attempts", "state")) == {(1, InboxState.PROCESSED)}
 
 
 def page(*listed, cursor="7", more=False):

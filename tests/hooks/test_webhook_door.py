@@ -10,6 +10,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Thread
 
+import psycopg
 import pytest
 import redis
 from django.conf import settings
@@ -255,6 +256,29 @@ def test_keeps_it_in_one_statement(shop, django_assert_num_queries):
         knock(shop)
 
     assert queries[1]["sql"].strip().startswith("INSERT")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_the_database_ended_meanwhile_costs_nobody_a_webhook(shop):
+    assert knock(shop).status_code == 200
+    database.ensure_connection()
+    pid = database.connection.info.backend_pid
+    with psycopg.connect(
+        **database.connection.info.get_parameters(), password=database.connection.info.password
+    ) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [pid])
+
+    assert knock(shop, order_body("event-2")).status_code == 200
+    assert InboundWebhook.objects.count() == 2
+
+
+def test_credentials_that_are_changed_count_from_the_next_delivery_on(shop):
+    assert knock(shop).status_code == 200
+
+    shop.credentials = credentials.seal({"webhook_secret": "another"})
+    shop.save()
+
+    assert code_of(knock(shop, order_body("event-2"))) == (401, "bad_signature")
 
 
 def store(shop, **changes):
