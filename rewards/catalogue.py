@@ -10,6 +10,8 @@ from typing import Any
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce, JSONObject
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 from loyalty.common.errors import DomainError
 from loyalty.customers.models import Customer, CustomerState
@@ -121,8 +123,12 @@ def require_nothing_owed(*, owed: int) -> None:
 
 
 def owed_sentence(owed: int) -> str:
-    points_owed = "1 point of a refunded order is" if owed == 1 else f"{owed} points of refunded orders are"
-    return f"{points_owed} still owed: nothing can be redeemed until that is settled."
+    sentence = ngettext(
+        "1 point of a refunded order is still owed: nothing can be redeemed until that is settled.",
+        "%(owed)s points of refunded orders are still owed: nothing can be redeemed until that is settled.",
+        owed,
+    )
+    return sentence % {"owed": owed}
 
 
 def require_open(*, reward: Reward, now: datetime) -> None:
@@ -134,13 +140,13 @@ def require_open(*, reward: Reward, now: datetime) -> None:
 
 def _closed(reward: Reward, *, now: datetime) -> tuple[str, str]:
     if not reward.enabled:
-        return "reward_disabled", "This reward is switched off."
+        return "reward_disabled", gettext_noop("This reward is switched off.")
     if reward.active_from is not None and now < reward.active_from:
-        return "reward_not_started", "This reward is not available yet."
+        return "reward_not_started", gettext_noop("This reward is not available yet.")
     if reward.active_until is not None and now >= reward.active_until:
-        return "reward_ended", "This reward is no longer available."
+        return "reward_ended", gettext_noop("This reward is no longer available.")
     if reward.payout_account is not None and not reward.payout_account.enabled:
-        return "payouts_off", "No money is paid out at the moment."
+        return "payouts_off", gettext_noop("No money is paid out at the moment.")
     return "", ""
 
 
@@ -152,11 +158,11 @@ def require_in_audience(*, reward: Reward, customer: Customer) -> None:
     if not reward.restricted or RewardAudience.objects.filter(reward=reward, customer=customer).exists():
         return
     if customer.tier_id is None or not RewardTier.objects.filter(reward=reward, tier_id=customer.tier_id).exists():
-        raise RewardNotAvailable("This reward is not offered to this customer.", code="not_in_audience")
+        raise RewardNotAvailable(gettext_noop("This reward is not offered to this customer."), code="not_in_audience")
 
 
 def too_few_points_sentence(missing: int) -> str:
-    return f"You must have {missing} more points to get reward"
+    return _("You must have %(missing)s more points to get reward") % {"missing": missing}
 
 
 def on_offer(*, now: datetime) -> QuerySet[PointsProduct]:

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.db.models import F, Q, Sum
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 from loyalty.common import clock
 from loyalty.common.errors import DomainError
@@ -71,8 +73,25 @@ def period_start(period: str, *, now: datetime, zone: ZoneInfo) -> datetime:
 
 
 def per_period_sentence(limit: int, period: str) -> str:
-    times = "once" if limit == 1 else f"{limit} times"
-    return f"This reward can be had {times} a {period} per customer, and that has been reached."
+    one, many = EVERY[Period(period)]
+    return _(one if limit == 1 else many) % {"limit": limit}
+
+
+# What is said of a limit per period: for one, and for several.
+EVERY = {
+    Period.DAY: (
+        gettext_noop("This reward can be had once a day per customer, and that has been reached."),
+        gettext_noop("This reward can be had %(limit)s times a day per customer, and that has been reached."),
+    ),
+    Period.WEEK: (
+        gettext_noop("This reward can be had once a week per customer, and that has been reached."),
+        gettext_noop("This reward can be had %(limit)s times a week per customer, and that has been reached."),
+    ),
+    Period.MONTH: (
+        gettext_noop("This reward can be had once a month per customer, and that has been reached."),
+        gettext_noop("This reward can be had %(limit)s times a month per customer, and that has been reached."),
+    ),
+}
 
 
 def outstanding(*, reward_id: int, now: datetime) -> Decimal:
@@ -168,13 +187,18 @@ def keep_liability(*, reward_id: int) -> Decimal | None:
 
 
 def per_customer_sentence(limit: int) -> str:
-    times = "once" if limit == 1 else f"{limit} times"
-    return f"This reward can be had {times} per customer, and that has been reached."
+    sentence = ngettext(
+        "This reward can be had once per customer, and that has been reached.",
+        "This reward can be had %(limit)s times per customer, and that has been reached.",
+        limit,
+    )
+    return sentence % {"limit": limit}
 
 
-SOLD_OUT = "This reward is sold out."
-SO_MUCH_OUT = "So much of this reward is waiting to be used that no more can be had now. Try again later."
-ENOUGH_TODAY = "No more money of this reward is paid out today. Try less, or come back tomorrow."
+SOLD_OUT = gettext_noop("This reward is sold out.")
+SO_MUCH_OUT = gettext_noop("So much of this reward is waiting to be used that no more can be had now. Try again later.")
+ENOUGH_TODAY = gettext_noop("No more money of this reward is paid out today. Try less, or come back tomorrow.")
+BUSY = gettext_noop("Too many customers want this reward just now. Try again.")
 LONGEST_WAIT = 10  # seconds
 MOST_BUCKETS = 16
 PIECES_A_BUCKET = 100  # a small stock needs no second row
@@ -226,7 +250,7 @@ def take_piece(*, reward: Reward) -> None:
         if not has_stock(reward_id=reward.pk):
             raise RewardNotAvailable(SOLD_OUT, code="reward_sold_out")
         if time.monotonic() > deadline:
-            raise RewardNotAvailable("Too many customers want this reward just now. Try again.", code="reward_busy")
+            raise RewardNotAvailable(BUSY, code="reward_busy")
         time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 (not a secret)
 
 

@@ -9,6 +9,7 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from loyalty.common import money
 from loyalty.common.actors import SYSTEM, Actor
@@ -86,7 +87,8 @@ def begin(*, redeemed: RedeemedReward, reward: Reward, now: datetime, lease: tim
         raise RewardIncomplete(f"{amount} {redeemed.currency} has more decimals than the currency: change the amount.")
     if provider.capabilities.needs_email and not redeemed.customer_email:
         raise RewardNotAvailable(
-            "This money is sent to an e-mail address, and none is known. Add one first.", code="receiver_missing"
+            gettext_noop("This money is sent to an e-mail address, and none is known. Add one first."),
+            code="receiver_missing",
         )
     calls = provider.capabilities.calls_out
     token = uuid.uuid4() if calls and lease is not None else None

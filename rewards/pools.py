@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.utils.translation import gettext_noop
 
 from loyalty.common.actors import SYSTEM, Actor
 from loyalty.common.errors import DomainError
@@ -24,8 +25,8 @@ from rewards.types import registry
 
 LONGEST_WAIT = 10  # seconds
 MOST_TO_WARN = 1_000_000
-EMPTY = "No code of this reward is left just now. Nothing was spent; please try again later."
-BUSY = "Too many customers want this reward just now. Try again."
+EMPTY = gettext_noop("No code of this reward is left just now. Nothing was spent; please try again later.")
+BUSY = gettext_noop("Too many customers want this reward just now. Try again.")
 
 # What may be handed out at an instant, of the pool with the id `pool.reward_id`.
 FREE = """

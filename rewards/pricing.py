@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.utils.translation import gettext as _
+
 from loyalty.common.errors import DomainError
 from rewards.models import ExchangeType, PointsProduct
 
@@ -14,7 +16,8 @@ class PriceChanged(DomainError):
 
     def __init__(self, *, expected: int, price: int) -> None:
         super().__init__(
-            f"This reward costs {price} points, not {expected}. Nothing was spent: look again and confirm."
+            _("This reward costs %(price)s points, not %(expected)s. Nothing was spent: look again and confirm.")
+            % {"price": price, "expected": expected}
         )
 
 
@@ -25,7 +28,8 @@ class ValueChanged(DomainError):
 
     def __init__(self, *, points: int, expected: Decimal, value: Decimal) -> None:
         super().__init__(
-            f"{points} points buy {value:f} by now, not {expected:f}. Nothing was spent: look again and confirm."
+            _("%(points)s points buy %(value)s by now, not %(expected)s. Nothing was spent: look again and confirm.")
+            % {"points": points, "value": f"{value:f}", "expected": f"{expected:f}"}
         )
 
 
@@ -97,10 +101,13 @@ def price(
             raise PriceChanged(expected=points_to_spend or 0, price=fixed)
         return Price(points=fixed)
     if points_to_spend is None:
-        raise PointsNotAccepted(f"Say how many points to spend on this reward: {accepted(steps)}.")
+        raise PointsNotAccepted(
+            _("Say how many points to spend on this reward: %(accepted)s.") % {"accepted": accepted(steps)}
+        )
     if not steps.accepts(points_to_spend):
         raise PointsNotAccepted(
-            f"{points_to_spend} points cannot be spent on this reward: spend {accepted(steps)}. Nothing was spent."
+            _("%(points)s points cannot be spent on this reward: spend %(accepted)s. Nothing was spent.")
+            % {"points": points_to_spend, "accepted": accepted(steps)}
         )
     value = steps.worth(points_to_spend)
     if expected_value is not None and expected_value != value:
@@ -110,5 +117,7 @@ def price(
 
 def accepted(steps: Steps) -> str:
     """Which points are accepted, as a part of a sentence."""
-    most = f"to {steps.most}" if steps.most is not None else "on"
-    return f"a multiple of {steps.step}, from {steps.least} {most}"
+    figures = {"step": steps.step, "least": steps.least, "most": steps.most}
+    if steps.most is None:
+        return _("a multiple of %(step)s, from %(least)s on") % figures
+    return _("a multiple of %(step)s, from %(least)s to %(most)s") % figures

@@ -12,11 +12,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import activate, get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 from loyalty.accounts.models import User
-from loyalty.cockpit import linking
+from loyalty.cockpit import linking, speech
 from loyalty.common import actors
 from loyalty.customers.models import Customer, CustomerState
 from loyalty.merchant import queries as merchant
@@ -40,8 +42,9 @@ class Visit:
 
     @property
     def language(self) -> str:
-        """The language of the rewards' texts."""
-        return self.customer.language or self.programme.language
+        """The language of the rewards' texts: the customer's, else the page's where the programme's is one of those."""
+        own = speech.chosen(self.programme.language) == self.programme.language
+        return self.customer.language or (get_language() if own else None) or self.programme.language
 
     @property
     def excluded(self) -> bool:
@@ -60,7 +63,10 @@ class Visit:
 
 
 def customers_only(view: Callable[Concatenate[Visit, P], HttpResponse]) -> Callable[..., HttpResponse]:
-    """Give the view a `Visit`. Strangers are led to the sign-in page and back; times are shown in the programme's zone."""
+    """Give the view a `Visit`. Strangers are led to the sign-in page and back.
+
+    Times are shown in the programme's zone, words in the customer's language.
+    """
 
     @wraps(view)
     def door(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -74,6 +80,8 @@ def customers_only(view: Callable[Concatenate[Visit, P], HttpResponse]) -> Calla
             except linking.NotACustomer as refusal:
                 context = {"refusal": refusal, "programme": programme}
                 return render(request, "cockpit/not_a_customer.html", context, status=403)
+            if customer.language:
+                activate(speech.chosen(customer.language, get_language()))
             visit = Visit(request=request, customer=customer, programme=programme, now=now)
             return view(visit, *args, **kwargs)
 
@@ -87,3 +95,12 @@ def _to_the_door(request: HttpRequest) -> HttpResponse:
         messages.warning(request, _("You were signed out meanwhile, so nothing was done. Sign in and try again."))
         back = reverse("cockpit:account") if request.path == reverse("cockpit:address") else request.path
     return redirect_to_login(back, login_url=reverse("account_request_login_code"))
+
+
+def safe_next(request: HttpRequest) -> str:
+    """The page of ours to return to; empty for anything that is not ours."""
+    wanted = request.POST.get("next") or request.GET.get("next") or ""
+    ours = url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return wanted if ours else ""

@@ -61,7 +61,10 @@ class ProfileForm(CustomerForm):
         widget=forms.TextInput(attrs={"autocomplete": "tel", "type": "tel", "inputmode": "tel"}),
     )
     language = forms.ChoiceField(
-        label=_("Language of rewards"), required=False, choices=[("", _("The shop’s language")), *settings.LANGUAGES]
+        label=_("Language"),
+        required=False,
+        choices=[("", _("As the browser asks")), *settings.LANGUAGES],
+        help_text=_("Pages are in English or German. Rewards and e-mails also come in the others."),
     )
 
     @classmethod

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.db import IntegrityError
+from django.utils.translation import gettext as _
 
 from loyalty.accounts import adapter
 from loyalty.accounts.models import User
@@ -31,10 +32,10 @@ def customer_of(*, user: User, now: datetime) -> Customer:
     if known is not None:
         return _link(known, user, now=now)
     if user.is_staff:
-        raise NotACustomer("You sign in as staff and have no points of your own here.", code="staff_only")
+        raise NotACustomer(_("You sign in as staff and have no points of your own here."), code="staff_only")
     if not addresses:
         raise NotACustomer(
-            "Your e-mail address is not confirmed yet. Sign out, then sign in with a code that we send to it.",
+            _("Your e-mail address is not confirmed yet. Sign out, then sign in with a code that we send to it."),
             code="address_unproved",
         )
     return _enroll(addresses[0], user, now=now)
@@ -47,8 +48,10 @@ def _link(customer: Customer, user: User, *, now: datetime) -> Customer:
         )
     except enrollment.UserTaken as error:
         raise NotACustomer(
-            "The points of this e-mail address belong to somebody who signs in with another one. Write to us and we "
-            "will sort it out.",
+            _(
+                "The points of this e-mail address belong to somebody who signs in with another one. Write to us and "
+                "we will sort it out."
+            ),
             code="address_taken",
         ) from error
     if linked.state == CustomerState.CANDIDATE:

@@ -10,7 +10,7 @@ from loyalty.cockpit import reasons
 from loyalty.cockpit.access import Visit
 from loyalty.points import queries as points
 from rewards import queries
-from rewards.models import DeliveryStatus, Origin
+from rewards.models import DeliveryStatus, Origin, RedeemedReward
 from rewards.queries import Status
 
 DAYS = 30
@@ -60,12 +60,10 @@ def _rewards(visit: Visit, since: datetime) -> list[News]:
         .filter(news_at__gte=since)
         .order_by("-news_at", "-pk")[:MOST]
     )
-    return [
-        News(
-            at=row.delivery.shipped_at if row.delivery_status == DeliveryStatus.SHIPPED else row.redeemed_at,
-            reward_id=row.pk,
-            name=row.name,
-            sent=row.delivery_status == DeliveryStatus.SHIPPED,
-        )
-        for row in mine
-    ]
+    return [_of_reward(row) for row in mine]
+
+
+def _of_reward(row: RedeemedReward) -> News:
+    sent = row.delivery_status == DeliveryStatus.SHIPPED
+    at = (row.delivery.shipped_at if sent else None) or row.redeemed_at
+    return News(at=at, reward_id=row.pk, name=row.name, sent=sent)

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from loyalty.cockpit.views import account, cancelling, home, mine, points, redeeming, rewards
+from loyalty.cockpit.views import (
+    account,
+    cancelling,
+    home,
+    language,
+    mine,
+    points,
+    redeeming,
+    rewards,
+)
 
 app_name = "cockpit"
 
@@ -17,5 +26,6 @@ urlpatterns = [
     path("my-rewards/<int:redeemed_reward_id>/cancel/", cancelling.cancel, name="cancel"),
     path("points/", points.history, name="points"),
     path("account/", account.account, name="account"),
+    path("language/", language.language, name="language"),
     path("account/address/", account.address, name="address"),
 ]

@@ -4,6 +4,7 @@ import re
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.utils.translation import gettext as _
 
 from loyalty.common.errors import DomainError
 
@@ -50,7 +51,10 @@ def phone(text: str | None) -> str | None:
         number = f"+{number[2:]}"
     if not DIGITS.fullmatch(number):
         raise InvalidPhone(
-            f"{(text or '').strip()[:40]!r} is not a phone number. Write 5 to 15 digits, with the country in front, "
-            "such as +48 501 234 567."
+            _(
+                "%(text)s is not a phone number. Write 5 to 15 digits, with the country in front, such as "
+                "+48 501 234 567."
+            )
+            % {"text": repr((text or "").strip()[:40])}
         )
     return number

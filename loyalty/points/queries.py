@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db.models import Case, DateTimeField, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_noop
 
 from loyalty.common.among import Among
 from loyalty.common.causes import CauseType
@@ -127,19 +128,19 @@ def describe(*, transaction: PointsTransaction) -> str:
     if note is not None and note.description:
         return str(note.description)
     if transaction.kind == TransactionKind.REDEMPTION and transaction.cause_type == CauseType.API:
-        return "Points spent"
+        return gettext_noop("Points spent")
     return DESCRIPTIONS[TransactionKind(transaction.kind)]
 
 
 DESCRIPTIONS = {
-    TransactionKind.EARNING: "Points earned",
-    TransactionKind.REDEMPTION: "Reward redeemed",
-    TransactionKind.ADJUSTMENT: "Points adjusted",
-    TransactionKind.EXPIRY: "Points expired",
-    TransactionKind.REVERSAL: "Points returned",
-    TransactionKind.CLAWBACK: "Points taken back after a refund",
-    TransactionKind.TRANSFER: "Points moved",
-    TransactionKind.CANCELLATION: "Points credited by mistake",
+    TransactionKind.EARNING: gettext_noop("Points earned"),
+    TransactionKind.REDEMPTION: gettext_noop("Reward redeemed"),
+    TransactionKind.ADJUSTMENT: gettext_noop("Points adjusted"),
+    TransactionKind.EXPIRY: gettext_noop("Points expired"),
+    TransactionKind.REVERSAL: gettext_noop("Points returned"),
+    TransactionKind.CLAWBACK: gettext_noop("Points taken back after a refund"),
+    TransactionKind.TRANSFER: gettext_noop("Points moved"),
+    TransactionKind.CANCELLATION: gettext_noop("Points credited by mistake"),
 }
 
 

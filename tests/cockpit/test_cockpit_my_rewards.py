@@ -126,7 +126,7 @@ def test_cost_the_same_questions_however_many(visitor, have, django_assert_num_q
     visitor.get(MINE)
 
     with django_assert_num_queries(6):
-        visitor.get(MINE)
+        visitor.get(MINE, headers={"accept-language": "en"})
 
 
 def test_show_the_code_only_while_it_can_be_used(visitor, customer, have):

@@ -6,16 +6,18 @@ from decimal import Decimal
 from django import template
 from django.template.context import Context
 from django.utils import formats, timezone
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language, gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
-from loyalty.cockpit import countries, ends
+from loyalty.cockpit import countries, ends, speech
 from loyalty.merchant import queries
 from loyalty.merchant.models import Programme
 from rewards import wording
 from rewards.models import RewardType
 
 register = template.Library()
+
+USUAL = (gettext_noop("point"), gettext_noop("points"))  # of a programme whose points have no name of their own
 
 # What customers call the types; staff have their own words for them.
 KINDS = {
@@ -76,9 +78,15 @@ def points(context: Context, number: int) -> str:
 
 @register.simple_tag(takes_context=True)
 def points_word(context: Context, number: int) -> str:
-    """The programme's own word for that many points."""
+    """The programme's own word for that many points; the words of a new programme are said in the page's language."""
     programme: Programme = context.get("programme") or queries.programme()
-    return programme.points_label_one if number == 1 else programme.points_label_other
+    return gettext(programme.points_label_one if number == 1 else programme.points_label_other)
+
+
+@register.simple_tag
+def languages() -> tuple[tuple[str, str], ...]:
+    """The languages the pages speak: code and own name."""
+    return speech.LANGUAGES
 
 
 @register.simple_tag

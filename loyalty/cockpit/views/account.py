@@ -3,10 +3,10 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from loyalty.cockpit import access
 from loyalty.cockpit.access import Visit, customers_only
 from loyalty.cockpit.forms import AddressForm, ProfileForm
 from loyalty.customers import profile
@@ -36,7 +36,7 @@ def address(visit: Visit) -> HttpResponse:
         return _page(visit, address_form=form)
     profile.set_address(customer_id=visit.customer.pk, address=form.address(), now=visit.now, actor=visit.actor)
     messages.success(visit.request, _("Your address is saved."))
-    return redirect(_safe_next(visit) or "cockpit:account")
+    return redirect(access.safe_next(visit.request) or "cockpit:account")
 
 
 def _page(
@@ -48,15 +48,6 @@ def _page(
         "cockpit/account.html",
         profile_form=profile_form or ProfileForm.of(visit.customer),
         address_form=address_form or AddressForm.of(visit.customer, stored),
-        next=_safe_next(visit),
+        next=access.safe_next(visit.request),
         status=422 if refused else 200,
     )
-
-
-def _safe_next(visit: Visit) -> str:
-    """The page of ours to return to; empty for anything that is not ours."""
-    wanted = visit.request.POST.get("next") or visit.request.GET.get("next") or ""
-    ours = url_has_allowed_host_and_scheme(
-        wanted, allowed_hosts={visit.request.get_host()}, require_https=visit.request.is_secure()
-    )
-    return wanted if ours else ""

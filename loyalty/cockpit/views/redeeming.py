@@ -87,7 +87,9 @@ def _redeem(visit: Visit, points_product_id: int, offer: Offer | None, *, key: s
         offer = offer and _offer(visit, points_product_id)  # as it stands now
         if offer is not None:
             points = _whole(visit.request.POST.get("points", ""))
-            return _confirmation(visit, offer, refusal=offer.reason or _sentence(refusal), points=points)
+            return _confirmation(
+                visit, offer, refusal=_(offer.reason) if offer.reason else _sentence(refusal), points=points
+            )
         messages.error(visit.request, _sentence(refusal))
         return redirect("cockpit:home")
     return _yours(redeemed)
@@ -170,7 +172,7 @@ def _yours(redeemed: RedeemedReward) -> HttpResponse:
 def _sentence(refusal: DomainError) -> str:
     """What speaks to customers as it is; other refusals speak to staff, and customers hear the outcome alone."""
     if isinstance(refusal, SPOKEN):
-        return refusal.sentence
+        return _(refusal.sentence)
     return _("This reward cannot be redeemed just now.")
 
 
