@@ -39,14 +39,16 @@ class SecondFactorAdapter(DefaultMFAAdapter):
         return sealing.unseal(encrypted_text)
 
 
-def user_for_code(*, email: str) -> User | None:
+def user_for_code(*, email: str, new: bool = True) -> User | None:
     """The user a sign-in code to this address would sign in, made when the address is new. None: may not sign in.
+
+    Unless `new` users are welcome, an address that is no user's may not sign in.
 
     The user's address is known to allauth afterwards, unverified until the code comes back.
     """
     email = email.strip().lower()
     user = _find(email)
-    if user is None:
+    if user is None and new:
         try:
             with transaction.atomic():
                 user = User.objects.create_user(email)

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.accounts import adapter
-from loyalty.cockpit import countries
+from loyalty.cockpit import countries, linking
 from loyalty.common.errors import DomainError
 from loyalty.customers import contacts, profile
 from loyalty.customers.models import Customer, ShippingAddress
@@ -24,7 +24,7 @@ class AskForCodeForm(RequestLoginCodeForm):
         email: str = self.cleaned_data["email"]
         if not ratelimit.consume(context.request, action="request_login_code", key=email.lower()):
             raise get_adapter().validation_error("too_many_login_attempts")
-        self._user = adapter.user_for_code(email=email)
+        self._user = adapter.user_for_code(email=email, new=linking.may_join(email=email))
         return email
 
 

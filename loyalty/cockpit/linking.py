@@ -11,10 +11,14 @@ from loyalty.common import actors
 from loyalty.common.errors import DomainError
 from loyalty.customers import enrollment, profile, queries
 from loyalty.customers.models import Customer, CustomerState
+from loyalty.merchant import queries as merchant
 
 
 class NotACustomer(DomainError):
-    """The user stays outside the cockpit. `code` is one of: staff_only, address_unproved, address_taken."""
+    """The user stays outside the cockpit.
+
+    `code` is one of: staff_only, address_unproved, address_taken, programme_closed, switched_off.
+    """
 
     code = "not_a_customer"
 
@@ -38,7 +42,33 @@ def customer_of(*, user: User, now: datetime) -> Customer:
             _("Your e-mail address is not confirmed yet. Sign out, then sign in with a code that we send to it."),
             code="address_unproved",
         )
+    if not merchant.programme().open_to_all:
+        raise NotACustomer(
+            _("This programme takes no new members by itself. Write to us if you think that you are one."),
+            code="programme_closed",
+        )
     return _enroll(addresses[0], user, now=now)
+
+
+def may_join(*, email: str) -> bool:
+    """Whether somebody with that address is a customer already, or would be let in as a new one."""
+    known = queries.by_email(email)
+    return known is not None or merchant.programme().open_to_all
+
+
+def user_by_link(*, customer: Customer, now: datetime) -> User:
+    """Who a shop's link signs in: the customer's user, made or linked now where there is none. Raises NotACustomer.
+
+    Never staff: a shop's key must not open the admin.
+    """
+    user = customer.user or adapter.user_for_code(email=customer.email or "")
+    if user is None or not user.is_active:
+        raise NotACustomer(_("Somebody switched off signing in with this address."), code="switched_off")
+    if user.is_staff or user.is_superuser:
+        raise NotACustomer(_("Staff cannot sign in with a link. Sign in with a code or a password."), code="staff_only")
+    if customer.user_id is None:
+        _link(customer, user, now=now)
+    return user
 
 
 def _link(customer: Customer, user: User, *, now: datetime) -> Customer:

@@ -11,6 +11,7 @@ from loyalty.cockpit.views import (
     points,
     redeeming,
     rewards,
+    sign_in_link,
 )
 
 app_name = "cockpit"
@@ -26,6 +27,7 @@ urlpatterns = [
     path("my-rewards/<int:redeemed_reward_id>/cancel/", cancelling.cancel, name="cancel"),
     path("points/", points.history, name="points"),
     path("account/", account.account, name="account"),
+    path("sign-in/<str:token>/", sign_in_link.sign_in_link, name="sign_in_link"),
     path("language/", language.language, name="language"),
     path("account/address/", account.address, name="address"),
 ]

@@ -137,3 +137,26 @@ class CustomerIdentity(models.Model):
 
     def __str__(self) -> str:
         return self.external_id
+
+
+class SignInLink(models.Model):
+    """A link by which a shop lets a customer it knows sign in: for one use, within minutes. Only its digest is kept."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="+")
+    digest = models.CharField(max_length=64, unique=True)  # SHA-256 of what stands in the link
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "sign-in link"
+        constraints = [
+            models.CheckConstraint(condition=Q(expires_at__gt=F("created_at")), name="sign_in_link_lives"),
+            models.CheckConstraint(
+                condition=Q(used_at__isnull=True) | Q(used_at__gte=F("created_at"), used_at__lt=F("expires_at")),
+                name="sign_in_link_used_while_it_lives",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Sign-in link of customer {self.customer_id}"

@@ -95,6 +95,7 @@ class ProgrammeForm(forms.ModelForm):
             "grace_days",
             "shortfall_policy",
             "shortfall_blocks",
+            "open_to_all",
             "self_cancel_minutes",
             "expiry_notice_days",
             "adjustment_text",
@@ -114,6 +115,7 @@ class ProgrammeForm(forms.ModelForm):
             "shortfall_policy": "What the customer has spent already",
             "shortfall_blocks": "Count it against the balance",
             "transfers_allowed": "Staff may move points between customers",
+            "open_to_all": "Anyone may become a member",
             "self_cancel_minutes": "Minutes in which customers may cancel",
             "expiry_notice_days": "Days of notice",
             "adjustment_text": "Text of an adjustment",
@@ -127,6 +129,8 @@ class ProgrammeForm(forms.ModelForm):
             "shortfall_blocks": "The balance is shown less what is owed, below zero if need be, and nothing can be "
             "redeemed until nothing is owed.",
             "transfers_allowed": "Points that move keep their last day. Each role needs its permission as well.",
+            "open_to_all": "Whoever asks for a sign-in code is a member from then on. Off: only customers a shop, an import "
+            "or staff brought; nobody can tell from the answers who that is.",
             "self_cancel_minutes": "30 is a good number. Empty: customers cannot cancel. Only what they redeemed for "
             "points and did not use, and no gift that was ordered.",
             "expiry_notice_days": "7 is a good number. 0: nobody is told ahead.",
@@ -166,6 +170,7 @@ class ProgrammeAdmin(desk.DeskAdmin):
                 "description": "A refund takes back the points its order earned, in proportion to what was refunded.",
             },
         ),
+        ("Joining", {"fields": ("open_to_all",)}),
         (
             "When customers change their mind",
             {

@@ -96,6 +96,12 @@ class Programme(models.Model):
         "nothing is owed.",
     )
     transfers_allowed = models.BooleanField(default=False, help_text="Customers' points may be moved between them.")
+    open_to_all = models.BooleanField(
+        "anyone may become a member",
+        default=True,
+        db_default=True,
+        help_text="Off: only customers who are known already can sign in.",
+    )
     self_cancel_minutes = models.PositiveIntegerField(
         "minutes in which customers may cancel",
         null=True,

@@ -52,6 +52,7 @@ def test_lists_every_operation_once(document):
         ("customers", "get"),
         ("customers", "post"),
         ("customers/{id}", "get"),
+        ("customers/{id}/sign_in_links", "post"),
         ("events", "get"),
         ("points_holds", "get"),
         ("points_holds", "post"),

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from loyalty.accounts.models import User
 from loyalty.customers.models import Customer, CustomerState
+from loyalty.merchant import queries as merchant
 from tests.factories.people import CustomerFactory
 
 pytestmark = pytest.mark.django_db
@@ -267,3 +268,38 @@ def test_a_forgotten_password_is_set_anew_by_mail(client, signed_up):
 
     user.refresh_from_db()
     assert user.check_password("another password")
+
+
+def close_the_programme() -> None:
+    programme = merchant.programme()
+    programme.open_to_all = False
+    programme.save()
+
+
+def test_a_closed_programme_lets_its_customers_in_and_nobody_else():
+    close_the_programme()
+    known = CustomerFactory(email="known@example.com")
+    pages = {}
+    for email in ("known@example.com", "xxxxx@example.com"):
+        browser = Client()
+        asked = ask(browser, email)
+        pages[email] = words(browser.get(asked.url)).replace(email, "?")
+        if email == known.email:
+            confirm(browser, mailed_code())
+            assert browser.get("/").status_code == 200
+
+    assert pages["known@example.com"] == pages["xxxxx@example.com"]
+    assert [message.subject for message in mail.outbox] == ["Your sign-in code for Rewards", "Signing in to Rewards"]
+    assert [user.email for user in User.objects.all()] == ["known@example.com"]
+
+
+def test_a_closed_programme_says_so_to_a_user_who_is_no_customer(client, signed_up):
+    close_the_programme()
+    client.force_login(signed_up("new@example.com"))
+
+    answer = client.get("/")
+
+    assert answer.status_code == 403
+    assert "This programme takes no new members by itself." in words(answer)
+    assert not Customer.objects.exists()
+    assert "New here?" not in words(Client().get(reverse(ASK)))

@@ -16,12 +16,14 @@ from loyalty.api.v1 import (
     reward_fulfillments,
     rewards,
     schema,
+    sign_in_links,
     value_codes,
 )
 
 ADDRESSES: list[tuple[str, type[View], str]] = [
     ("customers", customers.Customers, "customers"),
     ("customers/<str:pk>", customers.OneCustomer, "customer"),
+    ("customers/<str:pk>/sign_in_links", sign_in_links.SignInLinks, "sign_in_links"),
     ("points_transactions", points_transactions.PointsTransactions, "points_transactions"),
     ("points_transactions/<str:pk>", points_transactions.OnePointsTransaction, "points_transaction"),
     ("points_holds", points_holds.PointsHolds, "points_holds"),
