@@ -138,6 +138,7 @@ INSTALLED_APPS = [
     "rewards",
     "loyalty.program",
     "loyalty.insights",
+    "loyalty.webhooks",
     "loyalty.messages",
     "loyalty.hooks",
     "loyalty.api",
@@ -265,6 +266,9 @@ CELERY_BEAT_SCHEDULE = {
     "read-events-for-messages": {"task": "messages.read_events", "schedule": 5.0, "options": {"expires": 5}},
     "send-messages": {"task": "messages.send", "schedule": 10.0, "options": {"expires": 10}},
     "forget-texts-of-messages": {"task": "messages.forget_texts", "schedule": 3600.0, "options": {"expires": 3600}},
+    "read-events-for-webhooks": {"task": "webhooks.read_events", "schedule": 5.0, "options": {"expires": 5}},
+    "send-webhooks": {"task": "api.send_webhooks", "schedule": 5.0, "options": {"expires": 5}},
+    "forget-webhooks": {"task": "webhooks.forget", "schedule": 3600.0, "options": {"expires": 3600}},
     "collect-shortfalls": {"task": "points.collect_shortfalls", "schedule": 300.0, "options": {"expires": 300}},
 }
 
@@ -417,6 +421,11 @@ JOB_ROWS_KEPT_DAYS = whole_number("JOB_ROWS_KEPT_DAYS", default=90, lowest=1, hi
 MAIL_TEXTS_KEPT_DAYS = whole_number("MAIL_TEXTS_KEPT_DAYS", default=90, lowest=1, highest=3650)
 # How many days after it came a webhook's body and headers are kept, once it is done with: they tell of people.
 WEBHOOK_BODIES_KEPT_DAYS = whole_number("WEBHOOK_BODIES_KEPT_DAYS", default=30, lowest=3, highest=3650)
+# Webhooks out: how many are on their way at once, how many days what became of them is kept, and whether endpoints may
+# stand on private addresses.
+WEBHOOKS_AT_ONCE = whole_number("WEBHOOKS_AT_ONCE", default=4, lowest=1, highest=200)
+WEBHOOKS_KEPT_DAYS = whole_number("WEBHOOKS_KEPT_DAYS", default=30, lowest=4, highest=3650)
+ALLOW_PRIVATE_WEBHOOK_ADDRESSES = boolean("ALLOW_PRIVATE_WEBHOOK_ADDRESSES", default=not PRODUCTION)
 
 LOGGING = {
     "version": 1,

@@ -229,7 +229,7 @@ def _classify(
 ) -> HttpAnswer:
     status = response.status_code
     data, readable = _parse(content)
-    wait = _retry_after(response.headers.get("retry-after", ""))
+    wait = retry_after(response.headers.get("retry-after", ""))
     # A 503 with a wait may come from a proxy whose shop had begun: only a question was surely not acted on.
     throttled = status in {425, 429} or (status == 503 and wait is not None and method == "GET")
     problem = problem or ("" if readable else "its answer was not JSON")
@@ -289,7 +289,7 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _retry_after(text: str) -> float | None:
+def retry_after(text: str) -> float | None:
     text = text.strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,3})?", text, re.ASCII):
         return min(float(text), LONGEST_WAIT)

@@ -8,6 +8,7 @@ from django.db import transaction
 from loyalty.common import clock
 from loyalty.common.actors import Actor
 from loyalty.common.causes import Cause
+from loyalty.events import log
 from loyalty.merchant.models import ExpiryMode, Programme
 from loyalty.points import ledger, locking, shortfalls
 from loyalty.points.ledger import NewLot
@@ -48,6 +49,15 @@ def earn(
         effective_at=earned_at,
         idempotency_key=idempotency_key,
         description=description,
+    )
+    log.record(
+        kind="points.earned",
+        subject_type="points_transaction",
+        subject_id=entry.pk,
+        customer_id=customer_id,
+        actor=actor,
+        now=now,
+        points=points,
     )
     if account.owed and shortfalls.collects():
         shortfalls.collect(customer_id=customer_id, actor=actor, now=now)
