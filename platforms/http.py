@@ -42,7 +42,7 @@ KEPT_HEADERS = frozenset(
         "x-rate-limit-requests-left", "x-rate-limit-time-reset-ms",
     }
 )  # fmt: skip
-REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id")
+REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "paypal-debug-id")
 UNCERTAIN = "It may or may not have done it."
 
 T = TypeVar("T")
@@ -82,6 +82,7 @@ class HttpAnswer:
     excerpt: str = ""
     reason: str = ""
     secrets: tuple[str, ...] = field(default=(), repr=False)  # what no sentence may repeat
+    who: str = "The shop"
 
     @property
     def ok(self) -> bool:
@@ -114,7 +115,7 @@ class HttpAnswer:
         """The shop said OK, but its answer cannot be read: nobody knows what it did."""
         return Answer(
             outcome=Outcome.UNKNOWN,
-            reason=f"The shop's answer could not be understood: {what}. Check that the address is right.",
+            reason=f"{self.who}'s answer could not be understood: {what}. Check that the address is right.",
             observed=self.observed,
         )
 
@@ -127,17 +128,28 @@ def call(
     headers: Mapping[str, str] | None = None,
     params: Mapping[str, str] | None = None,
     body: Any = None,
+    form: Mapping[str, str] | None = None,
+    who: str = "The shop",
 ) -> HttpAnswer:
     """Send one request to the shop at `access.base_url` and say what became of it. Never raises for the network.
 
-    `path` starts with a slash and has its variable parts already quoted; `body` is sent as JSON unless None.
+    `path` starts with a slash and has its variable parts already quoted; `body` is sent as JSON unless None, bytes as
+    they are, and `form` as a form. `who` begins the sentences for staff: whom they know at this address.
     """
     started = time.monotonic()
-    fault = wire.fault_of_address(access.base_url, allow_private_addresses=access.allow_private_addresses)
+    fault = wire.fault_of_address(access.base_url, allow_private_addresses=access.allow_private_addresses, who=who)
     if fault:
         logger.info("%s refused before sending: %s", method, fault)
         return _not_sent(fault)
-    answer = _exchange(access, method, path, headers=headers, params=params, body=body)
+    own_headers = {"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": "gzip"}
+    options = {
+        "headers": own_headers | dict(headers or {}),
+        "params": dict(params) if params else None,
+        "json": None if isinstance(body, bytes) else body,
+        "content": body if isinstance(body, bytes) else None,
+        "data": dict(form) if form else None,
+    }
+    answer = _exchange(access, method, path, who=who, options=options)
     milliseconds = round((time.monotonic() - started) * 1000)
     logger.info(
         "%s %s%s %s status=%s %dms id=%s",
@@ -152,47 +164,32 @@ def call(
     return answer
 
 
-def _exchange(
-    access: Access,
-    method: str,
-    path: str,
-    *,
-    headers: Mapping[str, str] | None,
-    params: Mapping[str, str] | None,
-    body: Any,
-) -> HttpAnswer:
+def _exchange(access: Access, method: str, path: str, *, who: str, options: dict[str, Any]) -> HttpAnswer:
     line = wire.Wire(seconds=access.timeout, allow_private_addresses=access.allow_private_addresses)
     timeout = httpx2.Timeout(wire.READ_SECONDS, connect=wire.CONNECT_SECONDS)
-    own_headers = {"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": "gzip"}
     response: httpx2.Response | None = None
     content = b""
     problem = ""
     try:
         with (
             httpx2.Client(transport=wire.WireTransport(line), timeout=timeout, trust_env=False) as client,
-            client.stream(
-                method,
-                access.base_url.rstrip("/") + path,
-                headers=own_headers | dict(headers or {}),
-                params=dict(params) if params else None,
-                json=body,
-            ) as response,
+            client.stream(method, access.base_url.rstrip("/") + path, **options) as response,
         ):
             content = _read(response)
     except _FORESEEN as error:
-        problem = _explain(error)
+        problem = _explain(error, who=who)
     if response is not None:
         secrets = (*access.credentials.values(), *access.webhook_secrets)
-        return _classify(response, content, method=method, problem=problem, secrets=secrets)
+        return _classify(response, content, method=method, problem=problem, secrets=secrets, who=who)
     if not line.sent:
-        return _not_sent(f"The shop at {urlsplit(access.base_url).hostname} could not be asked: {problem}.")
-    return HttpAnswer(outcome=Outcome.UNKNOWN, reason=f"The shop was asked, but {problem}. {UNCERTAIN}")
+        return _not_sent(f"{who} at {urlsplit(access.base_url).hostname} could not be asked: {problem}.")
+    return HttpAnswer(outcome=Outcome.UNKNOWN, reason=f"{who} was asked, but {problem}. {UNCERTAIN}", who=who)
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception, *, who: str) -> str:
     """The clause that follows "could not be asked:" or "was asked, but"."""
     if isinstance(error, AddressNotAllowed):
-        return f"{error}. Use the shop's public address"
+        return f"{error}. Use {_inside(who)}'s public address"
     if isinstance(error, _Unreadable):
         return str(error)
     return next((clause for kinds, clause in _CLAUSES if isinstance(error, kinds)), _UNSENDABLE)
@@ -224,8 +221,13 @@ def _read(response: httpx2.Response) -> bytes:
     return bytes(content)
 
 
+def _inside(who: str) -> str:
+    """The same name in the middle of a sentence."""
+    return f"the {who[4:]}" if who.startswith("The ") else who
+
+
 def _classify(
-    response: httpx2.Response, content: bytes, *, method: str, problem: str, secrets: tuple[str, ...]
+    response: httpx2.Response, content: bytes, *, method: str, problem: str, secrets: tuple[str, ...], who: str
 ) -> HttpAnswer:
     status = response.status_code
     data, readable = _parse(content)
@@ -233,10 +235,11 @@ def _classify(
     # A 503 with a wait may come from a proxy whose shop had begun: only a question was surely not acted on.
     throttled = status in {425, 429} or (status == 503 and wait is not None and method == "GET")
     problem = problem or ("" if readable else "its answer was not JSON")
-    outcome, reason = (Outcome.THROTTLED, _WAIT) if throttled else _verdict(status, problem=problem)
+    outcome, reason = (Outcome.THROTTLED, who + _WAIT) if throttled else _verdict(status, problem=problem, who=who)
     if 300 <= status < 400:
         target = _host_of(response.headers.get("location", ""))
-        reason = f"The shop's address leads on to {target or 'another page'}. Enter the address of the shop itself."
+        page = target or "another page"
+        reason = f"{who}'s address leads on to {page}. Enter the address of {_inside(who)} itself."
     return HttpAnswer(
         outcome=outcome,
         status=status,
@@ -247,22 +250,24 @@ def _classify(
         excerpt=excerpt_of(data if readable and data is not None else content, secrets=secrets),
         reason=reason,
         secrets=secrets,
+        who=who,
     )
 
 
-def _verdict(status: int, *, problem: str) -> tuple[Outcome, str]:
+def _verdict(status: int, *, problem: str, who: str) -> tuple[Outcome, str]:
     if 200 <= status < 300:
         if not problem:
             return Outcome.OK, ""
-        return Outcome.UNKNOWN, f"The shop accepted the request, but {problem}. {UNCERTAIN}"
+        return Outcome.UNKNOWN, f"{who} accepted the request, but {problem}. {UNCERTAIN}"
     if status >= 500 or status == 408:
-        return Outcome.UNKNOWN, f"The shop failed with status {status}. {UNCERTAIN}"
-    return Outcome.REJECTED, _SENTENCES.get(status, f"The shop refused the request with status {status}.")
+        return Outcome.UNKNOWN, f"{who} failed with status {status}. {UNCERTAIN}"
+    return Outcome.REJECTED, who + _SENTENCES.get(status, f" refused the request with status {status}.")
 
 
-_WAIT = "The shop asks us to wait before asking again."
-_WRONG_CREDENTIALS = "The shop refused our credentials. Enter them again in the connection's settings."
-_NOTHING_THERE = "The shop knows no such thing, or nothing is at this address."
+# What follows the name of whom was asked.
+_WAIT = " asks us to wait before asking again."
+_WRONG_CREDENTIALS = " refused our credentials. Enter them again in the connection's settings."
+_NOTHING_THERE = " knows no such thing, or nothing is at this address."
 _SENTENCES = {401: _WRONG_CREDENTIALS, 403: _WRONG_CREDENTIALS, 404: _NOTHING_THERE, 410: _NOTHING_THERE}
 
 

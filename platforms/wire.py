@@ -36,19 +36,19 @@ class OutOfTime(Exception):
     """The deadline of the whole call has passed."""
 
 
-def fault_of_address(base_url: str, *, allow_private_addresses: bool) -> str:
-    """The sentence that says why no shop can have this address; empty when one can."""
+def fault_of_address(base_url: str, *, allow_private_addresses: bool, who: str = "The shop") -> str:
+    """The sentence that says why no shop can have this address; empty when one can. It begins with `who`."""
     try:
         url = urlsplit(base_url)
         usable = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
     except ValueError:
-        return "The shop's address is not a web address. Correct it in the connection's settings."
+        return f"{who}'s address is not a web address. Correct it in the connection's settings."
     if not usable:
-        return "The shop's address must start with https:// and name a host. Correct it in the connection's settings."
+        return f"{who}'s address must start with https:// and name a host. Correct it in the connection's settings."
     if url.username or url.password or url.query or url.fragment:
-        return "The shop's address must be bare: no user name, no question mark, no #. Correct it."
+        return f"{who}'s address must be bare: no user name, no question mark, no #. Correct it."
     if url.scheme == "http" and not allow_private_addresses:
-        return "The shop's address must start with https://: secrets are not sent over plain http."
+        return f"{who}'s address must start with https://: secrets are not sent over plain http."
     return ""
 
 

@@ -14,9 +14,9 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from platforms import http, redaction
+from platforms import http, redaction, tokens
 from platforms.adapter import Access, Answer, Outcome, Refusal
-from platforms.shopify import sentences, tokens
+from platforms.shopify import sentences
 from platforms.shopify.values import Unreadable
 
 T = TypeVar("T")

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from platforms import registry
+from platforms import registry, tokens
 from platforms.adapter import Answer, CodeSpec, CombinesWith, DiscountKind, Outcome, Refusal
 from platforms.models import StoreConnection
-from platforms.shopify import tokens
 from tests.fakes.shopify import checks, goods
 from tests.fakes.shopify.discounts import Discount
 from tests.fakes.shopify.server import Shopify, running_shopify

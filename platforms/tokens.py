@@ -1,4 +1,4 @@
-"""Access tokens of shops whose app we ask for them (the client-credentials grant), kept until shortly before they end.
+"""Access tokens that an app is given for its id and secret (the client-credentials grant), kept until they nearly end.
 
 They live in the memory of a process: asking again ends no token that another process holds, so no row has to be locked.
 Threads of one process take turns, so that one of them asks and the others wait for its answer.
@@ -14,7 +14,7 @@ EARLY_SECONDS = 60.0
 
 @dataclass(slots=True)
 class Held:
-    """The token of one app in one shop. Read and changed under `lock` only."""
+    """The token of one app at one address. Read and changed under `lock` only."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     token: str = field(default="", repr=False)
@@ -28,7 +28,7 @@ class Held:
         self.token, self.ends_at = token, time.monotonic() + seconds
 
     def drop(self, refused: str) -> None:
-        """Forget the token a shop refused, unless another thread has brought a new one meanwhile."""
+        """Forget a token that was refused, unless another thread has brought a new one meanwhile."""
         if self.token == refused:
             self.token = ""
             self.ends_at = 0.0
@@ -39,7 +39,7 @@ _adding = threading.Lock()
 
 
 def held(*, base_url: str, client_id: str, client_secret: str) -> Held:
-    """Where the token of this app in this shop is kept, one place for all threads."""
+    """Where the token of this app at this address is kept, one place for all threads."""
     name = hashlib.sha256("\n".join((base_url, client_id, client_secret)).encode()).hexdigest()
     with _adding:
         return _held.setdefault(name, Held())
