@@ -154,6 +154,9 @@ class PayoutProvider(models.TextChoices):
 
     BY_HAND = "by_hand", "By hand"
     SANDBOX = "sandbox", "Sandbox"
+    PAYPAL = "paypal", "PayPal"
+    SHOPIFY_CREDIT = "shopify_credit", "Shopify store credit"
+    PAYTM = "paytm", "Paytm wallet"
 
 
 def payout_providers() -> list[tuple[str, str]]:
@@ -171,6 +174,9 @@ class PayoutAccount(models.Model):
     name = models.CharField(max_length=100)
     provider = models.CharField(max_length=20, choices=payout_providers)
     base_url = models.URLField("address", max_length=300, blank=True)
+    shop = models.ForeignKey(
+        StoreConnection, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )  # the one whose credit it gives
     currency = models.CharField(max_length=3, default="USD")
     enabled = models.BooleanField(
         default=True, help_text="Switched off, nothing new is paid out; what was sent is still asked about."
@@ -184,6 +190,11 @@ class PayoutAccount(models.Model):
         constraints = [
             models.CheckConstraint(condition=models.Q(currency__regex="^[A-Z]{3}$"), name="payout_account_currency"),
             models.UniqueConstraint(fields=["name"], name="payout_account_name_unique"),
+            models.CheckConstraint(
+                condition=models.Q(provider="shopify_credit", shop__isnull=False)
+                | (~models.Q(provider="shopify_credit") & models.Q(shop__isnull=True)),
+                name="payout_account_shop_fits",
+            ),
         ]
 
     def __str__(self) -> str:

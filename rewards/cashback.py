@@ -2,19 +2,23 @@
 
 The reference was decided and committed with the reward. Before a payment is sent its row says UNKNOWN, and only an
 answer changes that: refused, not sent, or taken on. Whoever finds UNKNOWN asks about the reference, and sends nothing,
-unless the provider proves that it has none. No call is made while a transaction or a lock is open.
+unless the provider proves that it has none, or promises that the same reference sent again is one payment. Where nobody
+can say what became of it, a person has to look. No call is made while a transaction or a lock is open.
 """
 
 import time
 import uuid
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
+from django.urls import reverse
 
 from loyalty.common import queue
 from loyalty.common.clock import Stopwatch
 from loyalty.common.errors import DomainError
+from loyalty.customers.models import CustomerIdentity
 from platforms.adapter import Answer, Outcome, Refusal
 from platforms.payouts import registry
 from platforms.payouts.provider import PayoutOrder, PayoutReport, Provider, Receiver
@@ -27,6 +31,9 @@ AT_ONCE = 0.0
 MOST_ATTEMPTS = 12  # of a granted cashback while the provider cannot be reached: about a day
 CALL_TIMEOUT = 8.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
+# A person has to look when the provider has found nothing, or refuses to tell, for so long; or cannot be asked at all.
+LOOK_AFTER, LOOK_UNREACHABLE_AFTER = timedelta(minutes=10), timedelta(days=1)
+NOT_FOUND = "It has no such payout."
 
 
 def take(*, redeemed_reward_id: int, now: datetime) -> Claim | None:
@@ -72,7 +79,7 @@ def work(*, claim: Claim, now: datetime, patience: float) -> Verdict:
 
 def _round(claim: Claim, watch: Stopwatch, *, patience: float) -> Verdict | float:
     """One question to the provider and what follows. A number: ask again, and not before so many seconds."""
-    payout = Payout.objects.select_related("account", "redeemed_reward").get(
+    payout = Payout.objects.select_related("account__shop", "redeemed_reward").get(
         redeemed_reward_id=claim.redeemed_reward_id
     )
     if payout.claim != claim.token:
@@ -98,7 +105,7 @@ def _submit(claim: Claim, payout: Payout, provider: Provider, watch: Stopwatch, 
     answer = provider.submit(order_of(payout))
     if answer.value is not None:
         _record(claim, answer.value, answer, PayoutEvidenceKind.SUBMITTED, watch)
-        return _verdict_or_later(claim, watch)
+        return _verdict_or_later(claim, payout, watch)
     _note(payout, PayoutEvidenceKind.SUBMITTED, answer, watch)
     if answer.outcome is Outcome.REJECTED and answer.refusal is not Refusal.DUPLICATE_CODE:
         return _fail(claim, Failure(str(answer.refusal or "rejected"), answer.reason), watch)
@@ -108,8 +115,9 @@ def _submit(claim: Claim, payout: Payout, provider: Provider, watch: Stopwatch, 
 
 
 def order_of(payout: Payout) -> PayoutOrder:
-    """What is sent, from the row and the contacts of then alone."""
-    redeemed = payout.redeemed_reward
+    """What is sent, or asked about: from the row and the contacts of then."""
+    redeemed, account = payout.redeemed_reward, payout.account
+    path = reverse("hooks:payout_webhook", args=(account.webhook_key,))
     return PayoutOrder(
         reference=payout.reference,
         amount=payout.amount,
@@ -119,8 +127,18 @@ def order_of(payout: Payout) -> PayoutOrder:
             email=redeemed.customer_email,
             phone=redeemed.customer_phone,
             name=f"{redeemed.customer_first_name} {redeemed.customer_last_name}".strip(),
+            external_id=_known_in_shop_as(redeemed.customer_id, account.shop_id),
         ),
+        decided_at=payout.created_at,
+        number=redeemed.pk,
+        remote_id=payout.remote_id,
+        callback_url=f"{settings.PUBLIC_URL}{path}",
     )
+
+
+def _known_in_shop_as(customer_id: int, shop_id: int | None) -> str:
+    known = CustomerIdentity.objects.filter(customer_id=customer_id, connection_id=shop_id)
+    return known.order_by("pk").values_list("external_id", flat=True).first() or "" if shop_id else ""
 
 
 def _mark_sent(claim: Claim, *, now: datetime) -> bool:
@@ -166,18 +184,22 @@ def _back_to_init(claim: Claim, *, reason: str, due_at: datetime | None) -> None
 
 
 def _ask(claim: Claim, payout: Payout, provider: Provider, watch: Stopwatch) -> Verdict | float:
-    """Ask by our reference. Known: it is recorded. Absent for long enough: it never was sent. Else: ask again."""
-    answer = provider.query(payout.reference)
+    """Ask about it. Known: it is recorded. Absent for long enough: it never was sent. Else: ask again."""
+    by_sending = _is_asked_by_sending(payout, provider, now=watch.now)
+    if by_sending and not _mark_sent_again(claim):
+        return _verdict(claim)
+    order = order_of(payout)
+    answer: Answer[PayoutReport | None] = provider.submit(order) if by_sending else provider.query(order)
+    kind = PayoutEvidenceKind.SUBMITTED if by_sending else PayoutEvidenceKind.ASKED
     if answer.value is not None:
-        _record(claim, answer.value, answer, PayoutEvidenceKind.ASKED, watch)
-        return _verdict_or_later(claim, watch)
-    _note(payout, PayoutEvidenceKind.ASKED, answer, watch)
+        _record(claim, answer.value, answer, kind, watch)
+        return _verdict_or_later(claim, payout, watch)
+    _note(payout, kind, answer, watch)
     if not answer.ok:
         return _not_told(claim, payout, answer, watch)
-    if payout.state == PayoutState.PENDING:
-        return _put_off(claim, now=watch.now, reason=f"{payout.account.name} does not show it any more. Ask there.")
     if not _is_proved_absent(payout, provider, now=watch.now):
-        return AT_ONCE
+        gone = f"{payout.account.name} does not show it any more. Ask there."
+        return _not_known(claim, payout, answer.reason or (NOT_FOUND if payout.unknown_since else gone), watch)
     if payout.redeemed_reward.fulfillment_status == FulfillmentStatus.PENDING and _is_redemption(payout):
         reason = f"{payout.account.name} did not answer in time, and has no such payout: nothing was sent."
         return _fail(claim, Failure("not_made", reason), watch)
@@ -186,11 +208,45 @@ def _ask(claim: Claim, payout: Payout, provider: Provider, watch: Stopwatch) -> 
     return Verdict.WAITING
 
 
+def _is_asked_by_sending(payout: Payout, provider: Provider, *, now: datetime) -> bool:
+    """Whether the same reference is surely still one payment, and sending it again is how this provider is asked."""
+    span = provider.capabilities.sends_again_for
+    return span is not None and payout.unknown_since is not None and now - payout.unknown_since < span
+
+
+def _mark_sent_again(claim: Claim) -> bool:
+    """Commit that it is sent once more. Not if our claim is over, or it is known or in review meanwhile."""
+    rows = Payout.objects.filter(redeemed_reward_id=claim.redeemed_reward_id, claim=claim.token)
+    return bool(rows.filter(state=PayoutState.UNKNOWN).update(attempts=F("attempts") + 1))
+
+
 def _not_told(claim: Claim, payout: Payout, answer: Answer[PayoutReport | None], watch: Stopwatch) -> Verdict | float:
-    if payout.state == PayoutState.PENDING:
+    """The provider gave no answer, or refused the question, which says nothing of the payment."""
+    since = payout.unknown_since
+    if since is None:
         return _put_off(claim, now=watch.now, reason=answer.reason)
+    limit = LOOK_AFTER if answer.outcome is Outcome.REJECTED else LOOK_UNREACHABLE_AFTER
+    if watch.now - since >= limit:
+        return _hand_over(claim, answer.reason, watch)
     Payout.objects.filter(pk=payout.pk, claim=claim.token).update(last_reason=answer.reason[:500])
     return answer.retry_after or AT_ONCE
+
+
+def _not_known(claim: Claim, payout: Payout, reason: str, watch: Stopwatch) -> Verdict | float:
+    """Nothing is found, and that proves nothing: asked again for a while, and then somebody has to look."""
+    if payout.state == PayoutState.REVIEW:
+        return _put_off(claim, now=watch.now, reason=reason)
+    if watch.now - (payout.unknown_since or payout.created_at) >= LOOK_AFTER:
+        return _hand_over(claim, reason, watch)
+    if payout.state == PayoutState.PENDING:
+        return _put_off(claim, now=watch.now, reason=reason)
+    Payout.objects.filter(pk=payout.pk, claim=claim.token).update(last_reason=reason[:500])
+    return AT_ONCE
+
+
+def _hand_over(claim: Claim, reason: str, watch: Stopwatch) -> Verdict:
+    payouts.hand_over(claim=claim, reason=reason, now=watch.now)
+    return _verdict(claim)
 
 
 def _is_proved_absent(payout: Payout, provider: Provider, *, now: datetime) -> bool:
@@ -227,7 +283,7 @@ def _note(
     answer: Answer[PayoutReport] | Answer[PayoutReport | None],
     watch: Stopwatch,
 ) -> None:
-    reason = "It has no such payout." if answer.ok else answer.reason
+    reason = answer.reason or (NOT_FOUND if answer.ok else "")
     payouts.note(payout, kind=kind, outcome=answer.outcome, reason=reason, observed=answer.observed, now=watch.now)
 
 
@@ -236,10 +292,14 @@ def _fail(claim: Claim, failure: Failure, watch: Stopwatch) -> Verdict:
     return _verdict(claim)
 
 
-def _verdict_or_later(claim: Claim, watch: Stopwatch) -> Verdict:
+def _verdict_or_later(claim: Claim, payout: Payout, watch: Stopwatch) -> Verdict:
     """What was heard has decided the reward; a payout that is not ours leaves it open, for people to look."""
     verdict = _verdict(claim)
-    return _put_off(claim, now=watch.now) if verdict is Verdict.WAITING else verdict
+    if verdict is not Verdict.WAITING:
+        return verdict
+    if payout.unknown_since is not None and watch.now - payout.unknown_since >= LOOK_AFTER:
+        return _hand_over(claim, f"{payout.account.name} has something else under our reference.", watch)
+    return _put_off(claim, now=watch.now)
 
 
 def _put_off(claim: Claim, *, now: datetime, reason: str = "") -> Verdict:

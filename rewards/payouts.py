@@ -21,7 +21,7 @@ from loyalty.points import ledger
 from loyalty.points.errors import NotReversible
 from platforms.adapter import Observed, Outcome
 from platforms.payouts import registry
-from platforms.payouts.provider import PayoutReport, PayoutStatus
+from platforms.payouts.provider import PayoutCapabilities, PayoutReport, PayoutStatus
 from rewards import issuing, lifecycle, limits
 from rewards.claim import Claim
 from rewards.issuing import Failure
@@ -38,6 +38,8 @@ from rewards.models import (
 )
 from rewards.types.base import RewardIncomplete
 
+IN_REVIEW = "REVIEW"  # in the place of the provider's code, while a person has to look
+LOOK = "It may have been paid: somebody has to look"
 FAILED = "payout_failed"  # the failure code of a reward whose payout was taken on, and failed
 SOONEST = timedelta(seconds=5)  # between two questions about one payout, ever more rarely, up to
 RAREST_IN_DOUBT, RAREST_ON_ITS_WAY = timedelta(minutes=15), timedelta(hours=6)
@@ -85,11 +87,7 @@ def begin(*, redeemed: RedeemedReward, reward: Reward, now: datetime, lease: tim
     provider = registry.provider_class(account.provider)
     if not money.fits(amount, redeemed.currency):
         raise RewardIncomplete(f"{amount} {redeemed.currency} has more decimals than the currency: change the amount.")
-    if provider.capabilities.needs_email and not redeemed.customer_email:
-        raise RewardNotAvailable(
-            gettext_noop("This money is sent to an e-mail address, and none is known. Add one first."),
-            code="receiver_missing",
-        )
+    _require_receiver(provider.capabilities, redeemed)
     calls = provider.capabilities.calls_out
     token = uuid.uuid4() if calls and lease is not None else None
     payout = Payout.objects.create(
@@ -109,6 +107,17 @@ def begin(*, redeemed: RedeemedReward, reward: Reward, now: datetime, lease: tim
     if not calls:
         issuing.record_issued(redeemed=redeemed, now=now)
     return Claim(redeemed.pk, token) if token is not None else None
+
+
+def _require_receiver(capabilities: PayoutCapabilities, redeemed: RedeemedReward) -> None:
+    known = redeemed.customer_email or (capabilities.takes_phone and redeemed.customer_phone)
+    if capabilities.needs_email and not known:
+        raise RewardNotAvailable(
+            gettext_noop("This money is sent to an e-mail address or a phone number, and none is known. Add one first.")
+            if capabilities.takes_phone
+            else gettext_noop("This money is sent to an e-mail address, and none is known. Add one first."),
+            code="receiver_missing",
+        )
 
 
 @transaction.atomic
@@ -179,6 +188,22 @@ def fail(*, claim: Claim, failure: Failure, now: datetime) -> None:
         _give_back(redeemed, payout, failure, actor=SYSTEM, now=now)
 
 
+def hand_over(*, claim: Claim, reason: str, now: datetime) -> None:
+    """Leave it to a person whether it was paid, if our claim stands. It is still asked about, and never sent again."""
+    with transaction.atomic():
+        redeemed, payout = locked(redeemed_reward_id=claim.redeemed_reward_id, now=now)
+        if payout.claim != claim.token or payout.state not in (PayoutState.UNKNOWN, PayoutState.PENDING):
+            return
+        lifecycle.move_payout(payout, PayoutState.REVIEW)
+        payout.provider_status = PayoutStatus.PENDING
+        payout.provider_code, payout.provider_message, payout.last_reason = IN_REVIEW, LOOK, reason[:500]
+        payout.claim = payout.claimed_until = payout.unknown_since = None
+        payout.next_attempt_at = now + pause(payout, now=now)
+        payout.save()
+        lifecycle.move(redeemed, now=now, cashback_status=_word_of(payout))
+        _log("payout.in_review", redeemed, payout, actor=SYSTEM, now=now)
+
+
 def _give_back(redeemed: RedeemedReward, payout: Payout, failure: Failure, *, actor: Actor, now: datetime) -> None:
     """The reward fails, and its points are the customer's again: held ones are released, spent ones go back."""
     _log("payout.failed", redeemed, payout, actor=actor, now=now)
@@ -205,20 +230,17 @@ def cancel_refusal(*, redeemed: RedeemedReward, now: datetime) -> str:
     payout = Payout.objects.select_related("account").filter(redeemed_reward=redeemed).first()
     if payout is None:
         return ""
-    name = f"“{redeemed.name}”"
-    match payout.state:
-        case PayoutState.INIT if payout.claimed_until is None or payout.claimed_until <= now:
-            return ""
-        case PayoutState.INIT:
-            return f"{name} is being sent this moment: try again in a minute."
-        case PayoutState.UNKNOWN:
-            return f"{name} may have been sent already, and {payout.account.name} is being asked: it settles by itself."
-        case PayoutState.PENDING:
-            return (
-                f"{name} is on its way through {payout.account.name}: money that was sent cannot be called back here."
-            )
-        case _:
-            return f"{name} was paid out already: money that was sent cannot be called back here."
+    state = payout.state
+    if state == PayoutState.INIT and (payout.claimed_until is None or payout.claimed_until <= now):
+        return ""
+    sent = "money that was sent cannot be called back here."
+    sentences = {
+        PayoutState.INIT: "is being sent this moment: try again in a minute.",
+        PayoutState.UNKNOWN: f"may have been sent already, and {payout.account.name} is being asked: it settles by itself.",
+        PayoutState.PENDING: f"is on its way through {payout.account.name}: {sent}",
+        PayoutState.REVIEW: "may have been paid already. Find out, and mark it paid or refused.",
+    }
+    return f"“{redeemed.name}” {sentences.get(PayoutState(state), f'was paid out already: {sent}')}"
 
 
 def withdraw(*, redeemed: RedeemedReward, now: datetime) -> None:

@@ -1,6 +1,6 @@
 """What a payout provider's callback does: it is told to the payout it names, in whatever order callbacks come."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from loyalty.hooks.models import InboundWebhook
@@ -8,7 +8,7 @@ from platforms.adapter import Observed, WebhookRejected
 from platforms.models import PayoutAccount
 from platforms.payouts import registry
 from platforms.payouts.provider import PayoutMessage, Provider
-from rewards import payouts
+from rewards import cashback, payouts
 from rewards.models import Payout, PayoutEvidenceKind
 
 
@@ -25,12 +25,14 @@ def hear(*, webhook: InboundWebhook, now: datetime) -> Heard:
     account = PayoutAccount.objects.get(pk=webhook.payout_account_id or 0)
     provider = registry.provider_for(account)
     message = _read(webhook, provider)
-    payout = Payout.objects.filter(account=account, reference=message.reference).first()
+    rows = Payout.objects.select_related("account", "redeemed_reward")
+    payout = rows.filter(account=account, reference=message.reference).first()
     if payout is None:
         return Heard("It names no payout of ours: nothing to do.")
     report, observed = message.report, Observed()
     if report is None:
-        answer = provider.query(payout.reference)
+        order = cashback.order_of(payout)
+        answer = provider.query(replace(order, remote_id=order.remote_id or message.remote_id))
         if answer.value is None:
             return Heard(answer.reason or "The provider did not tell the payout.", answer.retry_after or 0.0)
         report, observed = answer.value, answer.observed

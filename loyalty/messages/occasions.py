@@ -24,6 +24,7 @@ ALERTS = (
     "reward.used_after_cancel",
     "reward.used_while_cancelling",
     "reward.used_twice",
+    "payout.in_review",
     "payout.contradicted",
     "payout.foreign",
 )

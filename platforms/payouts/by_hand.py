@@ -26,7 +26,7 @@ class ByHand:
     def submit(self, order: PayoutOrder) -> Answer[PayoutReport]:
         return Answer(outcome=Outcome.REJECTED, refusal=Refusal.UNSUPPORTED, reason=NOBODY)
 
-    def query(self, reference: str) -> Answer[PayoutReport | None]:
+    def query(self, order: PayoutOrder) -> Answer[PayoutReport | None]:
         return Answer(outcome=Outcome.REJECTED, refusal=Refusal.UNSUPPORTED, reason=NOBODY)
 
     def parse_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> PayoutMessage:

@@ -42,6 +42,10 @@ class PayoutOrder:
     currency: str
     title: str  # what the receiver reads
     receiver: Receiver
+    decided_at: datetime  # when we committed to it, before anything was sent
+    number: int  # ours; no two payouts of one customer share it
+    remote_id: str = ""  # the provider's own name for it, once it told us
+    callback_url: str = ""  # where it may tell us what became of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +64,13 @@ class PayoutReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutMessage:
-    """One verified callback. `report` is None when the provider only says which payout changed."""
+    """One callback. `report` is None when it only hints at which payout changed: the provider is asked then."""
 
     event_id: str  # unique per event where the provider has one, else a digest
     topic: str
     occurred_at: datetime
     reference: str = ""
+    remote_id: str = ""  # where it names the payout by its own name as well; nothing more than a hint
     report: PayoutReport | None = None
 
 
@@ -84,11 +89,20 @@ class PayoutCapabilities:
 
     calls_out: bool = True  # False: nobody is asked; staff pay, and say so
     needs_address: bool = True  # the account has an address of its own
+    addresses: tuple[tuple[str, str], ...] = ()  # the only ones there are, with what they are for; empty: any
+    uses_shop: str = ""  # the platform of the connected shop it pays through
     webhooks: bool = True
+    webhook_secret: bool = True  # its callbacks are signed with a secret of their own
+    webhook_help: str = ""  # for staff: where to enter the address of callbacks, and what they do
     needs_email: bool = True  # the receiver is found by their e-mail address
+    takes_phone: bool = False  # or by their phone number
     refuses_duplicates: bool = True  # the same reference twice is one payment
     proves_absence: bool = True  # "no such payout" means that it never took one on
     remembers_for: timedelta | None = None  # how long it knows a reference; None: for ever
+    # For so long after the first time the same reference sent again is surely one payment, and the answer tells of the
+    # first: that is how it is asked. None: it is asked by `query`, and nothing is ever sent again to find out.
+    sends_again_for: timedelta | None = None
+    where_to_look: str = ""  # what staff do to find out by themselves; {reference}, {money} and {time} are filled in
     currencies: frozenset[str] | None = None  # None: any
 
 
@@ -106,8 +120,8 @@ class Provider(Protocol):
         """Send the payment. A refusal DUPLICATE_CODE means it has that reference already: ask about it."""
         ...
 
-    def query(self, reference: str) -> Answer[PayoutReport | None]:
-        """What became of the payout of this reference. OK with None: the provider has none."""
+    def query(self, order: PayoutOrder) -> Answer[PayoutReport | None]:
+        """What became of a payment that was, or may have been, sent. OK with None: none is found; `reason` may say more."""
         ...
 
     def parse_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> PayoutMessage:

@@ -60,15 +60,15 @@ class SandboxPayouts:
         except Unreadable as error:
             return answer.unusable(str(error))
 
-    def query(self, reference: str) -> Answer[PayoutReport | None]:
-        answer = self._call("GET", "/api/payouts", params={"reference": reference})
+    def query(self, order: PayoutOrder) -> Answer[PayoutReport | None]:
+        answer = self._call("GET", "/api/payouts", params={"reference": order.reference})
         if not answer.ok:
             return _failure(answer)
         try:
             found = [report(entry) for entry in reading.objects(answer.data, "payouts")]
         except Unreadable as error:
             return answer.unusable(str(error))
-        return answer.success(next((one for one in found if one.reference == reference), None))
+        return answer.success(next((one for one in found if one.reference == order.reference), None))
 
     def parse_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> PayoutMessage:
         data = webhook.verified(headers=headers, body=body, now=now, secrets=self._access.webhook_secrets)
@@ -105,7 +105,7 @@ class SandboxPayouts:
 
     def _call(self, method: str, path: str, **options: Any) -> HttpAnswer:
         headers = {"authorization": f"Bearer {self._access.credentials.get('token', '')}"}
-        return http.call(self._access, method, path, headers=headers, **options)
+        return http.call(self._access, method, path, headers=headers, who="The provider", **options)
 
 
 def report(data: Any) -> PayoutReport:

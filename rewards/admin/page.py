@@ -249,7 +249,7 @@ class RewardPage(desk.ReadOnlyAdmin):
 def offered(redeemed: RedeemedReward, status: str, *, now: datetime) -> list[str]:
     """The acts whose buttons stand on the page in this state."""
     if not redeemed.on_profile:
-        return ["retry"] if status == Status.PENDING else []
+        return _with_payout(redeemed, ["retry"] if status == Status.PENDING else [], now=now)
     slugs = [*OFFERED.get(status, ())]
     if status == Status.USED and not cancellation_plan.was_consumed(redeemed):
         slugs = ["cancel" if slug == "cancel-used" else slug for slug in slugs]

@@ -1,4 +1,4 @@
-"""The money of a cashback: on the reward's page, and what staff say of payouts they send by hand."""
+"""The money of a cashback: on the reward's page, and what staff say of payouts they send by hand or had to look up."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,6 +18,7 @@ TONES: dict[str, show.Tone] = {
     PayoutState.INIT: "warn",
     PayoutState.UNKNOWN: "warn",
     PayoutState.PENDING: "info",
+    PayoutState.REVIEW: "bad",
     PayoutState.PAID: "good",
     PayoutState.FAILED: "bad",
     PayoutState.CANCELLED: "quiet",
@@ -27,6 +28,8 @@ NEXT: dict[str, str] = {
     PayoutState.UNKNOWN: "It was sent, or may have been, and no clear answer came. The provider is asked about the "
     "reference by itself; nothing is sent again unless it proves that it has no such payout.",
     PayoutState.PENDING: "The provider has it, and is asked by itself until it has paid or refused.",
+    PayoutState.REVIEW: "Nobody can say by itself whether it was paid, so a person has to look. {look} Then mark it paid, "
+    "or refused: refused, the points go back. It is still asked about, and never sent again.",
     PayoutState.PAID: "Nothing more happens.",
     PayoutState.FAILED: "Nothing was paid, and nothing is sent any more. The points are the customer's again.",
     PayoutState.CANCELLED: "It was never sent.",
@@ -57,13 +60,20 @@ def panel(request: HttpRequest, redeemed: RedeemedReward) -> dict[str, Any] | No
         facts.append(("Not known since", show.instant(payout.unknown_since)))
     if payout.attempts:
         facts.append(("Sent", "once" if payout.attempts == 1 else f"{payout.attempts} times, as one payment"))
-    by_hand = not payouts_by_hand.refusal(payout)
+    theirs = payout.state == PayoutState.REVIEW
+    by_hand = not theirs and not payouts_by_hand.refusal(payout)
     return {
         "facts": facts,
-        "next": BY_HAND_NEXT if by_hand else NEXT[payout.state],
+        "next": BY_HAND_NEXT if by_hand else NEXT[payout.state].format(look=look(payout) if theirs else ""),
         "last_reason": "" if payout.state in FINAL else payout.last_reason,
         "evidence": [evidence(row) for row in payout.evidence.order_by("-id")[:50]],
     }
+
+
+def look(payout: Payout) -> str:
+    """Where a person finds out whether it was paid."""
+    money = show.money_text(payout.amount, payout.currency)
+    return payouts_by_hand.where_to_look(payout, money=money, time=show.instant_text(payout.created_at))
 
 
 def evidence(row: PayoutEvidence) -> dict[str, Any]:
@@ -77,7 +87,10 @@ def evidence(row: PayoutEvidence) -> dict[str, Any]:
 
 class PaidForm(forms.Form):
     remote_id = forms.CharField(
-        max_length=120, required=False, label="Your reference", help_text="What your bank calls it, to find it again."
+        max_length=120,
+        required=False,
+        label="Your reference",
+        help_text="What your bank or the provider calls it, to find it again.",
     )
 
 
@@ -87,7 +100,7 @@ class RefusedForm(forms.Form):
 
 
 class OnPayout(acts.Act):
-    """An act on a payout by hand."""
+    """An act on a payout by hand, or on one in review."""
 
     permission = "rewards.settle_payout"
     bulk = False
@@ -99,7 +112,8 @@ class OnPayout(acts.Act):
         payout: Payout | None = getattr(redeemed, "payout", None)
         if payout is None:
             return acts.Preview(title=words.title(redeemed), refusal="This reward is no cashback: nothing is paid out.")
-        effects = [effect.format(money=show.money_text(payout.amount, payout.currency)) for effect in self.effects]
+        effects = [look(payout)] if payout.state == PayoutState.REVIEW else []
+        effects += [effect.format(money=show.money_text(payout.amount, payout.currency)) for effect in self.effects]
         if self.returns_points and redeemed.cost_in_points:
             effects.append(f"The {show.points_text(redeemed.cost_in_points)} points go back to where they came from.")
         return acts.Preview(title=words.title(redeemed), effects=effects, refusal=payouts_by_hand.refusal(payout))
@@ -107,7 +121,7 @@ class OnPayout(acts.Act):
 
 class MarkPaid(OnPayout):
     slug, label = "mark-paid", "Mark paid"
-    explain = "The money was sent to the customer by hand. This cannot be undone."
+    explain = "The money is with the customer: you sent it, or found it sent. This cannot be undone."
     tone = "primary"
     form_class = PaidForm
     effects = ("The payout of {money} counts as paid, and the customer reads that it was.",)
@@ -121,7 +135,7 @@ class MarkPaid(OnPayout):
 
 class MarkRefused(OnPayout):
     slug, label = "mark-refused", "Mark refused"
-    explain = "The money cannot be sent: the reward fails and its points go back. This cannot be undone."
+    explain = "The money was not sent, and will not be: the reward fails and its points go back. This cannot be undone."
     tone = "danger"
     form_class = RefusedForm
     effects = (

@@ -41,6 +41,7 @@ SENTENCES: dict[str, str] = {
     "payout.sent": "Money on its way",
     "payout.paid": "Money paid out",
     "payout.failed": "The payout failed, and the points are the customer's again",
+    "payout.in_review": "Nobody can say whether the money was paid: somebody has to look",
     "payout.contradicted": "The provider says otherwise of a payout that was settled: somebody should look",
     "payout.foreign": "The provider has another amount under our reference: somebody should look",
     "delivery.ordered": "Parcel ordered anew",
@@ -68,6 +69,7 @@ NEEDS_LOOK = {
     "reward.failed",
     "reward.code_spent",
     "reward.code_alive_after_cancel",
+    "payout.in_review",
     "payout.contradicted",
     "payout.foreign",
 }

@@ -14,6 +14,7 @@ class PayoutState(models.TextChoices):
     INIT = "init", "Not sent yet"
     UNKNOWN = "unknown", "Being checked"
     PENDING = "pending", "On its way"
+    REVIEW = "review", "In review"  # nobody can say by itself whether it was paid: a person has to look
     PAID = "paid", "Paid out"
     FAILED = "failed", "Failed"
     CANCELLED = "cancelled", "Canceled before it was sent"
@@ -54,10 +55,10 @@ class Payout(models.Model):
     last_reason = models.CharField(max_length=500, blank=True)  # why it is not known or not sent yet, for staff
 
     class Meta:
-        permissions = [("settle_payout", "Can say what came of payouts by hand")]
+        permissions = [("settle_payout", "Can say what came of payouts by hand, or in review")]
         constraints = [
             models.CheckConstraint(
-                condition=Q(state__in=["init", "unknown", "pending", "paid", "failed", "cancelled"]),
+                condition=Q(state__in=["init", "unknown", "pending", "review", "paid", "failed", "cancelled"]),
                 name="payout_state_known",
             ),
             models.CheckConstraint(condition=Q(amount__gt=0), name="payout_amount_positive"),
@@ -69,8 +70,8 @@ class Payout(models.Model):
                 name="payout_settled_has_time",
             ),
             models.CheckConstraint(
-                condition=Q(state__in=["unknown", "pending"], next_attempt_at__isnull=False)
-                | ~Q(state__in=["unknown", "pending"]),
+                condition=Q(state__in=["unknown", "pending", "review"], next_attempt_at__isnull=False)
+                | ~Q(state__in=["unknown", "pending", "review"]),
                 name="payout_sent_is_asked_about",
             ),
             models.CheckConstraint(
@@ -85,6 +86,7 @@ class Payout(models.Model):
             models.CheckConstraint(
                 condition=Q(state="paid", provider_status=1)
                 | Q(state="failed", provider_status=2)
+                | Q(state="review", provider_status=3)
                 | Q(state__in=["init", "unknown", "pending", "cancelled"], provider_status__in=[0, 3]),
                 name="payout_status_fits_state",
             ),

@@ -1,4 +1,4 @@
-"""Payout providers say what happened, whatever the other side does; the sandbox is spoken to over HTTP."""
+"""Payouts through the sandbox, and those by hand: what the contract of all providers does not say."""
 
 import json
 from datetime import UTC, datetime
@@ -49,6 +49,8 @@ def order(reference=None, **fields):
         "currency": "USD",
         "title": "$5 cashback",
         "receiver": Receiver(email="anna@example.com"),
+        "decided_at": NOW,
+        "number": 1,
     }
     return PayoutOrder(**(values | fields))
 
@@ -60,7 +62,7 @@ def test_a_payout_is_paid_and_found_by_its_reference(shop):
 
     assert sent.ok
     assert (sent.value.reference, sent.value.status, sent.value.amount) == (wanted.reference, 1, Decimal("5.00"))
-    asked = provider(shop).query(wanted.reference)
+    asked = provider(shop).query(wanted)
     assert asked.value == sent.value
     assert sent.value.updated_at is not None
 
@@ -75,63 +77,6 @@ def test_what_the_provider_says_is_told_as_it_says_it(shop, outcome, status, cod
     sent = provider(shop).submit(order())
 
     assert (sent.value.status, sent.value.code) == (status, code)
-
-
-def test_the_same_reference_twice_is_one_payout(shop):
-    wanted = order()
-    provider(shop).submit(wanted)
-
-    again = provider(shop).submit(wanted)
-
-    assert (again.outcome, again.refusal) == (Outcome.REJECTED, Refusal.DUPLICATE_CODE)
-    assert len(shop.payouts(wanted.reference)) == 1
-
-
-def test_an_unknown_reference_is_proved_absent(shop):
-    answer = provider(shop).query("CB0XNONE")
-
-    assert (answer.outcome, answer.value) == (Outcome.OK, None)
-
-
-@pytest.mark.parametrize(
-    ("fault", "outcome", "was_made"),
-    [
-        ("refuse", Outcome.REJECTED, False),
-        ("throttle", Outcome.THROTTLED, False),
-        ("server_error", Outcome.UNKNOWN, False),
-        ("server_error_after_accepting", Outcome.UNKNOWN, True),
-        ("garbage", Outcome.UNKNOWN, False),
-        ("garbage_after_accepting", Outcome.UNKNOWN, True),
-        ("drop", Outcome.UNKNOWN, False),
-        ("drop_after_accepting", Outcome.UNKNOWN, True),
-        ("timeout_before_accepting", Outcome.UNKNOWN, False),
-        ("timeout_after_accepting", Outcome.UNKNOWN, True),
-        ("slow", Outcome.OK, True),
-    ],
-)
-def test_every_fault_has_its_outcome(shop, fault, outcome, was_made):
-    wanted = order()
-    shop.fault("payout", fault, seconds=1 if fault == "slow" else 3)
-
-    answer = provider(shop, timeout=2.0).submit(wanted)
-
-    assert answer.outcome is outcome
-    assert (answer.value is not None) == (outcome is Outcome.OK)
-    assert bool(shop.payouts(wanted.reference)) == was_made
-
-
-def test_nowhere_is_not_sent():
-    class Nowhere:
-        url, token, webhook_secret = "http://127.0.0.1:9", "t", "w"
-
-    assert provider(Nowhere).submit(order()).outcome is Outcome.NOT_SENT
-
-
-def test_the_receiver_stands_in_no_evidence(shop):
-    sent = provider(shop).submit(order())
-
-    assert "anna@example.com" not in repr(sent)
-    assert "anna@example.com" not in repr(order())
 
 
 def test_another_currency_is_refused_in_words(shop):
@@ -246,7 +191,7 @@ def test_by_hand_calls_nobody():
     by_hand = ByHand(Access(base_url="", credentials={}, webhook_secrets=(), currency="EUR"))
 
     assert by_hand.submit(order()).outcome is Outcome.REJECTED
-    assert by_hand.query("CB1X").outcome is Outcome.REJECTED
+    assert by_hand.query(order()).outcome is Outcome.REJECTED
     assert by_hand.test_connection().value.currency == "EUR"
     with pytest.raises(WebhookRejected):
         by_hand.parse_webhook(headers={}, body=b"", now=NOW)
