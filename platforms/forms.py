@@ -11,6 +11,7 @@ from django.conf import settings
 from platforms import credentials, registry
 from platforms.adapter import CredentialField
 from platforms.models import PayoutAccount, StoreConnection
+from platforms.payouts.provider import PayoutCapabilities
 
 PREFIX = "credential_"
 FORGET = "forget_"
@@ -111,18 +112,48 @@ class ConnectionForm(SecretsForm):
 
 
 class AccountForm(SecretsForm):
-    """Of a payout account; an address is asked for where its provider has one."""
+    """Of a payout account; an address or a shop is asked for where its provider has one."""
+
+    capabilities: ClassVar[PayoutCapabilities]
 
     class Meta:
         model = PayoutAccount
-        fields = ("name", "base_url", "currency", "enabled")
+        fields = ("name", "shop", "base_url", "currency", "enabled")
         field_classes = {"base_url": AddressField}
         widgets = {"base_url": forms.URLInput(attrs={"class": "vTextField"})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        able = self.capabilities
         if "base_url" in self.fields:
             self.fields["base_url"].required = True
+        if "base_url" in self.fields and able.addresses:
+            choices = [(url, f"{label} ({urlsplit(url).netloc})") for url, label in able.addresses]
+            present = self.instance.base_url
+            if present and present not in dict(choices):
+                choices.append((present, present))
+            self.fields["base_url"] = forms.ChoiceField(label="Address", choices=choices)
+        if "shop" in self.fields:
+            shops = StoreConnection.objects.filter(platform=able.uses_shop).order_by("name", "pk")
+            self.fields["shop"] = forms.ModelChoiceField(
+                shops,
+                label="Shop",
+                help_text="The connected shop whose credit it gives, with that shop's own credentials. "
+                + ("" if shops else "None is connected yet: connect it under Shops first."),
+            )
+        if "currency" in self.fields and able.currencies is not None:
+            self.fields["currency"].help_text = f"One of {', '.join(sorted(able.currencies))}."
+
+    def clean(self) -> dict[str, Any]:
+        """What the provider cannot pay is said here, not when the first customer wants their money."""
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        currency, shop = given.get("currency"), given.get("shop")
+        payable = self.capabilities.currencies
+        if currency and payable is not None and currency not in payable:
+            self.add_error("currency", f"Nobody can be paid in {currency} here: {', '.join(sorted(payable))}.")
+        if currency and shop is not None and shop.currency != currency:
+            self.add_error("currency", f"{shop.name} sells in {shop.currency}, and gives its credit in that currency.")
+        return given
 
 
 def problem_of(address: str) -> str:

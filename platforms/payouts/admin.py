@@ -33,6 +33,7 @@ TEST_SECONDS = 10.0
 class PayoutAccountAdmin(desk.DeskAdmin):
     list_display = ("name", "sender", "address", "currency", "state_badge")
     list_display_links = ("name",)
+    list_select_related = ("shop",)
     sortable_by = ()
     ordering = ("-id",)
     list_empty = "There is no payout account yet. Until there is one, no reward can be a cashback."
@@ -45,7 +46,7 @@ class PayoutAccountAdmin(desk.DeskAdmin):
 
     @admin.display(description="Address")
     def address(self, account: PayoutAccount) -> SafeString:
-        return show.text(account.base_url)
+        return show.text(account.shop.name if account.shop is not None else account.base_url)
 
     @admin.display(description="State")
     def state_badge(self, account: PayoutAccount) -> SafeString:
@@ -83,7 +84,9 @@ class PayoutAccountAdmin(desk.DeskAdmin):
         if access:
             sets.append(("Access", {"fields": access}))
         if obj is not None and provider.capabilities.webhooks:
-            sets.append(("Callbacks", {"fields": ["webhook_address"]}))
+            sets.append(
+                ("Callbacks", {"fields": ["webhook_address"], "description": provider.capabilities.webhook_help})
+            )
         return sets
 
     def get_form(
@@ -100,6 +103,7 @@ class PayoutAccountAdmin(desk.DeskAdmin):
             stored=stored(obj) if obj else {},
             set_on=set_on(obj) if obj else "",
         )
+        made = type("ProviderAccountForm", (made,), {"capabilities": provider.capabilities})
         editable = obj is None or self.has_change_permission(request, obj)
         fields = list(plain_fields(provider)) if editable else []
         found: type[forms.ModelForm] = super().get_form(request, obj, change=change, form=made, fields=fields)
@@ -186,13 +190,15 @@ class PayoutAccountAdmin(desk.DeskAdmin):
 
 
 def plain_fields(provider: type[Provider]) -> tuple[str, ...]:
-    fields = secret_forms.AccountForm.Meta.fields
-    return fields if provider.capabilities.needs_address else tuple(name for name in fields if name != "base_url")
+    able = provider.capabilities
+    missing = {name for name, there in (("base_url", able.needs_address), ("shop", able.uses_shop)) if not there}
+    return tuple(name for name in secret_forms.AccountForm.Meta.fields if name not in missing)
 
 
 def asked_of(provider: type[Provider]) -> tuple[CredentialField, ...]:
     """What this provider asks for, the webhook secret included where it sends callbacks."""
-    return secret_forms.with_webhook_secret(provider.credential_fields, webhooks=provider.capabilities.webhooks)
+    able = provider.capabilities
+    return secret_forms.with_webhook_secret(provider.credential_fields, webhooks=able.webhooks and able.webhook_secret)
 
 
 def stored(account: PayoutAccount) -> dict[str, str]:

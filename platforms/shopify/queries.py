@@ -220,3 +220,36 @@ mutation RemoveFromMany($discount: ID!, $code: ID!) {
   discountCodeRedeemCodeBulkDelete(discountId: $discount, ids: [$code]) { userErrors { field code message } }
 }
 """
+
+GIVE_CREDIT = f"""
+mutation GiveCredit($customer: ID!, $credit: StoreCreditAccountCreditInput!) {{
+  storeCreditAccountCredit(id: $customer, creditInput: $credit) {{
+    storeCreditAccountTransaction {{ id createdAt expiresAt amount {{ ...Money }} }}
+    userErrors {{ field code message }}
+  }}
+}}
+{_MONEY}"""
+CREDITS_OF = f"""
+query CreditsOf($customer: ID!) {{
+  customer(id: $customer) {{
+    storeCreditAccounts(first: 5) {{
+      nodes {{
+        transactions(first: 25, query: "type:credit", sortKey: CREATED_AT, reverse: true) {{
+          nodes {{
+            __typename
+            ... on StoreCreditAccountCreditTransaction {{ id createdAt expiresAt amount {{ ...Money }} }}
+          }}
+          pageInfo {{ hasNextPage }}
+        }}
+      }}
+    }}
+  }}
+}}
+{_MONEY}"""
+CREDIT_SHOP = """
+query CreditShop {
+  shop { name currencyCode }
+  currentAppInstallation { accessScopes { handle } }
+  storeCreditConfiguration { storeCreditEnabled }
+}
+"""

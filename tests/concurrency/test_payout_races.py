@@ -107,6 +107,29 @@ def test_callback_poll_and_staff_at_once_give_the_points_back_once():
     assert list(audit.differences()) == []
 
 
+def test_handing_over_to_a_person_and_hearing_that_it_was_paid_at_once_end_in_paid(shop):
+    reward = CashbackFactory(payout_account=pay_through(shop))
+    (customer,) = rich(1)
+    granted = granting.grant(customer_id=customer.pk, reward_id=reward.pk, actor=actors.staff(1), now=timezone.now())
+    claim = cashback.take(redeemed_reward_id=granted.pk, now=timezone.now())
+    Payout.objects.update(state="unknown", attempts=1, unknown_since=timezone.now())
+
+    def hand_over():
+        payouts.hand_over(claim=claim, reason="Nobody can say.", now=timezone.now())
+
+    def hear():
+        report = PayoutReport(reference=Payout.objects.get().reference, status=PayoutStatus.PAID)
+        payouts.record(
+            redeemed_reward_id=granted.pk, report=report, kind=PayoutEvidenceKind.CALLBACK, now=timezone.now()
+        )
+
+    results = race(*[hand_over, hear] * 4)
+
+    assert kinds_of_failure(results) == set()
+    assert (Payout.objects.get().state, Payout.objects.get().last_reason) == ("paid", "")
+    assert Event.objects.filter(kind="payout.paid").count() == 1
+
+
 def test_canceling_and_paying_at_once_do_one_of_both():
     (customer,) = rich(1)
     redeemed = buy(customer, PointsProductFactory(reward=CashbackFactory()))

@@ -21,7 +21,7 @@ from graphql import execute_sync, get_operation_ast
 
 from platforms.adapter import Access
 from platforms.shopify.adapter import ShopifyAdapter
-from tests.fakes.shopify import answers, checks
+from tests.fakes.shopify import answers, checks, store_credit
 from tests.fakes.shopify.shop import CLIENT_ID, CLIENT_SECRET, Shop
 
 BUCKET, RESTORE = 2000.0, 100.0
@@ -50,6 +50,7 @@ class Shopify:
 
     def __init__(self, shop: Shop, url: str) -> None:
         self.shop = shop
+        self.credits = store_credit.Credits()
         self.url = url
         self.asked: list[str] = []  # names of operations, in order; "token" for a token
         self.variables: list[dict[str, Any]] = []
@@ -128,7 +129,8 @@ class Shopify:
         if refusal:
             error = {"message": refusal, "extensions": {"code": "ACCESS_DENIED"}}
             return Reply({"data": None, "errors": [error], "extensions": {"cost": self._cost(wanted)}})
-        result = execute_sync(version.schema, document, root_value=answers.roots(self.shop), variable_values=variables)
+        roots = answers.roots(self.shop) | store_credit.roots(self.shop, self.credits)
+        result = execute_sync(version.schema, document, root_value=roots, variable_values=variables)
         if result.errors:
             self.broken += [f"{name}: {error.message}" for error in result.errors]
         answer = {"data": result.data, "extensions": {"cost": self._cost(wanted) | {"actualQueryCost": wanted}}}

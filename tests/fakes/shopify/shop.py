@@ -17,6 +17,7 @@ from tests.fakes.shopify.discounts import Discount, money
 from tests.fakes.shopify.goods import gid
 
 ALL_SCOPES = {"write_discounts", "read_orders", "read_products", "read_customers", "write_gift_cards"}
+ALL_SCOPES |= {"write_store_credit_account_transactions", "read_store_credit_accounts"}
 CLIENT_ID, CLIENT_SECRET, PASTED = "client-of-tests", "shpss_secret-of-tests", "shpat_pasted-by-a-person"
 
 
