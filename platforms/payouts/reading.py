@@ -53,7 +53,7 @@ def amount(data: Any, name: str) -> Decimal:
         found = Decimal(value)
     except InvalidOperation as error:
         raise Unreadable(f"{name} is not an amount") from error
-    if not found.is_finite():
+    if not found.is_finite() or not -15 < found.adjusted() < 15:
         raise Unreadable(f"{name} is not an amount")
     return found
 
