@@ -6,8 +6,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('platforms', '0004_payout_accounts_name_their_shop'),
-        ('rewards', '0011_reconciliation'),
+        ('platforms', '0006_payout_accounts_name_their_shop'),
+        ('rewards', '0012_health_of_shops'),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('platforms', '0003_platforms_by_function'),
+        ('platforms', '0005_incidents_of_shops'),
     ]
 
     operations = [
