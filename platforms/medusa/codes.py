@@ -85,7 +85,7 @@ def listed(conversation: Conversation, cursor: str) -> Answer[CodePage]:
         return client.failure(answer)
     try:
         entries = fields.objects(answer.data, "promotions")
-        last = max((fields.instant(entry, "created_at") for entry in entries), default=None)
+        last = max((fields.stamp(entry, "created_at") for entry in entries), default=None)
         named = [entry for entry in entries if entry.get("code")]  # Medusa takes one without a name
         found = [promotions.read_or_bare(entry, now=datetime.now(UTC)) for entry in named]
     except Unreadable as error:

@@ -9,6 +9,7 @@ from platforms.redaction import is_plain
 
 LONGEST_ID = 120
 MOST_DIGITS = 15
+LAST_YEAR = 9000
 
 
 class Unreadable(ValueError):
@@ -94,6 +95,14 @@ def instant(data: Any, name: str) -> datetime:
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Unreadable(f"{name} is no date and time") from error
+
+
+def stamp(data: Any, name: str) -> datetime:
+    """When a row was made or changed, by which the shop sorts: an instant that can be counted on from."""
+    found = instant(data, name)
+    if not 1970 <= found.year < LAST_YEAR:
+        raise Unreadable(f"{name} cannot be")
+    return found
 
 
 def maybe_instant(data: Any, name: str) -> datetime | None:

@@ -30,7 +30,7 @@ _REFUND = "payment_collection"  # what Medusa calls the credit line that takes a
 
 def changed_at(entry: Mapping[str, Any]) -> datetime:
     """The stamp by which the shop sorts and filters. Raises Unreadable."""
-    return fields.instant(entry, "updated_at")
+    return fields.stamp(entry, "updated_at")
 
 
 def read(entry: Mapping[str, Any]) -> ShopOrder:

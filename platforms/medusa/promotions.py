@@ -119,7 +119,7 @@ def _uses(status: str, *, limit: int | None, used: int) -> int | None:
 
 def _budget_is_spent(campaign: Mapping[str, Any]) -> bool:
     budget = fields.maybe_mapping(campaign, "budget")
-    if budget.get("type") not in {"usage", "spend"} or not budget.get("limit"):
+    if fields.maybe_text(budget, "type") not in {"usage", "spend"} or not budget.get("limit"):
         return False
     return fields.amount(budget, "used") >= fields.amount(budget, "limit")
 

@@ -13,6 +13,7 @@ from platforms import http
 from platforms.adapter import Access, Answer, CodeSpec, DiscountKind, Outcome
 from platforms.bigcommerce.adapter import BigCommerceAdapter
 from platforms.http import HttpAnswer
+from platforms.medusa.adapter import MedusaAdapter
 from platforms.sandbox.adapter import SandboxAdapter
 from platforms.shopify.adapter import ShopifyAdapter
 from platforms.vendure.adapter import VendureAdapter
@@ -140,6 +141,32 @@ WOO_ORDER = {
     "billing": {"email": "jo@example.com"}, "refunds": [],
     "coupon_lines": [{"id": 12, "code": "loy-1", "discount": "5.00", "discount_tax": "0.00"}],
 }  # fmt: skip
+
+
+MEDUSA_PROMOTION = {
+    "id": "promo_1", "code": "LOY-1", "status": "active", "is_automatic": False, "limit": 1, "used": 0,
+    "metadata": {"loyalty_desk_reference": "rr-1"}, "created_at": "2026-11-21T10:00:00.000Z",
+    "campaign": {"id": "procamp_1", "campaign_identifier": "loyalty-desk-LOY-1-00", "ends_at": "2031-01-01T00:00:00.000Z",
+                 "budget": {"type": "usage", "limit": 5, "used": 1}},
+    "application_method": {
+        "type": "percentage", "value": 10, "target_type": "items", "allocation": "across", "max_quantity": None,
+        "target_rules": [{"attribute": "items.product.collection_id", "operator": "in", "values": [{"value": "pcol_1"}]}],
+    },
+    "rules": [{"attribute": "original_item_total", "operator": "gte", "values": [{"value": "15"}]}],
+}  # fmt: skip
+MEDUSA_ORDER = {
+    "id": "order_1", "display_id": 1, "status": "pending", "email": "jo@example.com", "customer_id": "cus_1",
+    "currency_code": "usd", "total": 20, "created_at": "2026-11-21T20:00:00.000Z", "canceled_at": None,
+    "updated_at": "2026-11-21T20:00:05.000Z", "payment_status": "partially_refunded", "items": [
+        {"adjustments": [{"code": "LOY-1", "amount": 2.5, "promotion_id": "promo_1"}]},
+    ],
+    "shipping_methods": [{"adjustments": []}], "credit_lines": [{"reference": "payment_collection", "amount": 3}],
+    "payment_collections": [{"payments": [{"id": "pay_1", "updated_at": "2026-11-21T20:00:06.000Z", "refunds": [
+        {"id": "ref_1", "amount": 3, "created_at": "2026-11-21T20:00:07.000Z"},
+    ]}]}],
+}  # fmt: skip
+MEDUSA_PAYMENT = {"id": "pay_2", "payment_collection": {"id": "pay_col_2", "order": {"id": "order_2"}}}
+MEDUSA_POLL = "poll 2026-11-21T20:00:00.000Z 0"
 
 
 def graphql(**fields: Any) -> dict[str, Any]:
@@ -287,6 +314,24 @@ ASKED: dict[str, tuple[type[Any], Callable[[Any], Answer[Any]], Any]] = {
             },
         },
     ),
+    "medusa code": (MedusaAdapter, lambda shop: shop.find_code("LOY-1"), {"promotions": [MEDUSA_PROMOTION]}),
+    "medusa codes": (MedusaAdapter, lambda shop: shop.list_codes(""), {"promotions": [MEDUSA_PROMOTION]}),
+    "medusa order": (MedusaAdapter, lambda shop: shop.read_order("order_1"), {"order": MEDUSA_ORDER}),
+    "medusa orders": (
+        MedusaAdapter,
+        lambda shop: shop.orders_since(MEDUSA_POLL),
+        {"orders": [MEDUSA_ORDER], "payments": [MEDUSA_PAYMENT]},
+    ),
+    "medusa shop": (
+        MedusaAdapter,
+        lambda shop: shop.test_connection(),
+        {"stores": [{"name": "Shop", "supported_currencies": [{"currency_code": "usd", "is_default": True}]}]},
+    ),
+    "medusa refusal": (
+        MedusaAdapter,
+        lambda shop: shop.create_code(WOO_SPEC),
+        {"type": "invalid_data", "message": "No."},
+    ),
     "vendure refusal": (
         VendureAdapter,
         lambda shop: shop.find_code("LOY-1"),
@@ -328,7 +373,7 @@ def texts(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("what", ASKED)
 def test_answers_whatever_stands_in_the_place_of_a_field(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     adapter, ask, good = ASKED[what]
-    outcome = Outcome.REJECTED if what in {"sandbox refusal", "bigcommerce refusal"} else Outcome.OK
+    outcome = Outcome.REJECTED if what in {"sandbox refusal", "bigcommerce refusal", "medusa refusal"} else Outcome.OK
     began = time.monotonic()
 
     for path in places(good):
