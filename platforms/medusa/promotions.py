@@ -69,6 +69,7 @@ def read(entry: Mapping[str, Any], *, now: datetime) -> Promotion:
     status, limit, used = fields.text(entry, "status"), fields.maybe_count(entry, "limit"), fields.count(entry, "used")
     campaign = fields.maybe_mapping(entry, "campaign")
     expires_at = fields.maybe_instant(campaign, "ends_at")
+    is_live = status == "active" and (expires_at is None or expires_at > now)
     spent = (limit is not None and used >= limit) or _budget_is_spent(campaign)
     method = fields.maybe_mapping(entry, "application_method")
     kind, value, target = _effect(method)
@@ -78,9 +79,9 @@ def read(entry: Mapping[str, Any], *, now: datetime) -> Promotion:
     code = PlatformCode(
         code=fields.text(entry, "code"),
         remote_id=fields.identity(entry),
-        alive=status == "active" and (expires_at is None or expires_at > now) and not spent,
+        alive=is_live and not spent,
         reference=fields.maybe_text(fields.maybe_mapping(entry, "metadata"), REFERENCE_KEY, longest=120),
-        uses=_uses(status, limit=limit, used=used),
+        uses=_uses(is_live=is_live, limit=limit, used=used),
         percent=value if kind == "percentage" and on_goods else None,
         amount=value if kind == "fixed" and on_goods else None,
         product_reference=product,
@@ -109,12 +110,12 @@ def read_or_bare(entry: Mapping[str, Any], *, now: datetime) -> Promotion:
         return read({**entry, "application_method": None, "rules": [], "metadata": None}, now=now)
 
 
-def _uses(status: str, *, limit: int | None, used: int) -> int | None:
-    # Medusa counts only while the promotion is active and has a limit. A cart that was ready when the code was switched
-    # off still redeems it, and nought stays nought: then only orders tell.
+def _uses(*, is_live: bool, limit: int | None, used: int) -> int | None:
+    # Medusa counts only while the promotion lives and has a limit. A cart that was ready when the code was switched off,
+    # or ran out, still redeems it, and nought stays nought: then only orders tell.
     if used:
         return used
-    return 0 if status == "active" and limit is not None else None
+    return 0 if is_live and limit is not None else None
 
 
 def _budget_is_spent(campaign: Mapping[str, Any]) -> bool:

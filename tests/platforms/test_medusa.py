@@ -235,10 +235,13 @@ def test_does_not_call_a_dead_code_unused(shop, adapter):
     before = adapter.find_code("LOY-1").value
 
     after = adapter.disable_code("LOY-1", "").value
+    adapter.create_code(spec("LOY-2", expires_at=datetime.now(UTC) - timedelta(hours=1)))
+    run_out = adapter.find_code("LOY-2").value
 
     assert before is not None
     assert after is not None
-    assert (before.uses, after.uses) == (0, None)
+    assert run_out is not None
+    assert (before.uses, after.uses, run_out.uses) == (0, None, None)
 
 
 def test_gives_an_end_to_a_code_that_had_none(shop, adapter):
