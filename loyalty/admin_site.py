@@ -14,8 +14,10 @@ from django.utils import timezone
 from loyalty.accounts.second_factor import StaffEntrance
 from loyalty.common import clock
 from loyalty.common.adminkit import lists, show
-from loyalty.common.adminkit.site import DeskSite, Section, Stat
+from loyalty.common.adminkit.site import DeskSite, Notice, Section, Stat
 from loyalty.merchant import queries as merchant_queries
+from platforms import breaker
+from platforms.models import IncidentKind, ShopIncident, StoreConnection
 from rewards import queries
 from rewards.models import Cancellation, CancellationState, DeliveryStatus, FulfillmentStatus, RewardType
 
@@ -48,6 +50,22 @@ class LoyaltyDeskSite(StaffEntrance, DeskSite):
 
     def zone(self) -> ZoneInfo:
         return merchant_queries.programme().zone
+
+    def notices(self, request: HttpRequest) -> list[Notice]:
+        """Shops that are unwell: those that do not answer as of now, other incidents as they began."""
+        if not request.user.has_perm("platforms.view_storeconnection"):
+            return []
+        now = timezone.now()  # noqa: TID251 (the admin is a door)
+        shops = StoreConnection.objects.filter(enabled=True).select_related("health").order_by("pk")
+        said = {
+            shop: breaker.trouble(connection=shop, health=shop.health, now=now) for shop in shops.exclude(health=None)
+        }
+        others = ShopIncident.objects.filter(
+            ended_at=None, connection__enabled=True, kind__in=(IncidentKind.WAITING, IncidentKind.FAILING)
+        )
+        found = [(shop.pk, text) for shop, text in said.items() if text]
+        found += others.order_by("connection_id", "kind").values_list("connection_id", "detail")
+        return [Notice(text, reverse("insights:shop", args=(pk,))) for pk, text in found]
 
     def stats(self, request: HttpRequest) -> list[Stat]:
         """Nothing for people who may not see redeemed rewards."""

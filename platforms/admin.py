@@ -19,7 +19,7 @@ from loyalty.events.models import Event
 from platforms import breaker, credentials, registry
 from platforms import forms as connection_forms
 from platforms.adapter import Answer
-from platforms.models import Platform, StoreConnection
+from platforms.models import Platform, ShopHealth, StoreConnection
 from platforms.payouts import admin as payout_accounts
 
 __all__ = ["StoreConnectionAdmin", "payout_accounts"]  # the second is here to be registered
@@ -32,7 +32,8 @@ TEST_SECONDS = 10.0
 
 @admin.register(StoreConnection)
 class StoreConnectionAdmin(desk.DeskAdmin):
-    list_display = ("name", "platform", "base_url", "currency", "state_badge", "polled")
+    list_display = ("name", "platform", "base_url", "currency", "state_badge", "health_link", "polled")
+    list_select_related = ("health",)
     list_display_links = ("name",)
     sortable_by = ()
     ordering = ("-id",)
@@ -44,7 +45,15 @@ class StoreConnectionAdmin(desk.DeskAdmin):
     def state_badge(self, connection: StoreConnection) -> SafeString:
         if not connection.enabled:
             return show.badge("Off", tone="quiet")
-        return show.badge("Not answering", tone="bad") if connection.poll_error else show.badge("On", tone="good")
+        health: ShopHealth | None = getattr(connection, "health", None)
+        if health is not None and health.opened_at is None and breaker.is_refused(health):
+            return show.badge("Credentials refused", tone="bad")
+        silent = connection.poll_error or (health is not None and health.opened_at is not None)
+        return show.badge("Not answering", tone="bad") if silent else show.badge("On", tone="good")
+
+    @admin.display(description="Health")
+    def health_link(self, connection: StoreConnection) -> SafeString:
+        return show.link("Look", reverse("insights:shop", args=(connection.pk,)))
 
     @admin.display(description="Orders last read")
     def polled(self, connection: StoreConnection) -> SafeString:
@@ -203,7 +212,8 @@ class StoreConnectionAdmin(desk.DeskAdmin):
             info = answer.value
             detail = f" {info.detail}" if info.detail else ""
             messages.success(request, f"Connected to {info.name}, which sells in {info.currency}.{detail}")
-        return HttpResponseRedirect(page_url(connection))
+        back_to_health = request.POST.get("back") == "health"
+        return HttpResponseRedirect(reverse("insights:shop", args=(pk,)) if back_to_health else page_url(connection))
 
     def register_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Give the shop our webhook address, where it lets us."""

@@ -190,7 +190,7 @@ def _shop_alert(mail: Mail, programme: Programme, language: str) -> Draft:
     return Draft(
         words=words,
         names={"shop": line(shop.name), "since": f"{since:%Y-%m-%d %H:%M}", **numbers},
-        links=[absolute("admin:platforms_storeconnection_change", shop.pk)],
+        links=[absolute("insights:shop", shop.pk)],
     )
 
 

@@ -32,8 +32,16 @@ class Stat:
     hint: str = ""
 
 
+@dataclass(frozen=True)
+class Notice:
+    """A sentence above the numbers of the first page: somebody should look."""
+
+    text: str
+    url: str
+
+
 class DeskSite(AdminSite):
-    """Subclasses say the zone, the sections and the numbers."""
+    """Subclasses say the zone, the sections, the notices and the numbers."""
 
     site_header = "Loyalty Desk"
     site_title = "Loyalty Desk"
@@ -48,6 +56,10 @@ class DeskSite(AdminSite):
 
     def stats(self, request: HttpRequest) -> list[Stat]:
         """The numbers of the first page that this person may see."""
+        return []
+
+    def notices(self, request: HttpRequest) -> list[Notice]:
+        """What somebody should look at first, of what this person may see."""
         return []
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:  # noqa: FBT001, FBT002
@@ -94,4 +106,6 @@ class DeskSite(AdminSite):
         return {**super().each_context(request), "home_path": reverse("admin:index", current_app=self.name)}
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        return super().index(request, {"stats": self.stats(request), **(extra_context or {})})
+        return super().index(
+            request, {"notices": self.notices(request), "stats": self.stats(request), **(extra_context or {})}
+        )

@@ -3,9 +3,10 @@
 from django.contrib import admin
 from django.urls import path
 
-from loyalty.insights.admin import page
+from loyalty.insights.admin import page, shop
 
 app_name = "insights"
 urlpatterns = [
     path("customers/customer/<int:pk>/points/", admin.site.admin_view(page.view), name="points"),
+    path("platforms/storeconnection/<int:pk>/health/", admin.site.admin_view(shop.view), name="shop"),
 ]
