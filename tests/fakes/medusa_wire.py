@@ -104,7 +104,7 @@ def order(entry: Order) -> dict[str, Any]:
         "created_at": moment(entry.created_at),
         "updated_at": moment(entry.updated_at),
         "canceled_at": moment(entry.canceled_at),
-        "items": [{"title": "Mug", "adjustments": lines}],
+        "items": [{"adjustments": lines}],
         "shipping_methods": [{"adjustments": delivery}],
         "credit_lines": [
             {"reference": "payment_collection", "amount": number(refund.amount)}

@@ -15,7 +15,7 @@ from loyalty.points import audit, queries
 from platforms import credentials
 from platforms.models import StoreConnection
 from rewards import cancellation, redemption
-from rewards.models import Cancellation, RedeemedReward
+from rewards.models import Cancellation, RedeemedReward, RunScope
 from rewards.queries import status_of
 from tests.factories.catalogue import PointsProductFactory, RewardFactory
 from tests.factories.people import ConnectionFactory, CustomerFactory
@@ -24,10 +24,12 @@ from tests.fakes.losing import losing_line
 from tests.fakes.medusa import running_medusa
 from tests.fakes.medusa_contract import MedusaHarness
 from tests.journeys.medusa_shop import RealMedusaHarness, running_medusa_shop
+from tests.rewards.reconciling import found, reconcile
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 SETTLED = timedelta(minutes=16)
+EARNED = 20  # by an order of 20.00
 Shop = MedusaHarness | RealMedusaHarness
 
 
@@ -125,6 +127,21 @@ def test_a_ready_cart_that_redeems_the_dead_code_ends_the_cancellation(shop):
 
     assert (after.state, status(redeemed), balance(redeemed)) == ("used_meanwhile", "used", 150)
     assert redeemed.used_order_id == order
+
+
+def test_a_ready_cart_that_is_paid_later_leaves_a_difference_for_a_person(shop):
+    connection = connect(shop)
+    redeemed = redeem(connection)
+    cart = shop.ready_cart(email=buyer(redeemed), code=redeemed.code.code)
+    settle(cancel(redeemed))
+    poll(connection)
+    shop.complete(cart)
+
+    poll(connection)
+
+    assert (status(redeemed), balance(redeemed)) == ("cancelled", 250 + EARNED)
+    nightly = reconcile(connection, scope=RunScope.MOVED)
+    assert found(nightly) == [(redeemed.code.canonical, "use_drift", "used_after_cancel", "")]
 
 
 def test_an_order_that_is_canceled_keeps_its_code(shop):
