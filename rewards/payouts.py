@@ -39,7 +39,7 @@ from rewards.models import (
 from rewards.types.base import RewardIncomplete
 
 IN_REVIEW = "REVIEW"  # in the place of the provider's code, while a person has to look
-LOOK = "It may have been paid: somebody has to look"
+LOOK = "Somebody has to look"
 FAILED = "payout_failed"  # the failure code of a reward whose payout was taken on, and failed
 SOONEST = timedelta(seconds=5)  # between two questions about one payout, ever more rarely, up to
 RAREST_IN_DOUBT, RAREST_ON_ITS_WAY = timedelta(minutes=15), timedelta(hours=6)

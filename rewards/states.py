@@ -48,6 +48,10 @@ def was_paid_out(redeemed: RedeemedReward, now: datetime) -> bool:
     return is_cashback(redeemed, now) and redeemed.cashback_status.startswith("1:")
 
 
+def is_in_review(redeemed: RedeemedReward, now: datetime) -> bool:
+    return is_cashback(redeemed, now) and redeemed.cashback_status.startswith("3: REVIEW:")
+
+
 def failed_on_its_way(redeemed: RedeemedReward, now: datetime) -> bool:
     return is_cashback(redeemed, now) and redeemed.issued_at is not None
 
@@ -122,6 +126,17 @@ TABLE: tuple[State, ...] = (
         meaning="It is being canceled: the shop has not proved yet that the code is dead.",
         next="The shop is asked again by itself until the code is proved dead. Then the points go back.",
         visible=False,
+    ),
+    State(
+        key="in_review",
+        status=Status.PENDING,
+        word="Pending, in review",
+        axes="fulfillment pending, a cashback that may have been paid",
+        meaning="The money may have been paid, and nobody can say so by itself. The customer does not see it yet.",
+        next="A person looks where the payout below says, and marks it paid or refused. If it is refused, the points are "
+        "free again.",
+        visible=False,
+        applies=is_in_review,
     ),
     State(
         key="checking",

@@ -34,7 +34,8 @@ def hear(*, webhook: InboundWebhook, now: datetime) -> Heard:
         order = cashback.order_of(payout)
         answer = provider.query(replace(order, remote_id=order.remote_id or message.remote_id))
         if answer.value is None:
-            return Heard(answer.reason or "The provider did not tell the payout.", answer.retry_after or 0.0)
+            reason = answer.reason or "The provider did not tell the payout."
+            return Heard(reason) if answer.ok else Heard(reason, answer.retry_after or 0.0)
         report, observed = answer.value, answer.observed
     after = payouts.record(
         redeemed_reward_id=payout.redeemed_reward_id,

@@ -82,7 +82,8 @@ class PayoutAccountAdmin(desk.DeskAdmin):
             access = secret_forms.names(asked_of(provider), stored(obj) if obj else {})
         sets: list[tuple[str | None, dict[str, Any]]] = [(None, {"fields": (["sender"] if obj else []) + own})]
         if access:
-            sets.append(("Access", {"fields": access}))
+            title = "Access" if any(field.secret for field in asked_of(provider)) else "Credit"
+            sets.append((title, {"fields": access}))
         if obj is not None and provider.capabilities.webhooks:
             sets.append(
                 ("Callbacks", {"fields": ["webhook_address"], "description": provider.capabilities.webhook_help})

@@ -112,7 +112,7 @@ class OnPayout(acts.Act):
         payout: Payout | None = getattr(redeemed, "payout", None)
         if payout is None:
             return acts.Preview(title=words.title(redeemed), refusal="This reward is no cashback: nothing is paid out.")
-        effects = [look(payout)] if payout.state == PayoutState.REVIEW else []
+        effects = [f"Look first. {look(payout)}"] if payout.state == PayoutState.REVIEW else []
         effects += [effect.format(money=show.money_text(payout.amount, payout.currency)) for effect in self.effects]
         if self.returns_points and redeemed.cost_in_points:
             effects.append(f"The {show.points_text(redeemed.cost_in_points)} points go back to where they came from.")

@@ -16,13 +16,15 @@ from loyalty.hooks import processing
 from loyalty.hooks.models import InboundWebhook, InboxState
 from loyalty.points import queries as points
 from platforms import credentials
-from rewards import granting
+from rewards import cashback, granting
 from rewards.models import Payout, RedeemedReward
 from rewards.redemption import redeem
 from tests.factories.catalogue import CashbackFactory, PointsProductFactory
 from tests.factories.people import ConnectionFactory, CustomerFactory, PayoutAccountFactory
 from tests.factories.points import give
-from tests.factories.shop import pay_through
+from tests.factories.shop import pay_by, pay_through
+from tests.fakes.paying import running
+from tests.fakes.paypal import PayPal
 from tests.fakes.sandbox import running_sandbox_shop
 from tests.journeys.worker import wait_for
 
@@ -175,3 +177,74 @@ def test_the_sandbox_tells_over_http_twice_and_late_and_the_points_go_back_once(
     assert Payout.objects.get().state == "failed"
     assert points.balance(customer_id=customer.pk, now=timezone.now()).balance == 250
     assert Event.objects.filter(kind="payout.failed").count() == 1
+
+
+@pytest.fixture
+def paypal():
+    with running(PayPal()) as fake:
+        yield fake
+
+
+def taken_on_by(paypal):
+    """A payout that PayPal has, as a worker left it."""
+    reward = CashbackFactory(payout_account=pay_by(paypal))
+    granted = granting.grant(
+        customer_id=CustomerFactory().pk, reward_id=reward.pk, actor=actors.staff(1), now=timezone.now()
+    )
+    claim = cashback.take(redeemed_reward_id=granted.pk, now=timezone.now())
+    cashback.work(claim=claim, now=timezone.now(), patience=2.0)
+    return Payout.objects.get()
+
+
+def hint(payout, body):
+    path = f"/hooks/payouts/{payout.account.webhook_key}/"
+    return Client(enforce_csrf_checks=True).post(path, body, content_type="application/json")
+
+
+def test_a_hint_of_paypals_makes_us_ask_and_what_it_answers_counts(paypal):
+    payout = taken_on_by(paypal)
+    paypal.settle(payout.reference, "SUCCESS")
+
+    assert hint(payout, paypal.event(payout.reference)).status_code == 200
+    work_off()
+
+    assert Payout.objects.get().state == "paid"
+    assert InboundWebhook.objects.get().result == f"Payout {payout.reference}: paid out."
+
+
+def test_a_forged_hint_changes_nothing(paypal):
+    payout = taken_on_by(paypal)
+    forged = json.loads(paypal.event(payout.reference))
+    forged["event_type"] = "PAYMENT.PAYOUTS-ITEM.SUCCEEDED"
+    forged["resource"] |= {"transaction_status": "SUCCESS", "payout_batch_id": "BATCH-OF-A-STRANGER"}
+
+    assert hint(payout, json.dumps(forged)).status_code == 200
+    work_off()
+
+    assert Payout.objects.get().state == "pending"
+
+
+def test_a_hint_of_a_payout_whose_number_we_never_got_leads_to_it(paypal):
+    payout = taken_on_by(paypal)
+    paypal.settle(payout.reference, "SUCCESS")
+    Payout.objects.update(state="unknown", remote_id="", unknown_since=timezone.now())
+
+    hint(payout, paypal.event(payout.reference))
+    work_off()
+
+    payout = Payout.objects.get()
+    assert (payout.state, payout.remote_id) == ("paid", "BATCH1")
+
+
+def test_a_hint_that_leads_nowhere_is_done_with(paypal):
+    payout = taken_on_by(paypal)
+    stray = json.loads(paypal.event(payout.reference))
+    stray["resource"]["payout_batch_id"] = "NO-SUCH-BATCH"
+    Payout.objects.update(state="unknown", remote_id="", unknown_since=timezone.now())
+
+    hint(payout, json.dumps(stray).encode())
+    work_off()
+
+    assert Payout.objects.get().state == "unknown"
+    webhook = InboundWebhook.objects.get()
+    assert (webhook.state, webhook.result[:33]) == (InboxState.PROCESSED, "PayPal knows no such payout. The ")

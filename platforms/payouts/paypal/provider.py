@@ -22,32 +22,11 @@ from platforms.payouts.reading import Unreadable
 
 PATH = "/v1/payments/payouts"
 CURRENCIES = frozenset(
-    [
-        "AUD",
-        "BRL",
-        "CAD",
-        "CHF",
-        "CZK",
-        "DKK",
-        "EUR",
-        "GBP",
-        "HKD",
-        "HUF",
-        "ILS",
-        "JPY",
-        "MXN",
-        "MYR",
-        "NOK",
-        "NZD",
-        "PHP",
-        "PLN",
-        "SEK",
-        "SGD",
-        "THB",
-        "TWD",
-        "USD",
-    ]
-)
+    {
+        "AUD", "BRL", "CAD", "CHF", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "ILS", "JPY",
+        "MXN", "MYR", "NOK", "NZD", "PHP", "PLN", "SEK", "SGD", "THB", "TWD", "USD",
+    }
+)  # fmt: skip
 WHOLE_UNITS = frozenset({"HUF", "JPY", "TWD"})  # PayPal takes no decimals in these, whatever the currency has
 NO_ID = "PayPal never told its number of this payout, and too much time has passed to send the same batch again to find out."
 
