@@ -201,7 +201,8 @@ FILL = """
 INSERT INTO rewards_redeemedreward SELECT filled.* FROM rewards_redeemedreward AS one,
   generate_series(1, %(rows)s) AS number,
   LATERAL jsonb_populate_record(one, jsonb_build_object(
-    'id', 1000000 + number, 'code_id', null, 'connection_id', %(shop)s + number %% 2, 'redeemed_at',
+    'fulfillment_status', CASE number %% 5 WHEN 0 THEN 'pending' WHEN 1 THEN 'failed' ELSE 'issued' END,
+    'takes_place', number %% 5 <> 1, 'id', 1000000 + number, 'code_id', null, 'connection_id', %(shop)s + number %% 2, 'redeemed_at',
     now() - number * interval '20 seconds', 'issued_at', now() - number * interval '20 seconds' + interval '1 second')
   ) AS filled WHERE one.id = %(one)s
 """
@@ -213,11 +214,11 @@ SELECT 1000000 + number %% %(rows)s + 1, 'create', 'ok', '', now() - number * in
 
 
 def test_walks_indexes_and_never_whole_tables(now, monkeypatch):
-    monkeypatch.setattr(shop_health, "MOST_REWARDS", 100)  # as few beside the rows as they are beside millions
-    monkeypatch.setattr(shop_health, "MOST_ATTEMPTS", 200)
+    monkeypatch.setattr(shop_health, "MOST_REWARDS", 30)  # as few beside the rows as they are beside millions
+    monkeypatch.setattr(shop_health, "MOST_ATTEMPTS", 60)
     berlin, lyon = ConnectionFactory(name="Berlin"), ConnectionFactory(name="Lyon")
     assert lyon.pk == berlin.pk + 1
-    numbers = {"rows": 3_000, "attempts": 9_000, "shop": berlin.pk, "one": row(connection=berlin).pk}
+    numbers = {"rows": 3_000, "attempts": 20_000, "shop": berlin.pk, "one": row(connection=berlin).pk}
     with database.cursor() as cursor:
         cursor.execute(FILL, numbers)
         cursor.execute(FILL_ATTEMPTS, numbers)
