@@ -20,7 +20,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint e2e-shop e2e-medusa bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults
+.PHONY: help demo demo-reset test lint e2e-shop e2e-medusa bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults bench-webhooks
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ bench-audit: venv ## audit, seal and verify 1,000,000 transactions, and print ho
 
 bench-grid: venv ## 22 requests to a grid of a million redeemed rewards beside a stock ModelAdmin (ROWS=10000000 for more)
 	$(BIN)/python -W ignore benchmarks/bench_grid.py
+
+bench-webhooks: venv ## webhooks at the web server beside plain inserts, in a burst, and through a power cut (DELIVERIES=...)
+	$(BIN)/python -W ignore benchmarks/bench_webhooks.py
 
 bench-export: venv ## export a million redeemed rewards as CSV and workbook beside COPY … TO (ROWS=...)
 	$(BIN)/python -W ignore benchmarks/bench_export.py
