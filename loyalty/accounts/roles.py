@@ -62,6 +62,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
         {
             "customers.view_customer",
             "customers.view_customeridentity",
+            "customers.view_erasurerequest",
             "events.view_event",
             "hooks.view_inboundwebhook",
             "hooks.view_privacyrequest",

@@ -9,6 +9,7 @@ from loyalty.cockpit.views import (
     language,
     mine,
     points,
+    privacy,
     redeeming,
     rewards,
     sign_in_link,
@@ -30,4 +31,6 @@ urlpatterns = [
     path("sign-in/<str:token>/", sign_in_link.sign_in_link, name="sign_in_link"),
     path("language/", language.language, name="language"),
     path("account/address/", account.address, name="address"),
+    path("account/privacy/", privacy.privacy, name="privacy"),
+    path("account/privacy/my-data.json", privacy.download, name="download"),
 ]

@@ -160,3 +160,28 @@ class SignInLink(models.Model):
 
     def __str__(self) -> str:
         return f"Sign-in link of customer {self.customer_id}"
+
+
+class ErasureRequest(models.Model):
+    """A customer asked to be forgotten. At most one is open for each."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="erasure_requests", db_index=False)
+    requested_at = models.DateTimeField()
+    withdrawn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "request to be forgotten"
+        verbose_name_plural = "requests to be forgotten"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["customer"], condition=Q(withdrawn_at__isnull=True), name="erasure_request_open_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(withdrawn_at__isnull=True) | Q(withdrawn_at__gte=F("requested_at")),
+                name="erasure_request_withdrawn_afterwards",
+            ),
+        ]
+        indexes = [models.Index(fields=["customer", "id"], name="erasure_request_customer")]
+
+    def __str__(self) -> str:
+        return f"Request of customer {self.customer_id}"
