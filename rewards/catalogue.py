@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, JSONObject
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
@@ -16,8 +16,10 @@ from django.utils.translation import gettext_noop, ngettext
 from loyalty.common.errors import DomainError
 from loyalty.customers.models import Customer, CustomerState
 from loyalty.merchant import queries as merchant
+from loyalty.merchant.models import Programme
 from loyalty.points import queries as points
 from loyalty.points.errors import UnknownCustomer
+from loyalty.points.queries import Balance
 from rewards import limits, pools, pricing, wording
 from rewards.limits import RewardNotAvailable
 from rewards.models import (
@@ -65,6 +67,18 @@ class Words:
     terms: str = ""
     action_text: str = ""
     brand: str = ""
+
+
+TEXTS = tuple(field.name for field in fields(Words))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a caller has read of the customer already, so that it is not read twice."""
+
+    customer: Customer  # with everything its own row holds
+    programme: Programme
+    balance: Balance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,64 +196,78 @@ def _within(window: str, now: datetime) -> Q:
 
 
 def _offered_to(customer: Customer, *, now: datetime) -> QuerySet[Any]:
-    """With the `shelves` each stands in: no query of their own."""
+    """With the `shelves` each stands in, its `texts`, how many the customer `had` and the pieces `left`: one query."""
     listed = RewardAudience.objects.filter(customer=customer).values("reward_id")
     of_tier = RewardTier.objects.filter(tier_id=customer.tier_id or 0).values("reward_id")
     own = Q(reward__restricted=False) | Q(reward__in=listed) | Q(reward__in=of_tier)
     stands_in = RewardCategory.objects.filter(rewards=OuterRef("reward_id")).order_by("position", "pk")
     shelf = stands_in.values(shelf=JSONObject(pk="pk", name="name", position="position"))
-    return on_offer(now=now).filter(own).annotate(shelves=ArraySubquery(shelf))
+    said = RewardText.objects.filter(reward=OuterRef("reward_id")).order_by("pk")
+    taken = RedeemedReward.objects.filter(customer=customer, reward=OuterRef("reward_id"), takes_place=True)
+    had = taken.order_by().values("reward_id").annotate(number=Count("id")).values("number")
+    stock = RewardStock.objects.filter(reward=OuterRef("reward_id")).order_by().values("reward_id")
+    return (
+        on_offer(now=now)
+        .filter(own)
+        .annotate(
+            shelves=ArraySubquery(shelf),
+            texts=ArraySubquery(said.values(text=JSONObject(**{name: name for name in ("language", *TEXTS)}))),
+            had=Coalesce(Subquery(had), 0),
+            left=Coalesce(Subquery(stock.annotate(number=Sum("left")).values("number")), 0),
+        )
+    )
 
 
-def offers(*, customer_id: int, now: datetime, language: str | None = None) -> list[Offer]:
+def offers(*, customer_id: int, now: datetime, language: str | None = None, known: Known | None = None) -> list[Offer]:
     """The rewards this customer sees: on, in their window, with a price; featured and cheapest first.
 
-    A constant number of queries. Raises UnknownCustomer, CustomerDisabled.
+    A constant number of queries, with what is `known` one and one for each sort of limit that is used.
+    Raises UnknownCustomer, CustomerDisabled.
     """
-    customer = require_customer(customer_id=customer_id)
+    known = known or _known(customer_id, now)
     products = list(
-        _offered_to(customer, now=now).order_by(
+        _offered_to(known.customer, now=now).order_by(
             "-reward__featured", Coalesce("points_price", "variable_points_min"), "id"
         )
     )
-    return _offers(customer=customer, products=products, now=now, language=language)
+    return _offers(known=known, products=products, now=now, language=language)
 
 
-def offer(*, customer_id: int, points_product_id: int, now: datetime, language: str | None = None) -> Offer:
+def offer(
+    *, customer_id: int, points_product_id: int, now: datetime, language: str | None = None, known: Known | None = None
+) -> Offer:
     """One of them. Raises UnknownReward when this customer cannot see it, UnknownCustomer, CustomerDisabled."""
-    customer = require_customer(customer_id=customer_id)
-    products = list(_offered_to(customer, now=now).filter(pk=points_product_id))
+    known = known or _known(customer_id, now)
+    products = list(_offered_to(known.customer, now=now).filter(pk=points_product_id))
     if not products:
         raise UnknownReward(f"There is no reward with the price {points_product_id} for you now.")
-    return _offers(customer=customer, products=products, now=now, language=language)[0]
+    return _offers(known=known, products=products, now=now, language=language)[0]
+
+
+def _known(customer_id: int, now: datetime) -> Known:
+    customer = require_customer(customer_id=customer_id)
+    balance = points.balance(customer_id=customer_id, now=now)
+    return Known(customer=customer, programme=merchant.programme(), balance=balance)
 
 
 def words(*, rewards: Iterable[Reward], language: str) -> dict[int, Words]:
     """Each reward's texts in that language; else in the programme's; else any; else its name for staff."""
     wanted = {reward.pk: reward for reward in rewards}
-    fallback = merchant.programme().language
-    found: dict[int, tuple[int, Words]] = {}
-    for text in RewardText.objects.filter(reward_id__in=wanted).order_by("reward_id", "id"):
-        rank = [language, fallback].index(text.language) if text.language in (language, fallback) else 2
-        best = found.get(text.reward_id)
-        if best is None or rank < best[0]:
-            found[text.reward_id] = (rank, _words(text))
-    return {pk: found[pk][1] if pk in found else Words(name=reward.name) for pk, reward in wanted.items()}
+    languages = (language, merchant.programme().language)
+    texts: dict[int, list[dict[str, str]]] = {pk: [] for pk in wanted}
+    for text in RewardText.objects.filter(reward_id__in=wanted).order_by("id").values("reward_id", "language", *TEXTS):
+        texts[text.pop("reward_id")].append(text)
+    return {pk: _best(texts[pk], languages, reward.name) for pk, reward in wanted.items()}
+
+
+def _best(texts: list[dict[str, str]], languages: tuple[str, ...], name: str) -> Words:
+    """The text in the first of these languages; else the first there is; else the name for staff."""
+    ranked = sorted(texts, key=lambda text: [*languages, text["language"]].index(text["language"]))
+    return Words(**{each: ranked[0][each] for each in TEXTS}) if ranked else Words(name=name)
 
 
 def language_of(customer: Customer) -> str:
     return customer.language or merchant.programme().language
-
-
-def _words(text: RewardText) -> Words:
-    return Words(
-        name=text.name,
-        short_description=text.short_description,
-        usage_instructions=text.usage_instructions,
-        terms=text.terms,
-        action_text=text.action_text,
-        brand=text.brand,
-    )
 
 
 def shelves(*, offers: Iterable[Offer]) -> list[Shelf]:
@@ -248,28 +276,18 @@ def shelves(*, offers: Iterable[Offer]) -> list[Shelf]:
     return sorted(found, key=lambda shelf: (shelf.position, shelf.name, shelf.pk))
 
 
-def _offers(*, customer: Customer, products: list[Any], now: datetime, language: str | None) -> list[Offer]:
+def _offers(*, known: Known, products: list[Any], now: datetime, language: str | None) -> list[Offer]:
     rewards = [product.reward for product in products]
-    language = language or language_of(customer)
-    texts = words(rewards=rewards, language=language)
-    figures = points.balance(customer_id=customer.pk, now=now)
-    blocked = figures.owed if figures.owed and merchant.programme().shortfall_blocks else 0
-    had = dict(
-        RedeemedReward.objects.filter(customer=customer, reward__in=rewards, takes_place=True)
-        .values_list("reward_id")
-        .annotate(Count("id"))
-        .order_by()
-    )
-    left = dict(
-        RewardStock.objects.filter(reward__in=rewards).values_list("reward_id").annotate(Sum("left")).order_by()
-    )
+    figures, fallback = known.balance, known.programme.language
+    language = language or known.customer.language or fallback
+    blocked = figures.owed if known.programme.shortfall_blocks else 0
     with_pool = [reward.pk for reward in rewards if hasattr(reward, "pool")]
     codes = pools.free(reward_ids=with_pool, now=now, cap=1) if with_pool else {}
-    in_period = _taken_in_period(customer=customer, rewards=rewards, now=now)
+    in_period = _taken_in_period(known=known, rewards=rewards, now=now)
     today = _left_today(rewards, now=now)
     result = []
     for product in products:
-        reward, text = product.reward, texts[product.reward_id]
+        reward, text = product.reward, _best(product.texts, (language, fallback), product.reward.name)
         cost = pricing.least_points(product)
         missing = max(cost - figures.balance, 0)
         code, reason = _closed(reward, now=now)
@@ -279,9 +297,9 @@ def _offers(*, customer: Customer, products: list[Any], now: datetime, language:
         if not code:
             code, reason = _obstacle(
                 reward,
-                had=had.get(reward.pk, 0),
+                had=product.had,
                 in_period=in_period.get(reward.pk, 0),
-                left=left.get(reward.pk, 0) if codes.get(reward.pk) != 0 else None,
+                left=product.left if codes.get(reward.pk) != 0 else None,
                 missing=missing,
                 owed=blocked,
             )
@@ -346,15 +364,15 @@ def terms(*, reward: Reward, text: Words, language: str) -> str:
     )
 
 
-def _taken_in_period(*, customer: Customer, rewards: list[Reward], now: datetime) -> dict[int, int]:
+def _taken_in_period(*, known: Known, rewards: list[Reward], now: datetime) -> dict[int, int]:
     """How many of each reward with a limit per period the customer took in the present one."""
     limited = [reward for reward in rewards if reward.limit_per_period is not None]
     if not limited:
         return {}
-    zone = merchant.programme().zone
+    zone = known.programme.zone
     since = {reward.pk: limits.period_start(reward.period, now=now, zone=zone) for reward in limited}
     rows = RedeemedReward.objects.filter(
-        customer=customer, reward__in=since, takes_place=True, redeemed_at__gte=min(since.values())
+        customer=known.customer, reward__in=since, takes_place=True, redeemed_at__gte=min(since.values())
     )
     return Counter(reward for reward, at in rows.values_list("reward_id", "redeemed_at") if at >= since[reward])
 

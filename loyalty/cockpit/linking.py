@@ -28,7 +28,7 @@ def customer_of(*, user: User, now: datetime) -> Customer:
 
     An address nobody proved links nothing. Staff are linked to the customer who has their address, and never enrolled.
     """
-    linked = queries.for_user(user)
+    linked: Customer | None = getattr(user, "customer", None) or queries.for_user(user)  # read with the user, mostly
     if linked is not None:
         return linked
     addresses = adapter.verified_addresses(user=user)

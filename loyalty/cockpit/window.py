@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from django.http import QueryDict
 
 from loyalty.cockpit.access import Visit
+from loyalty.points.queries import Balance
 from rewards import catalogue
-from rewards.catalogue import Offer
+from rewards.catalogue import Known, Offer
 
 CATEGORY, SEARCH = "category", "search"
 MOST_WORDS = 8
@@ -24,11 +25,12 @@ class ShelfLink:
     chosen: bool
 
 
-def offers(visit: Visit) -> list[Offer]:
+def offers(visit: Visit, balance: Balance) -> list[Offer]:
     """What this customer can have now, then what lacks the fewest points, then the rest. Nothing when excluded."""
     if visit.excluded:
         return []
-    found = catalogue.offers(customer_id=visit.customer.pk, now=visit.now, language=visit.language)
+    known = Known(customer=visit.customer, programme=visit.programme, balance=balance)
+    found = catalogue.offers(customer_id=visit.customer.pk, now=visit.now, language=visit.language, known=known)
     return sorted(found, key=_distance)
 
 

@@ -4,9 +4,10 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Case, DateTimeField, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, JSONObject
 from django.utils.translation import gettext_noop
 
 from loyalty.common.among import Among
@@ -80,6 +81,51 @@ def expiring(*, customer_id: int, now: datetime) -> list[ExpiringPoints]:
         .order_by(F("expires_at").asc(nulls_last=True))
     )
     return [ExpiringPoints(group["expires_at"], group["points"]) for group in groups]
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """A balance, and when the active points of it end: soonest first, never-ending last."""
+
+    balance: Balance
+    expiring: tuple[ExpiringPoints, ...] = ()
+
+
+def holdings(*, customer_id: int, now: datetime) -> Holdings:
+    """What `balance` and `expiring` say, in one query."""
+    lots = PointsLot.objects.filter(customer_id=OuterRef("customer_id"), open=True).order_by()
+    ends = (
+        lots.values("expires_at")
+        .annotate(
+            active=Sum("remaining", filter=_usable(now), default=0),
+            waiting=Sum("remaining", filter=Q(available_at__gt=now), default=0),
+        )
+        .values(end=JSONObject(at=F("expires_at"), active=F("active"), waiting=F("waiting")))
+    )
+    row = (
+        PointsAccount.objects.filter(pk=customer_id)
+        .annotate(ends=ArraySubquery(ends))
+        .values("held", "owed", "ends")
+        .first()
+    )
+    if row is None:
+        return Holdings(Balance())
+    found = [
+        ExpiringPoints(datetime.fromisoformat(end["at"]) if end["at"] else None, end["active"])
+        for end in row["ends"]
+        if end["active"]
+    ]
+    found.sort(key=lambda group: (group.expires_at is None, group.expires_at or now))
+    first = next((group for group in found if group.expires_at is not None), ExpiringPoints(None, 0))
+    figures = Balance(
+        balance=sum(group.points for group in found),
+        pending=sum(end["waiting"] for end in row["ends"]),
+        held=row["held"],
+        owed=row["owed"],
+        next_expiry_at=first.expires_at,
+        next_expiry_points=first.points,
+    )
+    return Holdings(figures, tuple(found))
 
 
 def lots_held(*, customer_id: int, now: datetime) -> list[PointsLot]:

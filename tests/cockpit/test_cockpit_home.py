@@ -184,7 +184,7 @@ def test_asks_the_database_no_more_for_many_rewards_than_for_few(visitor, on_off
     with django_assert_num_queries(len(few)):
         page_of(visitor)
 
-    assert len(few) <= 18
+    assert len(few) <= 9
 
 
 def test_offers_the_six_nearest_and_leads_to_the_others(visitor, on_offer):

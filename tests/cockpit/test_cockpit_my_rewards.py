@@ -125,7 +125,7 @@ def test_cost_the_same_questions_however_many(visitor, have, django_assert_num_q
         have(f"Reward {number}")
     visitor.get(MINE)
 
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(5):
         visitor.get(MINE, headers={"accept-language": "en"})
 
 

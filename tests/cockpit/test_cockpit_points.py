@@ -110,7 +110,7 @@ def test_stand_in_pages_of_twenty_five(visitor, customer, django_assert_num_quer
 
     assert len(rows_on(visitor.get(POINTS).content.decode())) == 25
     assert rows_on(visitor.get(POINTS, {"page": "2"}).content.decode())[-1].endswith("+1,000")
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(6):
         visitor.get(POINTS, headers={"accept-language": "en"})
 
 

@@ -14,12 +14,12 @@ NEAREST = 6
 @customers_only
 def home(visit: Visit) -> HttpResponse:
     """Balance, expiries, news and some offers. An excluded customer is offered nothing."""
-    who, now = visit.customer.pk, visit.now
-    offers = window.offers(visit)
+    holdings = points.holdings(customer_id=visit.customer.pk, now=visit.now)
+    offers = window.offers(visit, holdings.balance)
     return visit.render(
         "cockpit/home.html",
-        balance=points.balance(customer_id=who, now=now),
-        expiring=points.expiring(customer_id=who, now=now),
+        balance=holdings.balance,
+        expiring=holdings.expiring,
         news=news.latest(visit),
         offers=offers[:NEAREST],
         has_more=len(offers) > NEAREST,

@@ -135,7 +135,7 @@ def _confirmation(
     if offer.needs_address and address is None and address_form is None:
         address_form = AddressForm.of(visit.customer, None)
     unfit = address_form is not None and address_form.is_bound
-    balance = accounts.balance(customer_id=visit.customer.pk, now=visit.now)
+    balance = accounts.holdings(customer_id=visit.customer.pk, now=visit.now).balance
     cost = offer.cost_in_points
     if offer.steps is not None and points is not None and offer.steps.accepts(points):
         cost = points
@@ -177,9 +177,14 @@ def _sentence(refusal: DomainError) -> str:
 
 
 def _offer(visit: Visit, points_product_id: int) -> Offer | None:
+    balance = accounts.holdings(customer_id=visit.customer.pk, now=visit.now).balance
     try:
         return catalogue.offer(
-            customer_id=visit.customer.pk, points_product_id=points_product_id, now=visit.now, language=visit.language
+            customer_id=visit.customer.pk,
+            points_product_id=points_product_id,
+            now=visit.now,
+            language=visit.language,
+            known=catalogue.Known(customer=visit.customer, programme=visit.programme, balance=balance),
         )
     except catalogue.UnknownReward:
         return None

@@ -13,10 +13,11 @@ from loyalty.points import queries as points
 def rewards(visit: Visit) -> HttpResponse:
     """What the address asks for, of what this customer can see. An excluded customer is offered nothing."""
     query = visit.request.GET
-    offers = window.offers(visit)
+    balance = points.holdings(customer_id=visit.customer.pk, now=visit.now).balance
+    offers = window.offers(visit, balance)
     return visit.render(
         "cockpit/rewards.html",
-        balance=points.balance(customer_id=visit.customer.pk, now=visit.now),
+        balance=balance,
         offers=window.chosen(offers, query),
         has_offers=bool(offers),
         shelves=window.links(offers, query),
