@@ -17,4 +17,9 @@ def changes(*, customer_id: int) -> QuerySet[PointsTransaction]:
 def reward_of(row: PointsTransaction) -> str:
     """The reward that was paid with these points, or that they came back from."""
     redeemed = getattr(row.reverses or row, "redeemed_reward", None)
-    return _("“%(name)s”") % {"name": redeemed.name} if redeemed is not None else ""
+    return quoted(redeemed.name) if redeemed is not None else ""
+
+
+def quoted(name: str) -> str:
+    """The name as it stands inside a sentence; nothing for nothing."""
+    return _("“%(name)s”") % {"name": name} if name else ""

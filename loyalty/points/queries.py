@@ -171,11 +171,17 @@ def lots_of_many(*, transaction_ids: Collection[int]) -> dict[int, list[PointsLo
 def describe(*, transaction: PointsTransaction) -> str:
     """What the customer reads about a transaction: the note written for them, else what it was."""
     note = getattr(transaction, "note", None)
-    if note is not None and note.description:
-        return str(note.description)
-    if transaction.kind == TransactionKind.REDEMPTION and transaction.cause_type == CauseType.API:
+    said = str(note.description) if note is not None else ""
+    return description(kind=transaction.kind, cause_type=transaction.cause_type, note=said)
+
+
+def description(*, kind: str, cause_type: str, note: str) -> str:
+    """The same of a transaction's bare facts; `note` is the one for the customer, empty where there is none."""
+    if note:
+        return note
+    if kind == TransactionKind.REDEMPTION and cause_type == CauseType.API:
         return gettext_noop("Points spent")
-    return DESCRIPTIONS[TransactionKind(transaction.kind)]
+    return DESCRIPTIONS[TransactionKind(kind)]
 
 
 DESCRIPTIONS = {

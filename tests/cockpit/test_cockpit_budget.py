@@ -35,9 +35,9 @@ def pages(visitor, customer, on_offer):
         for factory in (InvitationFactory, RewardFactory, GiftFactory)
     ]
     return {
-        reverse("cockpit:home"): 7,
+        reverse("cockpit:home"): 6,
         reverse("cockpit:rewards"): 5,
-        reverse("cockpit:confirm", args=[product.pk]): 7,
+        reverse("cockpit:confirm", args=[product.pk]): 6,
         reverse("cockpit:my_rewards"): 5,
         reverse("cockpit:my_reward", args=[mine[0].pk]): 5,
         reverse("cockpit:points"): 6,

@@ -104,7 +104,7 @@ def test_a_customer_hears_their_own_language_whatever_the_browser_asks(visitor, 
     assert "Wähle deine Prämie" in page
     assert 'lang="de">Ein Becher</h3>' in page
     assert '<span class="balance-number">1.000</span>' in page
-    assert "aktive Punkte" in page
+    assert "Punkte verfügbar" in page
 
 
 def test_the_missing_points_are_said_in_german_and_in_the_words_of_the_seed_in_english(visitor, on_offer):

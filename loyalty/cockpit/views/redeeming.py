@@ -18,6 +18,7 @@ from loyalty.common.errors import DomainError
 from loyalty.customers import profile
 from loyalty.customers.models import ShippingAddress
 from loyalty.points import queries as accounts
+from loyalty.points.queries import Balance
 from rewards import catalogue, limits, pricing, redemption
 from rewards.catalogue import Offer
 from rewards.models import FulfillmentStatus, Origin, RedeemedReward
@@ -39,15 +40,16 @@ def confirm(visit: Visit, points_product_id: int) -> HttpResponse:
     """What it costs, what is left, what happens; on POST it happens."""
     if visit.excluded:
         return redirect("cockpit:home")
-    offer = _offer(visit, points_product_id)
+    balance = _balance(visit)
+    offer = _offer(visit, points_product_id, balance)
     if visit.request.method == "POST":
         return _post(visit, points_product_id, offer)
     if offer is None:
         raise Http404
     wanted = _whole(visit.request.GET.get("points", ""))
     if offer.steps is not None and wanted is not None and not offer.steps.accepts(wanted):
-        return _confirmation(visit, offer, points=wanted, problem=_steps_sentence(offer.steps))
-    return _confirmation(visit, offer, points=wanted)
+        return _confirmation(visit, offer, balance, points=wanted, problem=_steps_sentence(offer.steps))
+    return _confirmation(visit, offer, balance, points=wanted)
 
 
 def _post(visit: Visit, points_product_id: int, offer: Offer | None) -> HttpResponse:
@@ -84,7 +86,7 @@ def _redeem(visit: Visit, points_product_id: int, offer: Offer | None, *, key: s
     except catalogue.UnknownReward as refusal:
         raise Http404 from refusal
     except DomainError as refusal:
-        offer = offer and _offer(visit, points_product_id)  # as it stands now
+        offer = offer and _offer(visit, points_product_id, _balance(visit))  # as it stands now
         if offer is not None:
             points = _whole(visit.request.POST.get("points", ""))
             return _confirmation(
@@ -120,6 +122,7 @@ def state(visit: Visit, redeemed_reward_id: int) -> HttpResponse:
 def _confirmation(
     visit: Visit,
     offer: Offer,
+    balance: Balance | None = None,
     *,
     refusal: str = "",
     key: str | None = None,
@@ -135,7 +138,7 @@ def _confirmation(
     if offer.needs_address and address is None and address_form is None:
         address_form = AddressForm.of(visit.customer, None)
     unfit = address_form is not None and address_form.is_bound
-    balance = accounts.holdings(customer_id=visit.customer.pk, now=visit.now).balance
+    balance = balance or _balance(visit)
     cost = offer.cost_in_points
     if offer.steps is not None and points is not None and offer.steps.accepts(points):
         cost = points
@@ -176,8 +179,11 @@ def _sentence(refusal: DomainError) -> str:
     return _("This reward cannot be redeemed just now.")
 
 
-def _offer(visit: Visit, points_product_id: int) -> Offer | None:
-    balance = accounts.holdings(customer_id=visit.customer.pk, now=visit.now).balance
+def _balance(visit: Visit) -> Balance:
+    return accounts.holdings(customer_id=visit.customer.pk, now=visit.now).balance
+
+
+def _offer(visit: Visit, points_product_id: int, balance: Balance) -> Offer | None:
     try:
         return catalogue.offer(
             customer_id=visit.customer.pk,
