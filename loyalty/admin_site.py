@@ -43,7 +43,18 @@ class LoyaltyDeskSite(StaffEntrance, DeskSite):
                 "hooks.privacyrequest",
             ),
         ),
-        Section("Settings", ("merchant.programme", "accounts.user", "auth.group", "api.apikey", "events.event")),
+        Section(
+            "Settings",
+            (
+                "merchant.programme",
+                "accounts.user",
+                "auth.group",
+                "api.apikey",
+                "webhooks.webhookendpoint",
+                "webhooks.webhookdelivery",
+                "events.event",
+            ),
+        ),
     )
 
     unlisted = frozenset({"account.emailaddress", "account.emailconfirmation", "mfa.authenticator"})

@@ -54,6 +54,7 @@ class Action(StrEnum):
     EDIT_CATALOGUE = "add and change rewards"
     EDIT_PROGRAMME = "change the programme's settings"
     MANAGE_API_KEYS = "make and revoke API keys"
+    MANAGE_WEBHOOKS = "say which systems are told what happens"
     MANAGE_STAFF = "add staff and give roles"
 
 
@@ -94,6 +95,8 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "rewards.view_rewardcode",
             "rewards.view_rewardstock",
             "rewards.view_rewardtext",
+            "webhooks.view_webhookdelivery",
+            "webhooks.view_webhookendpoint",
         }
     ),
     Action.MARK_USED: frozenset({"rewards.mark_used"}),
@@ -137,6 +140,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     ),
     Action.EDIT_PROGRAMME: frozenset({"merchant.change_programme"}),
     Action.MANAGE_API_KEYS: frozenset({"api.add_apikey", "api.change_apikey", "api.view_apikey"}),
+    Action.MANAGE_WEBHOOKS: frozenset({"webhooks.add_webhookendpoint", "webhooks.change_webhookendpoint"}),
     Action.MANAGE_STAFF: frozenset({"accounts.add_user", "accounts.change_user", "accounts.view_user"}),
 }
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.template.loader import render_to_string
@@ -14,6 +15,7 @@ from loyalty.merchant.models import CUSTOMER_MAILS, MailKind, Programme
 from loyalty.messages import gate, wording
 from loyalty.messages.models import Mail
 from loyalty.messages.wording import Words
+from loyalty.webhooks.models import WebhookEndpoint
 from platforms.models import StoreConnection
 from rewards import wording as reward_wording
 from rewards.models import Delivery, DeliveryStatus, RedeemedReward, Reward
@@ -170,14 +172,11 @@ def _alert(mail: Mail, programme: Programme, language: str) -> Draft:
     if mail.about_type == "store_connection":
         return _shop_alert(mail, programme, language)
     said = wording.ALERTS[language]
-    row = RedeemedReward.objects.get(pk=mail.about_id)
     meaning = said[_event(mail).kind]
     words = Words(subject=said["subject"], heading="{reward}", lines=(meaning,), button=said["button"])
-    return Draft(
-        words=words,
-        names={"reward": line(row.name), "number": str(row.pk)},
-        links=[absolute("admin:rewards_redeemedreward_change", row.pk)],
-    )
+    model, page = ALERTED[mail.about_type]
+    row = model.objects.get(pk=mail.about_id)
+    return Draft(words=words, names={"reward": line(row.name), "number": str(row.pk)}, links=[absolute(page, row.pk)])
 
 
 def _shop_alert(mail: Mail, programme: Programme, language: str) -> Draft:
@@ -216,6 +215,12 @@ def _hello(said: Mapping[str, str], first_name: str) -> str:
 def _last_day(end: datetime, programme: Programme, language: str) -> str:
     return reward_wording.day(end - timedelta(microseconds=1), language, programme.zone)
 
+
+# What alerts are about: its row, which has a name, and its page.
+ALERTED: Mapping[str, tuple[Any, str]] = {
+    "redeemed_reward": (RedeemedReward, "admin:rewards_redeemedreward_change"),
+    "webhook_endpoint": (WebhookEndpoint, "admin:webhooks_webhookendpoint_change"),
+}
 
 DRAFTS: Mapping[MailKind, Callable[[Mail, Programme, str], Draft]] = {
     MailKind.REDEEMED: _redeemed,

@@ -27,6 +27,7 @@ ALERTS = (
     "payout.in_review",
     "payout.contradicted",
     "payout.foreign",
+    "webhook_endpoint.paused",
 )
 SHOP_ALERTS = (
     "shop.unreachable",

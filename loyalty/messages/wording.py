@@ -215,6 +215,7 @@ ALERTS: Mapping[str, Mapping[str, str]] = {
         "payout.in_review": "Nobody can say by itself whether its money was paid: please look, and mark it paid or refused.",
         "payout.contradicted": "Its money was settled, and now the payout provider says otherwise.",
         "payout.foreign": "The payout provider has another amount under our reference.",
+        "webhook_endpoint.paused": "It took no messages, or wants no more. What happens waits until it is switched on.",
     },
     "de": {
         "subject": "Bitte ansehen: {reward} ({number})",
@@ -226,6 +227,7 @@ ALERTS: Mapping[str, Mapping[str, str]] = {
         "payout.in_review": "Ob ausgezahlt wurde, lässt sich nicht selbst feststellen: bitte nachsehen und als bezahlt oder abgelehnt markieren.",
         "payout.contradicted": "Die Auszahlung war abgeschlossen, und nun meldet der Zahlungsanbieter etwas anderes.",
         "payout.foreign": "Der Zahlungsanbieter führt unter unserer Referenz einen anderen Betrag.",
+        "webhook_endpoint.paused": "Der Empfänger nimmt keine Nachrichten an. Sie warten, bis er wieder eingeschaltet wird.",
     },
     "pl": {
         "subject": "Do sprawdzenia: {reward} ({number})",
@@ -237,6 +239,7 @@ ALERTS: Mapping[str, Mapping[str, str]] = {
         "payout.in_review": "Nie wiadomo, czy wypłata doszła: proszę sprawdzić i oznaczyć ją jako wypłaconą lub odrzuconą.",
         "payout.contradicted": "Wypłata była rozliczona, a teraz operator podaje co innego.",
         "payout.foreign": "Operator ma pod naszym numerem inną kwotę.",
+        "webhook_endpoint.paused": "Odbiorca nie przyjmuje wiadomości. Czekają, aż zostanie ponownie włączony.",
     },
     "ja": {
         "subject": "ご確認ください：{reward}（{number}）",
@@ -248,6 +251,7 @@ ALERTS: Mapping[str, Mapping[str, str]] = {
         "payout.in_review": "支払われたかどうかを自動で確認できません。ご確認のうえ、支払済みまたは拒否として記録してください。",
         "payout.contradicted": "支払いは完了していましたが、決済事業者から異なる通知がありました。",
         "payout.foreign": "決済事業者では、当方の参照番号に別の金額が登録されています。",
+        "webhook_endpoint.paused": "送信先がメッセージを受け取りません。再び有効にするまで保留されます。",
     },
 }
 

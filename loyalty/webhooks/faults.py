@@ -8,7 +8,8 @@ from loyalty.common.actors import SYSTEM
 from loyalty.common.crashing import Scenario
 from loyalty.common.racing import Scores
 from loyalty.customers import enrollment
-from loyalty.webhooks import endpoints
+from loyalty.events.models import EventReader
+from loyalty.webhooks import endpoints, telling
 from loyalty.webhooks.models import (
     LANES,
     DeliveryState,
@@ -25,7 +26,8 @@ TOPIC = "customer/created"
 
 
 def _happened(scene: Scene) -> dict[str, Any]:
-    """A customer joined while somebody listens; nobody has read of it yet."""
+    """A customer joined while somebody listens; nobody has read of it yet. The reader is no new one: each run is alike."""
+    EventReader.objects.get_or_create(name=telling.READER)
     endpoint = WebhookEndpoint.objects.filter(name=LISTENER).first() or _endpoint(scene, LISTENER)
     email = f"{uuid4()}@example.com"
     joined = enrollment.enroll(email=email, first_name="Anna", last_name="", actor=SYSTEM, now=scene.now())

@@ -59,6 +59,7 @@ reconcile shops   no      no       no          yes
 edit catalogue    no      no       no          yes
 edit programme    no      no       no          yes
 api keys          no      no       no          yes
+webhooks          no      no       no          yes
 staff             no      no       no          yes
 """
 
@@ -164,6 +165,7 @@ def may(client, action: str, *, anna, gift, points) -> bool:
         "reconcile shops": reverse("admin:rewards_reconciliationrun_begin"),
         "edit catalogue": reverse("admin:rewards_reward_add"),
         "api keys": reverse("admin:api_apikey_add"),
+        "webhooks": reverse("admin:webhooks_webhookendpoint_add"),
         "staff": reverse("admin:accounts_user_add"),
         "send mails again": reverse("admin:messages_out_mail_act", args=(mail().pk, "send-again")),
         "webhooks again": reverse("admin:hooks_inboundwebhook_act", args=(failed_webhook().pk, "try-again")),
@@ -216,6 +218,8 @@ def test_points_are_put_right_only_with_the_permission_also_by_post(action, sign
         "rewards_reconciliationfinding",
         "events_event",
         "messages_out_mail",
+        "webhooks_webhookendpoint",
+        "webhooks_webhookdelivery",
     ],
 )
 def test_a_viewer_opens_every_list(name, signed_in):

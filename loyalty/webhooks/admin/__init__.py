@@ -1,0 +1,3 @@
+from loyalty.webhooks.admin import deliveries, endpoints
+
+__all__ = ["deliveries", "endpoints"]
