@@ -403,6 +403,9 @@ SPECTACULAR_SETTINGS = {
         "RewardType": "rewards.models.RewardType",
         "Origin": "rewards.models.Origin",
         "RewardStatus": "rewards.queries.Status",
+        "WebhookBody": "loyalty.webhooks.models.BodyStyle",
+        "WebhookDeliveryState": "loyalty.webhooks.models.DeliveryState",
+        "WebhookEndpointState": "loyalty.webhooks.models.EndpointState",
     },
 }
 # Shops: how long a customer waits for a code, and whether a shop may stand on a private address.

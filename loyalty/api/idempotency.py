@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -26,6 +27,7 @@ from loyalty.api.models import IdempotencyRecord
 VISIBLE = re.compile(r"[\x20-\x7e]{1,255}")
 KEPT = timedelta(days=30)
 PURGED_AT_ONCE = 5000
+KEPT_BODY = "kept_body"  # of a response
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,11 @@ def answer_once(
     return response
 
 
+def keep_instead(response: Response, body: Any) -> None:
+    """Let a stored answer say this in place of what is answered now: no secret is kept in plain words."""
+    setattr(response, KEPT_BODY, body)
+
+
 def purge(*, now: datetime) -> int:
     """Forget a batch of old answers. The domain still knows its own keys, so nothing can happen twice."""
     old = (
@@ -123,7 +130,9 @@ def _roll_back() -> None:
 def _store(claim: Claim, response: Response) -> bool:
     """Keep the answer, unless the claim has run out and somebody else has it."""
     mine = _open(claim.record_id).filter(locked_until=claim.locked_until)
-    return bool(mine.update(status=response.status_code, body=response.data, locked_until=None))
+    return bool(
+        mine.update(status=response.status_code, body=getattr(response, KEPT_BODY, response.data), locked_until=None)
+    )
 
 
 def _settle_refusal(claim: Claim, response: Response) -> None:

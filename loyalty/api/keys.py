@@ -43,6 +43,8 @@ class Scope(models.TextChoices):
     DELIVERY_READ = "delivery:read", "See parcels and their addresses"
     DELIVERY_WRITE = "delivery:write", "Ship, deliver and cancel parcels, and correct addresses"
     CODE_READ = "code:read", "Check a code: what it is, whose, whether it was used"
+    WEBHOOK_ENDPOINT_READ = "webhook_endpoint:read", "See webhook endpoints, and what was sent to them"
+    WEBHOOK_ENDPOINT_WRITE = "webhook_endpoint:write", "Say which systems are told what happens"
     VALUE_CODE_READ = "value_code:read", "See what is left of value codes, and what was spent"
     VALUE_CODE_WRITE = "value_code:write", "Spend value codes, and give back what was spent"
     EVENT_READ = "event:read", "See what happened: points, rewards, parcels and customers, by their ids"

@@ -88,6 +88,17 @@ def test_lists_every_operation_once(document):
         ("value_code_redemptions", "get"),
         ("value_code_redemptions", "post"),
         ("value_code_redemptions/{id}/reverse", "post"),
+        ("webhook_deliveries", "get"),
+        ("webhook_deliveries/{id}", "get"),
+        ("webhook_deliveries/{id}/resend", "post"),
+        ("webhook_endpoints", "get"),
+        ("webhook_endpoints", "post"),
+        ("webhook_endpoints/{id}", "get"),
+        ("webhook_endpoints/{id}", "post"),
+        ("webhook_endpoints/{id}/remove", "post"),
+        ("webhook_endpoints/{id}/resend", "post"),
+        ("webhook_endpoints/{id}/rotate_secret", "post"),
+        ("webhook_endpoints/{id}/test", "post"),
     ]
 
 

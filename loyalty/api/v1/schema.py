@@ -16,6 +16,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from loyalty.api import views
+from loyalty.api.v1 import webhook_bodies
 
 FILE = Path(__file__).with_name("schema.yaml")
 CONTENT_TYPE = "application/vnd.oai.openapi; charset=utf-8"
@@ -50,6 +51,7 @@ def generate() -> bytes:
     with patched_settings(SETTINGS), translation.override("en"):
         generator = Generator(patterns=[path("api/v1/", include("loyalty.api.v1.urls"))])  # type: ignore[no-untyped-call]
         document = generator.get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    document["webhooks"] = webhook_bodies.described(document["components"]["schemas"])
     for shape in document["components"]["schemas"].values():
         if "oneOf" in shape:  # wrapped or flat: where no field is required, a wrapped body is both
             shape["anyOf"] = shape.pop("oneOf")

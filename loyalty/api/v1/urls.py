@@ -18,6 +18,8 @@ from loyalty.api.v1 import (
     schema,
     sign_in_links,
     value_codes,
+    webhook_deliveries,
+    webhook_endpoints,
 )
 
 ADDRESSES: list[tuple[str, type[View], str]] = [
@@ -61,6 +63,15 @@ ADDRESSES: list[tuple[str, type[View], str]] = [
     ),
     ("code_checks", code_checks.CodeChecks, "code_checks"),
     ("events", events.Events, "events"),
+    ("webhook_endpoints", webhook_endpoints.WebhookEndpoints, "webhook_endpoints"),
+    ("webhook_endpoints/<str:pk>", webhook_endpoints.OneWebhookEndpoint, "webhook_endpoint"),
+    ("webhook_endpoints/<str:pk>/rotate_secret", webhook_endpoints.RotateWebhookSecret, "rotate_webhook_secret"),
+    ("webhook_endpoints/<str:pk>/test", webhook_endpoints.TestWebhookEndpoint, "test_webhook_endpoint"),
+    ("webhook_endpoints/<str:pk>/resend", webhook_endpoints.ResendWebhooks, "resend_webhooks"),
+    ("webhook_endpoints/<str:pk>/remove", webhook_endpoints.RemoveWebhookEndpoint, "remove_webhook_endpoint"),
+    ("webhook_deliveries", webhook_deliveries.WebhookDeliveries, "webhook_deliveries"),
+    ("webhook_deliveries/<str:pk>", webhook_deliveries.OneWebhookDelivery, "webhook_delivery"),
+    ("webhook_deliveries/<str:pk>/resend", webhook_deliveries.ResendWebhookDelivery, "resend_webhook_delivery"),
     ("schema", schema.Schema, "schema"),
 ]
 

@@ -79,7 +79,7 @@ class WebhookDeliveryAdmin(desk.ReadOnlyAdmin):
             "tried": [
                 {
                     "at": show.instant(each.attempted_at),
-                    "status": each.status or "no answer",
+                    "status": each.status or "No answer",
                     "took": f"{show.points_text(each.milliseconds)} ms",
                     "reason": each.reason,
                     "excerpt": each.excerpt,
