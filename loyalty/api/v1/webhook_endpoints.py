@@ -122,7 +122,7 @@ class OneWebhookEndpoint(views.ApiView):
         given.is_valid(raise_exception=True)
         wanted = dict(given.validated_data)
         enabled = wanted.pop("enabled", None)
-        act = {"actor": authentication.actor_of(request), "now": timezone.now()}
+        act: dict[str, Any] = {"actor": authentication.actor_of(request), "now": timezone.now()}
         if wanted:
             body, chosen = wanted.get("body", endpoint.body), wanted.get("topics", endpoint.topics)
             _require_reading(request, body, chosen)
