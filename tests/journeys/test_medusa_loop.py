@@ -15,7 +15,7 @@ from loyalty.points import audit, queries
 from platforms import credentials
 from platforms.models import StoreConnection
 from rewards import cancellation, redemption
-from rewards.models import Cancellation, RedeemedReward, RunScope
+from rewards.models import Cancellation, RedeemedReward
 from rewards.queries import status_of
 from tests.factories.catalogue import PointsProductFactory, RewardFactory
 from tests.factories.people import ConnectionFactory, CustomerFactory
@@ -140,8 +140,10 @@ def test_a_ready_cart_that_is_paid_later_leaves_a_difference_for_a_person(shop):
     poll(connection)
 
     assert (status(redeemed), balance(redeemed)) == ("cancelled", 250 + EARNED)
-    nightly = reconcile(connection, scope=RunScope.MOVED)
-    assert found(nightly) == [(redeemed.code.canonical, "use_drift", "used_after_cancel", "")]
+    rows = found(reconcile(connection))  # with the codes that other tests left in the shop
+    assert [row for row in rows if row[0] == redeemed.code.canonical] == [
+        (redeemed.code.canonical, "use_drift", "used_after_cancel", "")
+    ]
 
 
 def test_an_order_that_is_canceled_keeps_its_code(shop):
