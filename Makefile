@@ -20,7 +20,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint e2e-shop e2e-medusa bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults bench-webhooks
+.PHONY: help demo demo-reset test lint e2e-shop e2e-medusa bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults bench-webhooks axe
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +31,13 @@ demo: venv-demo ## run everything with demo data: PostgreSQL, Valkey, shop, web,
 demo-reset: venv-demo ## stop the demo and remove its data
 	@$(BIN)/python -m loyalty.embedded reset
 
-test: venv ## run the tests on real servers (ARGS="tests/points -k hold" for some of them)
+test: venv axe ## run the tests on real servers (ARGS="tests/points -k hold" for some of them)
 	$(SERVED) $(BIN)/pytest -m "not shop and not medusa" -n $(WORKERS) --dist loadfile $(ARGS)
+
+# The browser tests ask axe-core about each page; without npm they say aloud that they did not.
+axe:
+	@! command -v npm >/dev/null || test -e e2e/axe/node_modules/axe-core/axe.min.js || \
+		{ cd e2e/axe && npm ci --ignore-scripts --no-audit --no-fund --silent; } || true
 
 lint: venv ## check style, types, import contracts, templates, migrations and deployment settings
 	$(BIN)/ruff check .
