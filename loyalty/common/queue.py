@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 PATIENCE = 1.0  # seconds for the broker to take a connection, and for each of its answers
 SILENCE = 5.0  # seconds it is left alone after it failed
-RINGS_A_SECOND = 20  # of one task, where a sweep rings for many at once
+RINGS_A_SECOND = 5  # of one task, where a sweep rings for many at once: each costs as much as the row itself
 LINES = 10  # connections of one process
 
 # Only for ringing: workers wait for the broker much longer. What a kind of broker does not know, it passes over.
