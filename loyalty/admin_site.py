@@ -30,7 +30,14 @@ class LoyaltyDeskSite(StaffEntrance, DeskSite):
         Section("Rewards", ("rewards.redeemedreward", "rewards.reward", "rewards.codepool")),
         Section(
             "Customers",
-            ("customers.customer", "points.pointstransaction", "program.order", "jobs.job", "messages_out.mail"),
+            (
+                "customers.customer",
+                "points.pointstransaction",
+                "program.order",
+                "jobs.job",
+                "messages_out.mail",
+                "customers.erasurerequest",
+            ),
         ),
         Section(
             "Shops",

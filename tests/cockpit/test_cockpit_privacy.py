@@ -32,6 +32,7 @@ TOLD = {
     "customers.CustomerIdentity": "ids_in_shops",
     "customers.ErasureRequest": "requests_to_be_forgotten",
     "customers.SignInLink": None,  # secrets of sign-in
+    "hooks.PrivacyRequest": None,  # what a shop passed on, for staff to answer
     "messages_out.Mail": "e_mails",
     "points.PointsTransaction": "points_transactions",
     "points.PointsLot": "points_lots",
