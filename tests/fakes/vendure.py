@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -116,6 +117,45 @@ def order(**changes: Any) -> dict[str, Any]:
         "discounts": [{"adjustmentSource": "PROMOTION:7", "amountWithTax": -100}],
         "payments": [{"state": "Settled", "updatedAt": "2026-11-21T20:00:05.000Z", "refunds": []}],
     } | changes
+
+
+def operation(given: dict[str, Any]) -> dict[str, Any]:
+    """An action or a condition, as the shop shows what it was given."""
+    return {"code": given["code"], "args": given["arguments"]}
+
+
+def worth(promotion: dict[str, Any], price: int, *, delivery: int) -> int:
+    """What a promotion takes off, in minor units."""
+    action = promotion["actions"][0]
+    value = {argument["name"]: argument["value"] for argument in action["args"]}.get("discount", "0")
+    return {
+        "order_percentage_discount": round(price * float(value) / 100),
+        "order_fixed_discount": min(int(float(value)), price),
+    }.get(action["code"], delivery)
+
+
+def listed(
+    entries: list[dict[str, Any]],
+    bounds: dict[str, Any] | None,
+    name: str,
+    sort: dict[str, Any],
+    *,
+    take: int,
+    skip: int,
+) -> list[dict[str, Any]]:
+    """A page, within bounds that leave their ends out."""
+    moment = datetime.fromisoformat
+    after, before = (bounds or {}).get("after"), (bounds or {}).get("before")
+    found = [
+        one
+        for one in entries
+        if (after is None or moment(one[name]) > moment(after))
+        and (before is None or moment(one[name]) < moment(before))
+    ]
+    keys = {"id": lambda one: int(one["id"]), name: lambda one: (one[name], int(one["id"]))}
+    (by, direction), *_ = sort.items()
+    assert direction == "ASC"
+    return sorted(found, key=keys[by])[skip : skip + take]
 
 
 @contextmanager

@@ -47,7 +47,7 @@ FIREWALL = b"<html><h1>Access denied</h1>ck_good:cs_good</html>"
 class Fault:
     """What goes wrong with the next `times` requests of that method whose path ends so.
 
-    `error`, `refuse`, `throttle`, `firewall`, `busy`, `drop`: nothing is done. `error_after`, `drop_after`,
+    `error`, `bad_gateway`, `refuse`, `throttle`, `firewall`, `busy`, `drop`: nothing is done. `error_after`, `drop_after`,
     `plugin_after`, `malformed`, `timeout_after`: it is done, and the answer is lost. `slow`: it is done, and takes its time.
     """
 
@@ -169,6 +169,7 @@ CRITICAL = b"<p>There has been a critical error on this website.</p>"
 UNDONE: dict[str, Reply | None] = {
     "drop": None,
     "error": Reply(body=CRITICAL, status=500),
+    "bad_gateway": Reply(body=b"<h1>502 Bad Gateway</h1>", status=502),
     "refuse": Reply(
         body={"code": "woocommerce_rest_nope", "message": "So nicht.", "data": {"status": 400}},
         status=400,

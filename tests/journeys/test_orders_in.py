@@ -9,7 +9,7 @@ from loyalty.hooks import processing
 from loyalty.hooks.models import InboundWebhook, InboxState
 from loyalty.points import audit, queries
 from loyalty.program.models import Order
-from rewards import cancellation, redemption
+from rewards import redemption
 from rewards.queries import status_of
 from tests.factories.catalogue import PointsProductFactory, RewardFactory
 from tests.factories.people import CustomerFactory
@@ -150,19 +150,6 @@ def test_repeated_late_or_disordered_webhooks_have_one_effect(shop, redeemed, fa
     assert Event.objects.filter(kind="reward.used").count() == 1
 
 
-def test_polling_finds_what_a_lost_webhook_did_not_tell(shop, redeemed, connection):
-    shop.fault("webhook", "lost", times=10)
-    shop.checkout(redeemed.customer_email, code=redeemed.code.code)
-
-    first = processing.poll(connection_id=connection.pk, now=timezone.now())
-    again = processing.poll(connection_id=connection.pk, now=timezone.now())
-
-    assert first >= 1
-    assert again == 0
-    assert status(redeemed) == "used"
-    assert Event.objects.filter(kind="reward.used").count() == 1
-
-
 def test_polling_a_shop_that_is_down_says_so_and_keeps_its_place(shop, redeemed, connection):
     processing.poll(connection_id=connection.pk, now=timezone.now())
     connection.refresh_from_db()
@@ -176,16 +163,3 @@ def test_polling_a_shop_that_is_down_says_so_and_keeps_its_place(shop, redeemed,
     connection.refresh_from_db()
     assert connection.orders_cursor == place
     assert connection.poll_error
-
-
-def test_a_canceled_reward_is_refused_at_the_checkout(shop, redeemed):
-    cancellation.cancel(redeemed_reward_id=redeemed.pk, actor=actors.staff(1), now=timezone.now())
-    shopper = shop.shopper()
-    shopper.add("mug")
-
-    shopper.type_code(redeemed.code.code)
-    shopper.pay(redeemed.customer_email)
-
-    work_off(at_least=2)
-    assert status(redeemed) == "cancelled"
-    assert Order.objects.get().codes.count() == 0

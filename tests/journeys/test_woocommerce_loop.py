@@ -8,17 +8,15 @@ from django.utils import timezone
 from loyalty.common import actors
 from loyalty.hooks import processing
 from loyalty.hooks.models import InboundWebhook, InboxState
-from loyalty.points import audit, queries
 from platforms import credentials, registry
 from platforms.models import StoreConnection
-from rewards import cancellation, redemption
+from rewards import redemption
 from rewards.models import RedeemedReward
 from rewards.queries import status_of
 from tests.factories.catalogue import PointsProductFactory, RewardFactory
 from tests.factories.people import ConnectionFactory, CustomerFactory
 from tests.factories.points import give
 from tests.fakes.woocommerce import HOOK_SECRET, KEY, SECRET, WooShop, running_woocommerce
-from tests.fakes.woocommerce_shop import ShopRefused
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -117,22 +115,8 @@ def test_takes_no_unpaid_order_for_a_use_and_no_refund_for_giving_it_back(shop, 
     assert (unpaid, status(redeemed)) == ("issued", "used")
 
 
-def test_cancels_with_proof_and_gives_the_points_back(shop, connection, redeem):
-    redeemed = redeem()
-    customer = redeemed.customer_id
-    before = queries.balance(customer_id=customer, now=timezone.now()).balance
-
-    row = cancellation.cancel(redeemed_reward_id=redeemed.pk, actor=actors.staff(1), now=timezone.now())
-
-    assert (row.state, status(redeemed)) == ("proved", "cancelled")
-    with pytest.raises(ShopRefused):
-        shop.checkout("jo@example.com", code=redeemed.code.code)
-    assert queries.balance(customer_id=customer, now=timezone.now()).balance == before + 100
-    assert list(audit.differences()) == []
-
-
-@pytest.mark.parametrize("kind", ["drop_after", "error_after", "malformed", "plugin_after"])
-def test_issues_one_code_when_the_answer_was_lost(shop, redeem, kind):
+@pytest.mark.parametrize("kind", ["malformed", "plugin_after"])
+def test_issues_one_code_when_the_answer_was_garbled(shop, redeem, kind):
     shop.fault("POST", "/coupons", kind)
 
     redeemed = redeem()

@@ -1,0 +1,36 @@
+"""The Vendure shop with state as the tests' harness."""
+
+from decimal import Decimal
+from typing import Any
+
+from platforms.adapter import Adapter
+from tests.fakes import vendure_shop
+from tests.fakes.contract import Harness
+
+
+class VendureHarness(Harness):
+    def __init__(self, shop: vendure_shop.VendureShop) -> None:
+        self.shop = shop
+
+    def adapter(self, **changes: Any) -> Adapter:
+        return self.shop.adapter(**changes)
+
+    def wrong_credentials(self) -> dict[str, str]:
+        return {"api_key": "not-a-key-of-this-shop"}
+
+    def buy(self, *, email: str, code: str = "", pay: bool = True) -> str:
+        return self.shop.buy(email, codes=[code] if code else [], pay=pay)
+
+    def refuses(self, code: str) -> bool:
+        try:
+            order = self.shop.buy("somebody@example.com", codes=[code], pay=False)
+        except vendure_shop.CheckoutRefused:
+            return True
+        self.shop.cancel(order)
+        return False
+
+    def cancel(self, order_id: str) -> None:
+        self.shop.cancel(order_id)
+
+    def refund(self, order_id: str, amount: str) -> None:
+        self.shop.refund(order_id, int(Decimal(amount) * 100))
