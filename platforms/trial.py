@@ -23,7 +23,8 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from platforms import credentials
-from platforms.models import Platform, StoreConnection
+from platforms.models import PayoutAccount, Platform, StoreConnection
+from platforms.trial_mail import TrialMail
 
 NAME = "Trial"
 TOKEN = "trial-shop-token"  # noqa: S105 (of a shop that lives as long as the command)
@@ -56,6 +57,19 @@ class TrialShop:
         )
         return shop
 
+    def pay_through(self, *, port: int) -> PayoutAccount:
+        """Let the desk know its payouts by an address of its own."""
+        account, _ = PayoutAccount.objects.update_or_create(
+            name=NAME,
+            defaults={
+                "provider": Platform.SANDBOX,
+                "base_url": f"http://127.0.0.1:{port}",
+                "currency": "USD",
+                "credentials": credentials.seal({"token": TOKEN, "webhook_secret": SECRET}),
+            },
+        )
+        return account
+
     def buy(self, *, email: str, code: str) -> dict[str, Any]:
         """Somebody buys a mug with a code, and pays; gives back the order as the shop tells it."""
         items = [{"product": "mug", "quantity": 1}]
@@ -78,6 +92,12 @@ class TrialShop:
             )
             return Counter(dict(found.fetchall()))
 
+    def payouts(self) -> "Counter[str]":
+        """How many payments it made, by our reference."""
+        with closing(sqlite3.connect(self.data / "shop.sqlite3")) as database:
+            found = database.execute("SELECT reference, count(*) FROM payouts GROUP BY reference")
+            return Counter(dict(found.fetchall()))
+
     def _call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         request = Request(
             f"http://127.0.0.1:{self.port}{path}",
@@ -91,14 +111,18 @@ class TrialShop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What an act of a proof has to work with: a shop, the clock, and the tasks of the workers by their names."""
+    """What an act of a proof has to work with: a shop, a mail server, the clock, and the tasks by their names."""
 
     shop: TrialShop
+    mail: TrialMail
     now: Callable[[], datetime]
     task: Callable[..., object]
 
     def connection(self) -> StoreConnection:
         return StoreConnection.objects.get(name=NAME)
+
+    def payout_account(self) -> PayoutAccount:
+        return PayoutAccount.objects.get(name=NAME)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Rewards at every step of a fault: granting, issuing by a worker, canceling, canceling in bulk. For `prove_faults`."""
+"""Rewards at every step of a fault: granting, issuing by a worker, canceling, canceling in bulk, paying. For `prove_faults`."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from loyalty.jobs.models import Job, JobOutcome, JobState, Step, Verdict
 from loyalty.points.models import HoldState, PointsHold, PointsTransaction, TransactionKind
 from loyalty.points.proving import STAFF, balance, credit, new_customer
 from platforms.trial import Scene
-from rewards import bulk, cancellation, granting, proving, redemption
+from rewards import bulk, cancellation, granting, payout_faults, proving, redemption
 from rewards.models import (
     Cancellation,
     CancellationState,
@@ -152,6 +152,7 @@ FAULTS: dict[str, Scenario[Scene]] = {
     "a worker cancels in bulk": Scenario(
         prepare=_bulk, act=lambda scene, subject: scene.task(bulk.TASK, job_id=subject["job"]), judge=_judge_bulk
     ),
+    **payout_faults.FAULTS,
 }
 
 
@@ -161,11 +162,13 @@ def waiting(scene: Scene) -> dict[str, int]:
         "rewards to be generated": IssueWork.objects.count(),
         "pending rewards": RedeemedReward.objects.filter(fulfillment_status=FulfillmentStatus.PENDING).count(),
         "cancellations": Cancellation.objects.filter(state=CancellationState.CANCELLING).count(),
+        **payout_faults.waiting(),
     }
 
 
 def closing(scene: Scene, scores: Scores) -> None:
     """What holds of all rewards when nothing is under way: the shop and we say the same of every one."""
+    payout_faults.closing(scene, scores)
     alive, dead = scene.shop.codes(enabled=True), scene.shop.codes(enabled=False)
     rows = {row.reference: row for row in RedeemedReward.objects.filter(connection=scene.connection())}
     for reference in sorted(alive.keys() | dead.keys()):

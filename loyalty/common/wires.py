@@ -25,6 +25,7 @@ class Talk(StrEnum):
     DATABASE = "database"
     SHOP = "shop"
     BROKER = "broker"
+    MAIL = "mail server"
 
 
 class Fault(StrEnum):
@@ -32,15 +33,15 @@ class Fault(StrEnum):
 
     KILLED = "killed"  # the process dies before it asks
     DROPPED = "dropped"  # the database does what it was asked, and ends the session before it answers
-    CUT = "cut off"  # the shop does what it was asked, and the connection breaks before it answers
-    SILENT = "timed out"  # the shop does what it was asked, and never answers
+    CUT = "cut off"  # the shop or mail server does what it was asked, and the connection breaks before it answers
+    SILENT = "timed out"  # the shop or mail server does what it was asked, and never answers
 
 
 OF: dict[Fault, frozenset[Talk]] = {
     Fault.KILLED: frozenset(Talk),
     Fault.DROPPED: frozenset({Talk.DATABASE}),
-    Fault.CUT: frozenset({Talk.SHOP}),
-    Fault.SILENT: frozenset({Talk.SHOP}),
+    Fault.CUT: frozenset({Talk.SHOP, Talk.MAIL}),
+    Fault.SILENT: frozenset({Talk.SHOP, Talk.MAIL}),
 }
 
 
@@ -112,6 +113,23 @@ class ShopLine(Line):
         self.step.changed = not data.startswith((b"GET ", b"HEAD "))
 
 
+class MailLine(Line):
+    """SMTP, a command at a time. Only a message that was taken changes anything."""
+
+    talk = Talk.MAIL
+
+    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+        super().__init__(client, server)
+        self._wants_message = False
+
+    def note(self, data: bytes) -> None:
+        self.step.changed = self._wants_message
+
+    def hears(self, data: bytes) -> bool:
+        self._wants_message = data.startswith(b"354")
+        return super().hears(data)
+
+
 class DatabaseLine(Line):
     """PostgreSQL's protocol, as far as it tells where an answer ends and whether a transaction is open."""
 
@@ -160,7 +178,7 @@ class DatabaseLine(Line):
         return False
 
 
-LINES: dict[Talk, type[Line]] = {line.talk: line for line in (BrokerLine, ShopLine, DatabaseLine)}
+LINES: dict[Talk, type[Line]] = {line.talk: line for line in (BrokerLine, ShopLine, MailLine, DatabaseLine)}
 
 
 class Switchboard:

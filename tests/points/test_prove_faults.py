@@ -14,8 +14,10 @@ from django.core.management.base import CommandError
 from loyalty.common import crashing
 from loyalty.common.crashing import Run, merge, tally_of
 from loyalty.common.racing import Scores
-from loyalty.common.wires import DatabaseLine, Fault, Step, Talk
+from loyalty.common.wires import DatabaseLine, Fault, MailLine, Step, Talk
+from loyalty.points.management import doorbell, fault_matrix
 from loyalty.points.management.commands import prove_faults
+from tests.matrix.stage import Cell
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,13 +62,27 @@ def test_loses_nothing_and_does_nothing_twice_whatever_breaks_at_whatever_step(p
         "a worker checks an import",
         "a worker applies an import",
         "a worker undoes an import",
+        "a customer redeems a cashback",
+        "a worker pays a cashback",
+        "a worker writes e-mails down",
+        "a worker sends an e-mail",
         "a webhook comes in",
         "a worker processes a webhook",
         "a worker reads events for webhooks",
         "a worker sends a webhook",
     }
+    writes_mails = acts.pop(
+        "a worker writes e-mails down"
+    )  # one change, and none where others' transactions hold it up
+    assert sum(writes_mails) >= 1, acts
     assert all(killed >= 1 and dropped >= 1 for killed, dropped, *_ in acts.values()), acts
-    for act in ("a customer redeems", "a worker issues a grant", "staff cancel a reward"):
+    for act in (
+        "a customer redeems",
+        "a worker issues a grant",
+        "staff cancel a reward",
+        "a worker pays a cashback",
+        "a worker sends an e-mail",
+    ):
         assert min(acts[act][2:]) >= 1, "the shop never fell silent"
     assert " 0 breaks" in proof.stdout
 
@@ -91,11 +107,41 @@ def test_refuses_an_act_that_does_not_exist():
         call_command("prove_faults", only="tea")
 
 
+def test_says_that_the_matrix_needs_the_fakes_of_the_tests(monkeypatch):
+    def nothing(name):
+        raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setattr(fault_matrix, "import_module", nothing)
+
+    with pytest.raises(CommandError, match="fakes that live in the folder tests"):
+        call_command("prove_faults", matrix=True)
+
+
+def test_prints_what_came_of_each_cell_and_what_cannot_be_there(capsys):
+    good = Cell(rewards=2, codes=1, points=100, refunds=1, ran=2, missing={"a token": "its key does not end"})
+    nothing = Cell(missing={"a token": "its key does not end"})
+    bad = Cell(ran=1, lost=["a use"], double=["a code"])
+    command = prove_faults.Command()
+
+    fault_matrix.write_row(command, 1, "It rains", {"one": good, "two": nothing})
+    fault_matrix.write_row(command, 2, "It pours", {"one": bad, "two": good})
+    cells = {(1, "one"): good, (1, "two"): nothing, (2, "one"): bad, (2, "two"): good}
+    broken = fault_matrix.write_rest(command, cells)
+
+    assert broken == 2
+    said = capsys.readouterr()
+    assert re.search(r"^ 1  It rains +2/1/100/1 +-$", said.out, re.MULTILINE)
+    assert re.search(r"^ 2  It pours +BROKEN +2/1/100/1$", said.out, re.MULTILINE)
+    assert "   1  a token, one and two: its key does not end." in said.out
+    assert "4 cells, 1 lost, 1 double." in said.out
+    assert said.err.splitlines() == ["lost: one, scenario 2: a use", "double: one, scenario 2: a code"]
+
+
 def test_refuses_a_broker_whose_messages_cannot_be_told_apart(settings):
     settings.CELERY_BROKER_URL = "amqp://guest@127.0.0.1//"
 
     with pytest.raises(CommandError, match="only Redis and Valkey"):
-        prove_faults.own_broker("prefix:")
+        doorbell.own("prefix:")
 
 
 READ, WRITE, CALL = (Step(Talk.DATABASE), Step(Talk.DATABASE, changed=True), Step(Talk.SHOP, changed=True))
@@ -156,3 +202,22 @@ def test_tells_from_the_answer_of_the_database_whether_others_see_what_was_done(
 
         assert (line.backend, line.step.changed, line.busy) == (4711, changed, False)
         assert not line.asks(message(b"X"))
+
+
+def test_counts_a_mail_as_gone_only_where_the_server_was_given_its_text():
+    first, second = socket.socketpair()
+    with closing(first), closing(second):
+        line, changed = MailLine(first, second), []
+        line.hears(b"220 hello\r\n")
+
+        for said, answer in (
+            (b"DATA\r\n", b"354 go on\r\n"),
+            (b"Subject: A\r\n.\r\n", b"250 taken\r\n"),
+            (b"QUIT\r\n", b"221"),
+        ):
+            assert line.asks(said)
+            line.note(said)
+            changed.append(line.step.changed)
+            line.hears(answer)
+
+        assert changed == [False, True, False]

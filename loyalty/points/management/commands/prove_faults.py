@@ -1,7 +1,7 @@
 """`manage.py prove_faults`: break every act at each of its steps in a scratch database, mend it, and count what broke.
 
 Children are forked from this process, which has one thread and no session of its own in the scratch database. An act
-talks over wires (`loyalty.common.wires`) to PostgreSQL, to the broker and to a sandbox shop; this process carries what it
+talks over wires (`loyalty.common.wires`) to PostgreSQL, to the broker, to a sandbox shop and to a mail server; this process carries what it
 says and breaks it. Then a real worker, which shares nothing with the dead, gets the rings of the beat alone.
 """
 
@@ -25,7 +25,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
-import redis
 from django.apps import apps
 from django.conf import settings
 from django.core.management.base import CommandError
@@ -39,9 +38,11 @@ from loyalty.common.crashing import Run, Scenario, Stage
 from loyalty.common.racing import Scores
 from loyalty.common.wires import Fault, Switchboard, Talk
 from loyalty.merchant.models import Programme
+from loyalty.points.management import addresses, doorbell, fault_matrix
 from loyalty.points.management.scratch import ScratchCommand
-from platforms import trial, wire
+from platforms import trial, trial_mail, wire
 from platforms.trial import Scene, TrialShop
+from platforms.trial_mail import TrialMail
 
 CONNECTIONS = 16  # a child, the processes of a worker, and room
 CUSTOMER_WAITS = 3  # seconds a redemption takes at most, and
@@ -71,22 +72,37 @@ class Command(ScratchCommand):
             action="store_true",
             help="Leave out steps before which nothing has changed for others since the step before.",
         )
-        parser.add_argument("--only", default="", help="Acts whose names contain this.")
+        parser.add_argument("--only", default="", help="Acts, or with --matrix shops, whose names contain this.")
+        parser.add_argument(
+            "--matrix",
+            action="store_true",
+            help="Play each scenario of the fault matrix in each platform's fake shop instead, and print the table.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["matrix"]:
+            with doorbell.unheard():
+                fault_matrix.prove(self, only=options["only"])
+            return
         began = time.monotonic()
         found = found_modules()
         chosen = {name: act for module in found for name, act in module.FAULTS.items() if options["only"] in name}
         if not chosen:
             raise CommandError(f"No act has {options['only']!r} in its name.")
         try:
-            with trial.running() as shop, self.scratch_database("prove_faults", connections=CONNECTIONS) as server:
-                proof = Proof(server=server, shop=shop, modules=found)
+            with (
+                trial.running() as shop,
+                trial_mail.running() as mail,
+                self.scratch_database("prove_faults", connections=CONNECTIONS) as server,
+            ):
+                proof = Proof(server=server, shop=shop, mail=mail, modules=found)
                 with proof.standing():
                     runs = self.break_all(proof, chosen, quick=options["quick"])
                     scores = proof.mend_and_judge(runs, chosen)
         except trial.ShopDidNotStart as error:
             raise CommandError(f"The sandbox shop did not start: {error}") from error
+        except trial_mail.MailDidNotStart as error:
+            raise CommandError(str(error)) from error
         except crashing.ChildFailed as error:
             raise CommandError(f"This is no break but a mistake of the proof: {error}") from error
         self.tell(scores)
@@ -115,7 +131,9 @@ class Command(ScratchCommand):
 class Proof:
     """The stage with its wires, its clock and its worker."""
 
-    def __init__(self, *, server: "psycopg.Connection[Any]", shop: TrialShop, modules: list[ModuleType]) -> None:
+    def __init__(
+        self, *, server: "psycopg.Connection[Any]", shop: TrialShop, mail: TrialMail, modules: list[ModuleType]
+    ) -> None:
         self.server = server
         self.modules = modules
         self.board = Switchboard()
@@ -123,12 +141,13 @@ class Proof:
             self.board, enter=self.enter, end_session=self.end_session, forget=self.forget
         )  # fmt: skip
         self.clock = mmap.mmap(-1, 8)  # seconds ahead, for all children
-        self.scene = Scene(shop=shop, now=self.now, task=run_task)
+        self.scene = Scene(shop=shop, mail=mail, now=self.now, task=run_task)
         self.prefix = f"prove_faults_{os.getpid()}:"
-        self.broker = own_broker(self.prefix)
+        self.broker = doorbell.own(self.prefix)
         parameters = connection.get_connection_params()
         self.shop_port = self.board.open(Talk.SHOP, lambda: socket.create_connection(("127.0.0.1", shop.port), 10))
-        self.database_port = self.board.open(Talk.DATABASE, lambda: database_socket(parameters))
+        self.mail_port = self.board.open(Talk.MAIL, lambda: socket.create_connection(("127.0.0.1", mail.port), 10))
+        self.database_port = self.board.open(Talk.DATABASE, lambda: addresses.database_socket(parameters))
         self.broker_url = self.wired_broker()
         self.wired = True
 
@@ -151,6 +170,7 @@ class Proof:
     def furnish(self) -> None:
         Programme.objects.update_or_create(pk=1, defaults={"points_per_unit": 1})
         self.scene.shop.connect(port=self.shop_port)
+        self.scene.shop.pay_through(port=self.shop_port)
 
     def break_one(self, name: str, scenario: Scenario[Scene], *, quick: bool) -> Iterator[Run]:
         """The act unharmed, and then with each fault at each of its steps."""
@@ -249,6 +269,7 @@ class Proof:
         settings.REDEEM_DEADLINE_SECONDS = CUSTOMER_WAITS
         own_keys = settings.CELERY_BROKER_TRANSPORT_OPTIONS | {"global_keyprefix": self.prefix}
         celery.conf.update(broker_transport_options=own_keys)
+        addresses.send_mail_to(self.mail_port if self.wired else self.scene.mail.port)
         if self.wired:
             wire.READ_SECONDS = SHOP_IS_HEARD
             os.environ["CELERY_BROKER_URL"] = self.broker_url  # which Celery prefers to its settings
@@ -321,28 +342,3 @@ def found_modules() -> list[ModuleType]:
         for config in apps.get_app_configs()
         if config.module is not None and module_has_submodule(config.module, "faults")
     ]
-
-
-def own_broker(prefix: str) -> "redis.Redis":
-    """A session on the broker, for the keys that begin with the prefix. Raises CommandError."""
-    url = settings.CELERY_BROKER_URL.replace("redis+socket://", "unix://").replace("?virtual_host=", "?db=")
-    if not url.startswith(("redis://", "rediss://", "unix://")):
-        raise CommandError(
-            "The broker is flushed for this proof, which only Redis and Valkey let us do apart from others."
-        )
-    session = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5)
-    try:
-        session.ping()
-    except redis.RedisError as error:
-        raise CommandError(f"The broker does not answer: {error}") from error
-    return session
-
-
-def database_socket(parameters: dict[str, Any]) -> socket.socket:
-    """A connection to the server, before anything is said on it."""
-    host, port = str(parameters.get("host") or "127.0.0.1"), int(parameters.get("port") or 5432)
-    if not host.startswith("/"):
-        return socket.create_connection((host, port), 10)
-    session = socket.socket(socket.AF_UNIX)
-    session.connect(f"{host}/.s.PGSQL.{port}")
-    return session
