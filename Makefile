@@ -20,7 +20,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint e2e-shop e2e-medusa bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults bench-webhooks axe
+.PHONY: help demo demo-reset test lint e2e-shop e2e-medusa bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults bench-webhooks axe bench-reconcile
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,7 +62,7 @@ e2e-medusa: venv ## install a real shop (Medusa) from npm into e2e/medusa, boot 
 prove-races: venv ## race every act against every other in a scratch database (ARGS="--workers 64")
 	$(SERVED) $(BIN)/python manage.py prove_races $(ARGS)
 
-prove-faults: venv ## break every act at each of its steps in a scratch database and mend it (ARGS="--quick")
+prove-faults: venv ## break every act at each of its steps in a scratch database and mend it (ARGS="--quick", or --matrix)
 	$(SERVED) $(BIN)/python manage.py prove_faults $(ARGS)
 
 bench-import: venv ## import the purchase history in FILE=..., and print how long it took
@@ -83,6 +83,9 @@ bench-import-points: venv ## import points for 100,000 customers and undo it, an
 
 bench-codes: venv ## make, import and hand out 1,000,000 codes, and print how fast it went (CODES=...)
 	$(SERVED) $(BIN)/python benchmarks/bench_codes.py
+
+bench-reconcile: venv ## reconcile 1,000,000 codes with a shop, and find exactly what was made to differ (CODES=...)
+	$(SERVED) $(BIN)/python benchmarks/bench_reconcile.py
 
 bench-audit: venv ## audit, seal and verify 1,000,000 transactions, and print how long each took
 	$(SERVED) $(BIN)/python benchmarks/bench_audit.py
