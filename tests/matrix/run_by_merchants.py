@@ -8,6 +8,9 @@ from decimal import Decimal
 
 from tests.fakes import vendure_shop, woocommerce
 from tests.fakes.contract import SandboxHarness
+from tests.fakes.medusa import MedusaShop
+from tests.fakes.medusa_api import KEY
+from tests.fakes.medusa_contract import MedusaHarness
 from tests.fakes.sandbox import SandboxShop
 from tests.fakes.vendure_contract import VendureHarness
 from tests.fakes.woocommerce_contract import WooCommerceHarness
@@ -177,3 +180,54 @@ class WooCommerce(FaultyShop):
     def lose_subscriptions(self) -> None:
         del self.shop.hooks[0]
         self.shop.hooks[0].status = "disabled"
+
+
+class Medusa(FaultyShop):
+    platform = "medusa"
+    secret = ""  # it tells nothing by itself
+    faults = {
+        Fault.TIMED_OUT: "timeout_after", Fault.CUT_OFF: "drop_after", Fault.DROPPED: "drop",
+        Fault.GATEWAY_AFTER: "error_after", Fault.GATEWAY_BEFORE: "error", Fault.THROTTLED: "throttle",
+    }  # fmt: skip
+
+    def __init__(self, shop: MedusaShop) -> None:
+        super().__init__(MedusaHarness(shop))
+        self.shop = shop
+
+    @property
+    def base_url(self) -> str:
+        return self.shop.base_url
+
+    def credentials(self, *, previous: str = "") -> dict[str, str]:
+        return {"api_key": KEY}
+
+    def fault(self, fault: Fault) -> None:
+        self.shop.fault("POST", "/admin/promotions", self.faults[fault], seconds=1.3)
+
+    def news(self, order_id: str) -> bytes:
+        raise NotImplementedError
+
+    def headers(self, body: bytes, *, secret: str) -> dict[str, str]:
+        raise NotImplementedError
+
+    def pay(self, order_id: str) -> None:
+        self.shop.authorize(order_id)
+
+    def make_free(self, order_id: str) -> None:
+        order = self.shop.order(order_id)
+        order.cart.adjustments[0].amount += order.cart.total
+        order.payment, order.updated_at = None, self.shop.now()
+
+    def remove(self, code: str) -> None:
+        self.shop.promotion(code).is_deleted = True
+
+    def change_value(self, code: str) -> None:
+        self.shop.promotion(code).method["value"] = 7
+
+    def buy_with_two(self, *, email: str, first: str, second: str) -> str:
+        cart = self.shop.ready_cart(email, code=first, quantity=2)
+        self.shop.promotion(first).rules.clear()
+        cart.adjustments.clear()
+        for code in (first, second):
+            self.shop._type(cart, code)
+        return self.shop.complete(cart).id

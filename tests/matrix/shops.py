@@ -6,11 +6,12 @@ from pathlib import Path
 
 from tests.fakes import bigcommerce, vendure_shop, woocommerce
 from tests.fakes.contract import ShopifyHarness
+from tests.fakes.medusa import running_medusa
 from tests.fakes.sandbox import running_sandbox_shop
 from tests.fakes.shopify.server import running_shopify
 from tests.matrix.hosted import BigCommerce, Shopify
 from tests.matrix.levers import FaultyShop
-from tests.matrix.run_by_merchants import Sandbox, Vendure, WooCommerce
+from tests.matrix.run_by_merchants import Medusa, Sandbox, Vendure, WooCommerce
 
 
 @contextmanager
@@ -38,6 +39,12 @@ def woocommerce_shop(_folder: Path) -> Iterator[FaultyShop]:
 
 
 @contextmanager
+def medusa(_folder: Path) -> Iterator[FaultyShop]:
+    with running_medusa() as shop:
+        yield Medusa(shop)
+
+
+@contextmanager
 def shopify(_folder: Path) -> Iterator[FaultyShop]:
     with running_shopify() as fake:
         yield Shopify(ShopifyHarness(fake))
@@ -48,5 +55,6 @@ SHOPS: dict[str, Callable[[Path], AbstractContextManager[FaultyShop]]] = {
     "vendure": vendure,
     "bigcommerce": bigcommerce_store,
     "woocommerce": woocommerce_shop,
+    "medusa": medusa,
     "shopify": shopify,
 }

@@ -57,30 +57,39 @@ COUNTS_AT_ONCE = "it counts a use with the order"
 NO_PAYMENTS = "it pays no money to customers"
 NO_REGISTRATION = "a person enters our address there: it has no call to register or to look at it"
 
+NO_WEBHOOKS = "it sends no webhooks: its orders are polled"
+
+TOLD = ("good, and again", "out of order", "forged", "the secret before", "told and polled")
+
 # Part → shop → why it cannot be there.
 CANNOT: dict[str, dict[str, str]] = {
-    "a token that ends": dict.fromkeys(("sandbox", "vendure", "bigcommerce", "woocommerce"), NO_TOKEN),
+    "a token that ends": dict.fromkeys(("sandbox", "vendure", "bigcommerce", "woocommerce", "medusa"), NO_TOKEN),
     "a count that lags": {
         "sandbox": COUNTS_AT_ONCE,
         "vendure": "it keeps no count: a use is an order, which is there at once",
         "bigcommerce": COUNTS_AT_ONCE,
         "woocommerce": COUNTS_AT_ONCE,
+        "medusa": COUNTS_AT_ONCE,
     },
+    **{name: {"medusa": NO_WEBHOOKS} for name in TOLD},
     "two codes": {"sandbox": "its cart takes one code"},
-    "a guest with another address": dict.fromkeys(("sandbox", "woocommerce"), BOUND),
-    "a test order": dict.fromkeys(("sandbox", "vendure", "bigcommerce", "woocommerce"), NO_TEST_ORDERS),
-    "a lost subscription": dict.fromkeys(("sandbox", "vendure"), NO_REGISTRATION),
+    "a guest with another address": dict.fromkeys(("sandbox", "woocommerce", "medusa"), BOUND),
+    "other letters": {"medusa": "its checkout tells small letters from capitals, and refuses what is typed otherwise"},
+    "a test order": dict.fromkeys(("sandbox", "vendure", "bigcommerce", "woocommerce", "medusa"), NO_TEST_ORDERS),
+    "a lost subscription": dict.fromkeys(("sandbox", "vendure"), NO_REGISTRATION) | {"medusa": NO_WEBHOOKS},
     "every version of the schema": {
         "sandbox": NO_SCHEMA,
         "vendure": "its schema comes with the shop: `make e2e-shop` asks the real one",
         "bigcommerce": NO_SCHEMA,
         "woocommerce": NO_SCHEMA,
+        "medusa": NO_SCHEMA,
     },
-    "deleting everything": dict.fromkeys(("sandbox", "vendure", "woocommerce", "shopify"), NO_DELETE_ALL),
+    "deleting everything": dict.fromkeys(("sandbox", "vendure", "woocommerce", "medusa", "shopify"), NO_DELETE_ALL),
     "a payment": {
         "vendure": NO_PAYMENTS,
         "bigcommerce": NO_PAYMENTS,
         "woocommerce": NO_PAYMENTS,
+        "medusa": NO_PAYMENTS,
         "shopify": "store credit is paid through a payout account, and its answers are lost in the tests of payouts",
     },
 }
