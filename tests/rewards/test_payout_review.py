@@ -12,8 +12,9 @@ from loyalty.customers.models import CustomerIdentity
 from loyalty.events.models import Event
 from loyalty.messages import occasions
 from loyalty.points import queries as points
+from platforms.payouts.provider import PayoutReport, PayoutStatus
 from rewards import cashback, granting, payouts, payouts_by_hand
-from rewards.models import Payout, PayoutEvidence
+from rewards.models import Payout, PayoutEvidence, PayoutEvidenceKind
 from rewards.redemption import RedemptionFailed, RedemptionUnresolved, redeem
 from tests.factories.catalogue import CashbackFactory, PointsProductFactory
 from tests.factories.people import CustomerFactory
@@ -368,3 +369,41 @@ def test_another_amount_under_our_reference_is_left_to_a_person(anna, by_paypal,
     assert (payout.state, redeemed.fulfillment_status) == ("review", "pending")
     assert Event.objects.filter(kind="payout.foreign").exists()
     assert not PayoutEvidence.objects.filter(excerpt__contains="anna@example.com").exists()
+
+
+def test_money_on_its_way_that_paypal_shows_no_more_is_left_to_a_person(anna, by_paypal, paypal):
+    buy(anna, by_paypal)
+    paypal.batches.clear()
+    turn(SOON)
+    assert only()[0].state == "pending"
+
+    turn(LATER)
+
+    payout, redeemed = only()
+    assert (payout.state, redeemed.fulfillment_status) == ("review", "issued")
+    payouts_by_hand.mark_refused(
+        redeemed_reward_id=redeemed.pk, actor=STAFF, now=timezone.now(), reason="PayPal never sent it"
+    )
+    payout, redeemed = only()
+    assert (payout.state, redeemed.fulfillment_status, left(anna)) == ("failed", "failed", (250, 0))
+
+
+def test_what_a_person_said_of_it_stays_and_a_word_against_it_is_an_alert(anna, price, shopify):
+    shopify.fault("GiveCredit", "drop_after")
+    shopify.credits.listed_late = True
+    with pytest.raises(RedemptionUnresolved):
+        buy(anna, price)
+    turn(LATER)
+    _, redeemed = only()
+    payouts_by_hand.mark_refused(
+        redeemed_reward_id=redeemed.pk, actor=STAFF, now=timezone.now(), reason="There is no such credit"
+    )
+
+    (given,) = shopify.credits.given
+    report = PayoutReport(reference=only()[0].reference, status=PayoutStatus.PAID, remote_id=str(given.number))
+    payouts.record(
+        redeemed_reward_id=redeemed.pk, report=report, kind=PayoutEvidenceKind.ASKED, now=timezone.now() + LATER
+    )
+
+    assert (only()[0].state, left(anna)) == ("failed", (250, 0))
+    assert Event.objects.filter(kind="payout.contradicted").count() == 1
