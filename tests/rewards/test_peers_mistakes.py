@@ -193,6 +193,7 @@ def test_b32_no_message_waits_in_the_broker_for_its_time():
 
 # Foreign keys without an index that begins with them, and why nobody looks rows up by them.
 WITHOUT_INDEX = {
+    "hooks.PrivacyRequest.customer": "few people ask, and requests are read by their last day",
     "rewards.CodePool.connection": "a merchant has few pools",
     "rewards.ReconciliationFinding.code": "codes are never removed, and findings are read by their run",
     "rewards.Reward.shared_code": "a merchant has few rewards",
