@@ -94,6 +94,35 @@ def find_or_create_by_identity(
     return _find_or_create(connection_id, external_id, fields, now=now, actor=actor)
 
 
+def create_or_update(
+    *,
+    external_id: str,
+    email: str,
+    now: datetime,
+    actor: Actor,
+    first_name: str | None = None,
+    last_name: str | None = None,
+) -> tuple[CustomerIdentity, bool]:
+    """The identity under which an integrator knows a customer, and whether it is new; names and address are as told now.
+
+    A new id with an address that a customer has is that customer's; else they are a new member. What is None stays.
+    Raises EmailTaken when the id is one customer's and the address another's, UnidentifiedCustomer, InvalidEmail.
+    """
+    external_id = external_id.strip()
+    if not external_id:
+        raise UnidentifiedCustomer("The id of the customer in your system is empty: give it.")
+    known = CustomerIdentity.objects.filter(connection_id=None, external_id=external_id)
+    with transaction.atomic():
+        new = not known.exists()
+        customer = find_or_create_by_identity(
+            connection_id=None, external_id=external_id, email=email, now=now, actor=actor, state=CustomerState.MEMBER
+        )
+        told = {"email": contacts.email(email), "first_name": first_name, "last_name": last_name}
+        changes = {name: value for name, value in told.items() if value is not None}
+        profile.update(customer_id=customer.pk, now=now, actor=actor, **changes)
+        return known.select_related("customer").get(), new
+
+
 def link_identity(
     *, customer_id: int, connection_id: int | None, external_id: str, now: datetime, actor: Actor
 ) -> CustomerIdentity:

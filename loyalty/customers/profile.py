@@ -41,6 +41,12 @@ class UnknownCustomer(DomainError):
     code = "unknown_customer"
 
 
+class Unreachable(DomainError):
+    """Neither an e-mail address nor a phone number would be left."""
+
+    code = "unreachable"
+
+
 class StateRefused(DomainError):
     """A customer in this state does not become that."""
 

@@ -49,9 +49,11 @@ def test_can_be_read_without_a_key(client):
 def test_lists_every_operation_once(document):
     assert sorted((path.removeprefix("/api/v1/"), method) for path, method, _ in operations(document)) == [
         ("code_checks", "post"),
+        ("customer_identities/create_or_update", "post"),
         ("customers", "get"),
         ("customers", "post"),
         ("customers/{id}", "get"),
+        ("customers/{id}", "post"),
         ("customers/{id}/sign_in_links", "post"),
         ("events", "get"),
         ("points_holds", "get"),

@@ -1,7 +1,8 @@
-"""Customers: list, get, and create (ours: Smile's API has no such call)."""
+"""Customers: list, get; create and change (ours: Smile's API has no such calls)."""
 
 from datetime import datetime
 
+from django.db import transaction
 from django.db.models import QuerySet, Value
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -11,7 +12,7 @@ from rest_framework.response import Response
 
 from loyalty.api import authentication, documentation, errors, fields, pagination, parsing, query, views
 from loyalty.api.keys import Scope
-from loyalty.customers import enrollment
+from loyalty.customers import enrollment, profile
 from loyalty.customers.models import Customer, CustomerState
 from loyalty.points import queries as points
 
@@ -52,6 +53,19 @@ class NewCustomerSerializer(serializers.Serializer):
     first_name = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=80)
     last_name = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=80)
     state = fields.WordField(choices=CustomerState.choices, required=False)
+    date_of_birth = serializers.DateField(required=False, allow_null=True)
+
+
+class ChangedCustomerSerializer(serializers.Serializer):
+    email = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=254)
+    phone = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=32)
+    first_name = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=80)
+    last_name = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=80)
+    state = fields.WordField(
+        choices=CustomerState.choices,
+        required=False,
+        help_text="`disabled` excludes them: nothing can be earned, redeemed or granted until they are a member again.",
+    )
     date_of_birth = serializers.DateField(required=False, allow_null=True)
 
 
@@ -103,7 +117,7 @@ class Customers(views.ApiView):
 
 
 class OneCustomer(views.ApiView):
-    scopes = {"GET": Scope.CUSTOMER_READ}
+    scopes = {"GET": Scope.CUSTOMER_READ, "POST": Scope.CUSTOMER_WRITE}
 
     @documentation.single("customer", CustomerSerializer, summary="Get a customer")
     def get(self, request: Request, pk: str) -> Response:
@@ -111,6 +125,38 @@ class OneCustomer(views.ApiView):
         if customer is None:
             raise errors.NotFound(f"There is no customer {pk}.")
         return Response({"customer": shape([customer], now=timezone.now())[0]})
+
+    @documentation.write(
+        "customer",
+        CustomerSerializer,
+        accepts=ChangedCustomerSerializer,
+        status=200,
+        missing=True,
+        operation="change_customer",
+        summary="Change a customer, or exclude them (extension)",
+        description="What is left out stays; null forgets it.",
+        refusals="an address that somebody else has, neither e-mail nor phone left, a state that cannot follow",
+    )
+    @views.once(atomic=True)
+    def post(self, request: Request, pk: str) -> Response:
+        given = ChangedCustomerSerializer(data=parsing.body_of(request, name="customer"))
+        given.is_valid(raise_exception=True)
+        changes, now = dict(given.validated_data), timezone.now()
+        for name in ("first_name", "last_name"):
+            if name in changes:
+                changes[name] = changes[name] or ""
+        with transaction.atomic():
+            try:
+                customer = profile.locked(query.path_id(pk))
+            except profile.UnknownCustomer as missing:
+                raise errors.NotFound(missing.sentence) from missing
+            left = {name: changes.get(name, getattr(customer, name)) for name in ("email", "phone")}
+            if not any((value or "").strip() for value in left.values()):
+                raise profile.Unreachable("A customer needs an e-mail address or a phone number. Leave one of them.")
+            customer = profile.update(
+                customer_id=customer.pk, actor=authentication.actor_of(request), now=now, **changes
+            )
+        return Response({"customer": shape([customer], now=now)[0]})
 
 
 def _filtered(request: Request) -> QuerySet[Customer]:

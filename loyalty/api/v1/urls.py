@@ -5,6 +5,7 @@ from django.views import View
 
 from loyalty.api.v1 import (
     code_checks,
+    customer_identities,
     customers,
     deliveries,
     events,
@@ -26,6 +27,11 @@ ADDRESSES: list[tuple[str, type[View], str]] = [
     ("customers", customers.Customers, "customers"),
     ("customers/<str:pk>", customers.OneCustomer, "customer"),
     ("customers/<str:pk>/sign_in_links", sign_in_links.SignInLinks, "sign_in_links"),
+    (
+        "customer_identities/create_or_update",
+        customer_identities.CreateOrUpdateCustomerIdentity,
+        "create_or_update_customer_identity",
+    ),
     ("points_transactions", points_transactions.PointsTransactions, "points_transactions"),
     ("points_transactions/<str:pk>", points_transactions.OnePointsTransaction, "points_transaction"),
     ("points_holds", points_holds.PointsHolds, "points_holds"),
