@@ -2,6 +2,7 @@
 
 from graphql import parse, validate
 
+from platforms.payouts import shopify_credit
 from platforms.shopify import queries, sentences
 from tests.fakes.shopify import checks
 from tests.matrix.stage import Stage
@@ -14,7 +15,7 @@ DOCUMENTS = {
 
 
 def check(stage: Stage) -> None:
-    asked = {*sentences.SCOPES, sentences.GIFT_CARD_SCOPE}
+    asked = {*sentences.SCOPES, sentences.GIFT_CARD_SCOPE, *shopify_credit.SCOPES}
     stage.expect("so many versions are supported", len(sentences.VERSIONS), 2)
     for version in map(checks.version, sentences.VERSIONS):
         needed: set[str] = set()

@@ -223,7 +223,7 @@ def test_b36_what_rows_are_looked_up_by_is_indexed():
 OWN_FORMS = {"customers.Customer"}  # its page never shows the form Django would make of the model
 FEW = {
     *("platforms.StoreConnection", "platforms.PayoutAccount", "rewards.Reward", "rewards.RewardCategory"),
-    *("customers.Tier", "auth.Group", "auth.Permission"),
+    *("customers.Tier", "auth.Group", "auth.Permission", "webhooks.WebhookEndpoint"),
 }
 
 
