@@ -20,7 +20,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint e2e-shop e2e-medusa bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults bench-webhooks axe bench-reconcile
+.PHONY: help demo demo-reset test lint e2e-shop e2e-medusa bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults bench-webhooks axe bench-reconcile bench-issuing
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ bench-codes: venv ## make, import and hand out 1,000,000 codes, and print how fa
 
 bench-reconcile: venv ## reconcile 1,000,000 codes with a shop, and find exactly what was made to differ (CODES=...)
 	$(SERVED) $(BIN)/python benchmarks/bench_reconcile.py
+
+bench-issuing: venv ## issue rewards in a shop of 150 ms latency with 1, 8 and 64 calls at a time (SECONDS=...)
+	$(BIN)/python benchmarks/bench_issuing.py
 
 bench-audit: venv ## audit, seal and verify 1,000,000 transactions, and print how long each took
 	$(SERVED) $(BIN)/python benchmarks/bench_audit.py

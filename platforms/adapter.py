@@ -236,6 +236,7 @@ class Capabilities:
     privacy_topics: frozenset[str] = frozenset()  # of webhooks that ask for somebody's data, or for its erasure
     lists_codes: bool = True  # list_codes shows every code of the shop; False: it has none to show
     bulk: int = 1  # codes that one call makes at most; above 1 the adapter is a BulkAdapter
+    calls_at_once: int = 8  # calls that a shop of this kind bears at the same time
     code_max_length: int = 20
     steps_to_disable: tuple[str, ...] = ()  # by hand, for a person; {code} and {shop} are put in
 

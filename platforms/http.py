@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import httpcore2
 import httpx2
 
-from platforms import wire
+from platforms import lines, wire
 from platforms.adapter import Access, Answer, Observed, Outcome, Refusal
 from platforms.redaction import excerpt_of, said
 from platforms.wire import (
@@ -165,23 +165,24 @@ def call(
 
 
 def _exchange(access: Access, method: str, path: str, *, who: str, options: dict[str, Any]) -> HttpAnswer:
-    line = wire.Wire(seconds=access.timeout, allow_private_addresses=access.allow_private_addresses)
-    timeout = httpx2.Timeout(wire.READ_SECONDS, connect=wire.CONNECT_SECONDS)
-    response: httpx2.Response | None = None
-    content = b""
-    problem = ""
+    response: httpcore2.Response | None = None
+    content, problem, sent = b"", "", False
     try:
-        with (
-            httpx2.Client(transport=wire.WireTransport(line), timeout=timeout, trust_env=False) as client,
-            client.stream(method, access.base_url.rstrip("/") + path, **options) as response,
-        ):
-            content = _read(response)
+        request = httpx2.Request(method, access.base_url.rstrip("/") + path, **options)
+        with lines.to(request.url, allow_private_addresses=access.allow_private_addresses) as line:
+            try:
+                response = line.ask(request, seconds=access.timeout)
+                content = _read(response)
+            finally:
+                sent = line.wire.sent
+                if response is not None:
+                    response.close()
     except _FORESEEN as error:
         problem = _explain(error, who=who)
     if response is not None:
         secrets = (*access.credentials.values(), *access.webhook_secrets)
         return _classify(response, content, method=method, problem=problem, secrets=secrets, who=who)
-    if not line.sent:
+    if not sent:
         return _not_sent(f"{who} at {urlsplit(access.base_url).hostname} could not be asked: {problem}.")
     return HttpAnswer(outcome=Outcome.UNKNOWN, reason=f"{who} was asked, but {problem}. {UNCERTAIN}", who=who)
 
@@ -204,13 +205,13 @@ _CLAUSES = (
 _UNSENDABLE = "the address or the credentials hold characters that cannot be sent. Enter them again"
 
 
-def _read(response: httpx2.Response) -> bytes:
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+def _read(response: httpcore2.Response) -> bytes:
+    encoding = httpx2.Headers(response.headers).get("content-encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip", "deflate", ""}:
         raise _Unreadable(f"its answer was encoded as {encoding[:20]}")
     unpack = zlib.decompressobj(wbits=47) if encoding in {"gzip", "deflate"} else None
     content = bytearray()
-    for chunk in response.iter_raw(65_536):
+    for chunk in response.iter_stream():
         try:
             # The limit holds for the unpacked size, so a small bomb stays small.
             content += chunk if unpack is None else unpack.decompress(chunk, LARGEST_BODY + 1 - len(content))
@@ -227,26 +228,26 @@ def _inside(who: str) -> str:
 
 
 def _classify(
-    response: httpx2.Response, content: bytes, *, method: str, problem: str, secrets: tuple[str, ...], who: str
+    response: httpcore2.Response, content: bytes, *, method: str, problem: str, secrets: tuple[str, ...], who: str
 ) -> HttpAnswer:
-    status = response.status_code
+    status, headers = response.status, httpx2.Headers(response.headers)
     data, readable = _parse(content)
-    wait = retry_after(response.headers.get("retry-after", ""))
+    wait = retry_after(headers.get("retry-after", ""))
     # A 503 with a wait may come from a proxy whose shop had begun: only a question was surely not acted on.
     throttled = status in {425, 429} or (status == 503 and wait is not None and method == "GET")
     problem = problem or ("" if readable else "its answer was not JSON")
     outcome, reason = (Outcome.THROTTLED, who + _WAIT) if throttled else _verdict(status, problem=problem, who=who)
     if 300 <= status < 400:
-        target = _host_of(response.headers.get("location", ""))
+        target = _host_of(headers.get("location", ""))
         page = target or "another page"
         reason = f"{who}'s address leads on to {page}. Enter the address of {_inside(who)} itself."
     return HttpAnswer(
         outcome=outcome,
         status=status,
         data=data,
-        headers={name: value for name, value in response.headers.items() if name in KEPT_HEADERS},
+        headers={name: value for name, value in headers.items() if name in KEPT_HEADERS},
         retry_after=wait,
-        request_id=_request_id(response.headers),
+        request_id=_request_id(headers),
         excerpt=excerpt_of(data if readable and data is not None else content, secrets=secrets),
         reason=reason,
         secrets=secrets,

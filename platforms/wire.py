@@ -10,13 +10,12 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpcore2
-import httpx2
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 10.0
@@ -104,13 +103,18 @@ def _ask_resolver(host: str, port: int, answers: queue.Queue[list[str]]) -> None
 
 
 class Wire(httpcore2.NetworkBackend):
-    """The network of one call. `sent` turns true before the first byte of the request leaves."""
+    """The network of one call at a time. `sent` turns true before the first byte of the request leaves."""
 
-    def __init__(self, *, seconds: float, allow_private_addresses: bool) -> None:
+    def __init__(self, *, allow_private_addresses: bool) -> None:
         self.sent = False
-        self._ends_at = time.monotonic() + seconds
+        self._ends_at = 0.0
         self._allow_private_addresses = allow_private_addresses
         self._system = httpcore2.SyncBackend()
+
+    def begin(self, *, seconds: float) -> None:
+        """A call begins, and has so many seconds: nothing of it was sent yet."""
+        self.sent = False
+        self._ends_at = time.monotonic() + seconds
 
     def bound(self, timeout: float | None) -> float:
         """The time-out to use for one step, cut to what is left of the call. Raises OutOfTime."""
@@ -175,52 +179,6 @@ class _Stream(httpcore2.NetworkStream):
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
+    """What certificates we believe: one context for all, as making it reads files."""
     return httpcore2.default_ssl_context()
-
-
-class _Body(httpx2.SyncByteStream):
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = chunks
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._chunks
-
-    def close(self) -> None:
-        closing = getattr(self._chunks, "close", None)
-        if closing is not None:
-            closing()
-
-
-class WireTransport(httpx2.BaseTransport):
-    """Carries one request over a `Wire`: one connection, used once, never retried."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._pool = httpcore2.ConnectionPool(
-            ssl_context=_tls(), max_connections=1, max_keepalive_connections=0, retries=0, network_backend=wire
-        )
-
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        response = self._pool.handle_request(
-            httpcore2.Request(
-                method=request.method,
-                url=httpcore2.URL(
-                    scheme=request.url.raw_scheme,
-                    host=request.url.raw_host,
-                    port=request.url.port,
-                    target=request.url.raw_path,
-                ),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-        )
-        return httpx2.Response(
-            status_code=response.status,
-            headers=response.headers,
-            stream=_Body(response.stream),  # type: ignore[arg-type]
-            extensions=response.extensions,
-        )
-
-    def close(self) -> None:
-        self._pool.close()

@@ -147,11 +147,16 @@ def save(
     return redeemed
 
 
-def queue(*, redeemed: RedeemedReward, now: datetime, lease: timedelta | None = None) -> Claim | None:
-    """Put it into the queue of record. With a lease, the caller is the one who works on it, until the lease runs out."""
+def queue(*, redeemed: RedeemedReward, now: datetime, lease: timedelta | None = None, turn: int = 0) -> Claim | None:
+    """Put it into the queue of record. With a lease, the caller is the one who works on it, until the lease runs out.
+
+    Those of a shop are taken by `turn`, the lowest first: 0 unless it is one of many.
+    """
     token = uuid.uuid4() if lease is not None else None
     IssueWork.objects.create(
         redeemed_reward=redeemed,
+        connection_id=redeemed.connection_id,
+        turn=turn,
         due_at=now + (lease or timedelta()),
         claim=token,
         claimed_until=now + lease if lease is not None else None,

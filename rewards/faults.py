@@ -113,6 +113,10 @@ def _issue(scene: Scene, subject: Subject) -> None:
     scene.task("rewards.issue", redeemed_reward_id=subject.redeemed_id)
 
 
+def _issue_waiting(scene: Scene, subject: Subject) -> None:
+    scene.task("rewards.issue_waiting", connection_id=scene.connection().pk)
+
+
 def _cancel(scene: Scene, subject: Subject) -> Cancellation:
     return cancellation.cancel(redeemed_reward_id=subject.redeemed_id, actor=STAFF, now=scene.now())
 
@@ -148,6 +152,7 @@ def _judge_bulk(scene: Scene, subject: dict[str, Any], scores: Scores) -> None:
 FAULTS: dict[str, Scenario[Scene]] = {
     "staff grant a reward": Scenario(prepare=_grant, act=_do_grant, again=_do_grant, judge=_judge_grant),
     "a worker issues a grant": Scenario(prepare=_granted, act=_issue, judge=_judge_grant),
+    "a worker issues what waits for a shop": Scenario(prepare=_granted, act=_issue_waiting, judge=_judge_grant),
     "staff cancel a reward": Scenario(prepare=redeemed, act=_cancel, again=_cancel, judge=_judge_cancel),
     "a worker cancels in bulk": Scenario(
         prepare=_bulk, act=lambda scene, subject: scene.task(bulk.TASK, job_id=subject["job"]), judge=_judge_bulk

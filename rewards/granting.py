@@ -82,7 +82,7 @@ def generate(*, redeemed: RedeemedReward, reward: Reward, now: datetime) -> None
             queue.enqueue("rewards.pay", redeemed_reward_id=redeemed.pk)
     elif platforms.calls_out(reward.connection):
         claim.queue(redeemed=redeemed, now=now)
-        queue.enqueue("rewards.issue", redeemed_reward_id=redeemed.pk)
+        issuing.ring(connection_id=redeemed.connection_id)
     else:
         issuing.record_issued(redeemed=redeemed, now=now)
 

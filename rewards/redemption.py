@@ -186,7 +186,7 @@ def start(
     elif platforms.calls_out(reward.connection):
         ours = claim.queue(redeemed=redeemed, now=now, lease=lease)
         if ours is None:
-            queue.enqueue("rewards.issue", redeemed_reward_id=redeemed.pk)
+            issuing.ring(connection_id=redeemed.connection_id)
     else:
         issuing.record_issued(redeemed=redeemed, now=now)
     limits.require_liability(redeemed=redeemed, now=now)

@@ -29,6 +29,11 @@ def issue(*, redeemed_reward_id: int) -> None:
         issuing.work(claim=claim, now=timezone.now(), patience=PATIENCE)
 
 
+@shared_task(name="rewards.issue_waiting")
+def issue_waiting(*, connection_id: int) -> None:
+    issuing.work_for(connection_id=connection_id, now=timezone.now(), patience=PATIENCE)
+
+
 @shared_task(name="rewards.sweep_issuing")
 def sweep_issuing() -> None:
     issuing.sweep(now=timezone.now())

@@ -14,7 +14,7 @@ import httpx2
 from django.conf import settings
 
 from loyalty.webhooks import addresses
-from platforms import http, redaction, wire
+from platforms import http, lines, redaction, wire
 
 logger = logging.getLogger(__name__)
 
@@ -77,25 +77,28 @@ def post(*, url: str, body: bytes, headers: Mapping[str, str], secrets: Sequence
 
 def _exchange(url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int | None, bytes, str, float | None]:
     """Status, beginning of the answer, what went wrong on the way, and the wait that was asked for."""
-    line = wire.Wire(seconds=SECONDS, allow_private_addresses=settings.ALLOW_PRIVATE_WEBHOOK_ADDRESSES)
     own = {"user-agent": http.USER_AGENT, "content-type": "application/json", "accept-encoding": "identity"}
-    timeout = httpx2.Timeout(wire.READ_SECONDS, connect=wire.CONNECT_SECONDS)
+    sent = False
     try:
-        with (
-            httpx2.Client(transport=wire.WireTransport(line), timeout=timeout, trust_env=False) as client,
-            client.stream("POST", url, content=body, headers=own | dict(headers)) as response,
-        ):
-            wait = http.retry_after(response.headers.get("retry-after", ""))
-            return response.status_code, _beginning(response), "", wait
+        request = httpx2.Request("POST", url, content=body, headers=own | dict(headers))
+        with lines.to(request.url, allow_private_addresses=settings.ALLOW_PRIVATE_WEBHOOK_ADDRESSES) as line:
+            try:
+                response = line.ask(request, seconds=SECONDS)
+                wait = http.retry_after(httpx2.Headers(response.headers).get("retry-after", ""))
+                beginning = _beginning(response)
+                response.close()
+            finally:
+                sent = line.wire.sent
     except FORESEEN as error:
-        return None, b"", _explain(error, was_sent=line.sent), None
+        return None, b"", _explain(error, was_sent=sent), None
+    return response.status, beginning, "", wait
 
 
-def _beginning(response: httpx2.Response) -> bytes:
+def _beginning(response: httpcore2.Response) -> bytes:
     """What is said first; a status that came counts, however the rest of the answer ends."""
     found = b""
     try:
-        for chunk in response.iter_raw(READ_BYTES):
+        for chunk in response.iter_stream():
             found += chunk
             if len(found) >= READ_BYTES:
                 break

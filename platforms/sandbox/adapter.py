@@ -44,6 +44,7 @@ class SandboxAdapter:
         extends=True,
         returns_use_on_cancel=True,
         registers_webhooks=True,
+        calls_at_once=200,
         steps_to_disable=(
             "Open {shop} and sign in to its staff pages (its address with /admin).",
             "Open Codes and search for {code}.",

@@ -8,7 +8,7 @@ from rewards.models.cancellation import (
 from rewards.models.code import RewardCode
 from rewards.models.delivery import Delivery, DeliveryChange, DeliveryStep
 from rewards.models.extension import CodeExtension, ExtensionState
-from rewards.models.issuing import IssueAttempt, IssueWork
+from rewards.models.issuing import IssueAttempt, IssueLane, IssueWork
 from rewards.models.payout import FINAL, Payout, PayoutEvidence, PayoutEvidenceKind, PayoutState
 from rewards.models.pool import CodePool, PoolCandidate
 from rewards.models.price import ExchangeType, PointsProduct
@@ -67,6 +67,7 @@ __all__ = [
     "FindingState",
     "FulfillmentStatus",
     "IssueAttempt",
+    "IssueLane",
     "IssueWork",
     "ListedCode",
     "Origin",

@@ -17,6 +17,10 @@ class IssueWork(models.Model):
     redeemed_reward = models.OneToOneField(
         RedeemedReward, primary_key=True, on_delete=models.CASCADE, related_name="issue_work"
     )
+    # The redeemed reward's shop, here so that the next of a shop are found by index. Null: queued by an older release.
+    connection = models.ForeignKey(StoreConnection, null=True, on_delete=models.PROTECT, db_index=False)
+    # Whose turn it is among those of a shop: 0 before all others; each batch of a job has a number of its own.
+    turn = models.PositiveIntegerField(default=0, db_default=0)
     due_at = models.DateTimeField()
     claim = models.UUIDField(null=True)
     claimed_until = models.DateTimeField(null=True)
@@ -34,10 +38,36 @@ class IssueWork(models.Model):
                 name="issue_claim_has_end",
             ),
         ]
-        indexes = [models.Index(fields=["due_at"], name="issue_work_due")]
+        indexes = [
+            models.Index(fields=["due_at"], name="issue_work_due"),
+            models.Index(fields=["connection", "turn", "due_at"], name="issue_work_turns"),
+        ]
 
     def __str__(self) -> str:
         return f"Issue redeemed reward {self.redeemed_reward_id}"
+
+
+class IssueLane(models.Model):
+    """A place for one worker at one shop: as many as there are may issue its waiting rewards at the same time.
+
+    It only shares the workers among the shops; whether a reward is issued once is a matter of `IssueWork`.
+    """
+
+    connection = models.ForeignKey(StoreConnection, on_delete=models.CASCADE, db_index=False)
+    number = models.PositiveSmallIntegerField()
+    claim = models.UUIDField(null=True)
+    free_at = models.DateTimeField()  # from when on a worker may take it: the end of a claim, or of the shop's pause
+
+    class Meta:
+        verbose_name = "lane to a shop"
+        verbose_name_plural = "lanes to shops"
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "number"], name="issue_lane_once"),
+            models.CheckConstraint(condition=Q(number__gt=0), name="issue_lane_number_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Lane {self.number} to shop {self.connection_id}"
 
 
 class IssueAttempt(models.Model):

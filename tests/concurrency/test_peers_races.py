@@ -218,12 +218,15 @@ def deliver(task, **ids):
     app.tasks[task](**ids)  # and once more, late
 
 
-def test_b30_b32_a_grant_delivered_six_times_is_one_code(shop):
+@pytest.mark.parametrize("task", ["rewards.issue", "rewards.issue_waiting"])
+def test_b30_b32_a_grant_delivered_six_times_is_one_code(shop, settings, task):
+    settings.ISSUE_WORKERS_PER_SHOP = DELIVERIES
     now = timezone.now()
     reward = RewardFactory(connection=connect(shop))
     granted = granting.grant(customer_id=member(now=now).pk, reward_id=reward.pk, actor=STAFF, now=now)
 
-    deliver("rewards.issue", redeemed_reward_id=granted.pk)
+    which = {"rewards.issue": {"redeemed_reward_id": granted.pk}}
+    deliver(task, **which.get(task, {"connection_id": granted.connection_id}))
 
     granted.refresh_from_db()
     assert granted.fulfillment_status == "issued"

@@ -124,7 +124,7 @@ def running_woocommerce(*, tls: bool = True) -> Iterator[WooShop]:
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     before = os.environ.get("SSL_CERT_FILE")
     os.environ["SSL_CERT_FILE"] = str(certificate)
-    wire._tls.cache_clear()
+    wire.tls.cache_clear()
     try:
         yield shop
     finally:
@@ -132,7 +132,7 @@ def running_woocommerce(*, tls: bool = True) -> Iterator[WooShop]:
             del os.environ["SSL_CERT_FILE"]
         else:
             os.environ["SSL_CERT_FILE"] = before
-        wire._tls.cache_clear()
+        wire.tls.cache_clear()
         server.shutdown()
         server.server_close()
     assert crashes == [], "the fake shop itself failed"

@@ -127,7 +127,7 @@ def test_trusts_no_certificate_that_nobody_vouches_for(shop: WooShop, monkeypatc
     from platforms import wire
 
     monkeypatch.delenv("SSL_CERT_FILE")
-    wire._tls.cache_clear()
+    wire.tls.cache_clear()
 
     answer = shop.adapter().test_connection()
 

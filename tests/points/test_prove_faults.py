@@ -30,10 +30,10 @@ from platforms import registry
 from rewards import claim, issuing
 from rewards.types import registry as types
 queue = claim.queue
-def early(*, redeemed, now, lease=None):
-    spec = types.type_of(redeemed.type).spec(redeemed, issuing._code(redeemed))
+def early(*, redeemed, now, **more):
+    spec = types.type_of(redeemed.type).spec(redeemed, issuing.asking.code_of(redeemed))
     registry.adapter_for(claim.connection_of(redeemed)).create_code(spec)
-    return queue(redeemed=redeemed, now=now, lease=lease)
+    return queue(redeemed=redeemed, now=now, **more)
 claim.queue = early
 call_command("prove_faults", quick=True, only="a customer redeems")
 """
@@ -56,6 +56,7 @@ def test_loses_nothing_and_does_nothing_twice_whatever_breaks_at_whatever_step(p
         "a customer redeems",
         "staff grant a reward",
         "a worker issues a grant",
+        "a worker issues what waits for a shop",
         "staff cancel a reward",
         "a worker cancels in bulk",
         "a worker writes what expired",
@@ -78,6 +79,7 @@ def test_loses_nothing_and_does_nothing_twice_whatever_breaks_at_whatever_step(p
     for act in (
         "a customer redeems",
         "a worker issues a grant",
+        "a worker issues what waits for a shop",
         "staff cancel a reward",
         "a worker pays a cashback",
         "a worker sends an e-mail",

@@ -32,13 +32,13 @@ def work(granted, *, now=NOW, patience=0.5):
 
 
 def test_asks_no_shop_once_the_claim_is_lost(granted, shop, monkeypatch):
-    adapter_for = issuing.platforms.adapter_for
+    adapter_for = issuing.single.platforms.adapter_for
 
     def lose_the_claim_first(*args, **more):
         IssueWork.objects.all().delete()  # somebody canceled between our look and our call
         return adapter_for(*args, **more)
 
-    monkeypatch.setattr(issuing.platforms, "adapter_for", lose_the_claim_first)
+    monkeypatch.setattr(issuing.single.platforms, "adapter_for", lose_the_claim_first)
 
     assert work(granted) == issuing.Verdict.WAITING
 
@@ -66,7 +66,7 @@ def test_fails_when_the_shop_cannot_be_asked_unless_a_code_may_live_there(grante
     def unreadable(*_args, **_more):
         raise DomainError("The shop's token cannot be read.", code="credentials_unreadable")
 
-    monkeypatch.setattr(issuing.platforms, "adapter_for", unreadable)
+    monkeypatch.setattr(issuing.single.platforms, "adapter_for", unreadable)
 
     verdict = work(granted, now=NOW + timedelta(minutes=1))
 

@@ -245,7 +245,7 @@ def test_failed_attempt_frees_its_place(customer, product, shop):
     ["timeout_after_accepting", "server_error_after_accepting", "garbage_after_accepting", "drop_after_accepting"],
 )
 def test_finds_the_one_code_again_when_the_answer_was_lost(customer, product, shop, monkeypatch, kind):
-    monkeypatch.setattr(issuing, "CALL_TIMEOUT", 1.0)
+    monkeypatch.setattr(issuing.single, "CALL_TIMEOUT", 1.0)
     shop.fault("create", kind)
 
     redeemed = redeem(customer, product)

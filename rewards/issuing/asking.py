@@ -1,0 +1,93 @@
+"""One question to the shop about one reward, and its answer: the part that waits. Nothing here reads or writes a row."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from loyalty.common import codes
+from loyalty.common.clock import Stopwatch
+from platforms.adapter import Adapter, Answer, CodeSpec, Outcome, PlatformCode, Refusal
+from rewards import lifecycle
+from rewards.models import IssueWork, RedeemedReward
+from rewards.types import registry as types
+
+
+class Call(StrEnum):
+    CREATE = "create"
+    FIND = "find"
+
+
+class Purpose(StrEnum):
+    """Why the shop is asked."""
+
+    MAKE = "make"
+    SETTLE_DOUBT = "settle_doubt"  # a call before may have made the code
+    SEE_SHARED = "see_shared"  # the merchant has made it: does it work?
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    purpose: Purpose
+    code: str  # canonical
+    spec: CodeSpec | None = None  # of a code that is to be made
+    in_doubt_since: datetime | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is one of the tries after which we give up."""
+        return self.purpose is not Purpose.SETTLE_DOUBT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One call, and what came of it."""
+
+    call: Call
+    answer: Answer[Any]  # of a PlatformCode; of None where a code was looked for and is not there
+    started_at: datetime
+    finished_at: datetime
+
+    @property
+    def wait(self) -> float:
+        """Seconds for which the shop, or who guards it, wants nobody to ask; nothing was done."""
+        put_off = self.answer.outcome in {Outcome.THROTTLED, Outcome.NOT_SENT}
+        return (self.answer.retry_after or 0.0) if put_off else 0.0
+
+
+def question(redeemed: RedeemedReward, waiting: IssueWork) -> Question:
+    """What is to be asked now. Loaded with the redeemed reward: its code. Raises RewardIncomplete."""
+    code = code_of(redeemed)
+    if redeemed.code is not None and redeemed.code.is_shared:
+        return Question(purpose=Purpose.SEE_SHARED, code=code)
+    if waiting.in_doubt_since is not None:
+        return Question(purpose=Purpose.SETTLE_DOUBT, code=code, in_doubt_since=waiting.in_doubt_since)
+    spec = types.type_of(redeemed.type).spec(redeemed, code)
+    return Question(purpose=Purpose.MAKE, code=code, spec=spec)
+
+
+def ask(adapter: Adapter, question: Question, watch: Stopwatch) -> tuple[Exchange, ...]:
+    """Ask the shop. One that says it has the code already is asked for it at once. Not inside a transaction."""
+    if question.spec is None:
+        return (_exchange(Call.FIND, lambda: adapter.find_code(question.code), watch),)
+    spec = question.spec
+    made = _exchange(Call.CREATE, lambda: adapter.create_code(spec), watch)
+    if made.answer.outcome is Outcome.REJECTED and made.answer.refusal is Refusal.DUPLICATE_CODE:
+        return made, _exchange(Call.FIND, lambda: adapter.find_code(question.code), watch)
+    return (made,)
+
+
+def code_of(redeemed: RedeemedReward) -> str:
+    """The text of its code, as it is compared."""
+    if redeemed.code is None:
+        raise lifecycle.IllegalTransition(f"Redeemed reward {redeemed.pk} has no code to generate.")
+    return codes.canonical(redeemed.code.code)
+
+
+def _exchange(
+    call: Call, deed: Callable[[], Answer[PlatformCode] | Answer[PlatformCode | None]], watch: Stopwatch
+) -> Exchange:
+    started_at = watch.now
+    answer = deed()
+    return Exchange(call=call, answer=answer, started_at=started_at, finished_at=watch.now)
