@@ -6,6 +6,7 @@ among those any more. A transaction that writes and stays open for long, in any 
 reader until it ends.
 """
 
+import time
 from collections.abc import Collection
 
 from django.db import models, transaction
@@ -76,6 +77,14 @@ def begin_now(*, reader: str) -> None:
     if last is not None and last.transaction_id >= place.transaction_id:
         place.transaction_id, place.event_id = last.transaction_id, last.pk
         place.save()
+
+
+def wait(*, seconds: float) -> None:
+    """Wait, so long at most, until all that was committed can be read. For proofs that read at once what they wrote."""
+    held_up = Event.objects.filter(transaction_id__gte=OLDEST_UNDER_WAY, transaction_id__lt=NEXT_TO_COME)
+    until = time.monotonic() + seconds
+    while held_up.exists() and time.monotonic() < until:
+        time.sleep(0.05)
 
 
 def _locked(reader: str) -> EventReader:

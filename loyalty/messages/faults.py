@@ -1,6 +1,5 @@
 """E-mails at every step of a fault: written down once for what happened, and sent once. For `prove_faults`."""
 
-import time
 from typing import Any
 from uuid import uuid4
 
@@ -8,7 +7,6 @@ from loyalty.common.crashing import Scenario
 from loyalty.common.racing import Scores
 from loyalty.customers.models import Customer
 from loyalty.events import reading
-from loyalty.events.models import Event
 from loyalty.merchant.models import MailKind
 from loyalty.messages import outbox
 from loyalty.messages.models import UNDER_WAY, Mail, MailState
@@ -35,19 +33,9 @@ def _happened(scene: Scene) -> dict[str, Any]:
     """A customer with an address redeemed a reward; nobody has read of it yet, but of all that was before."""
     scene.task("messages.read_events")
     subject = rewards.redeemed(scene)
-    _wait_until_readable()
+    reading.wait(seconds=PATIENCE)
     Customer.objects.filter(pk=subject.customer_id).update(email=f"mail{subject.customer_id}@example.com")
     return {"customer": subject.customer_id, "redeemed": subject.redeemed_id}
-
-
-def _wait_until_readable() -> None:
-    """Events are read once no older transaction is under way on the server, whoever's it is."""
-    held_up = Event.objects.filter(
-        transaction_id__gte=reading.OLDEST_UNDER_WAY, transaction_id__lt=reading.NEXT_TO_COME
-    )
-    until = time.monotonic() + PATIENCE
-    while held_up.exists() and time.monotonic() < until:
-        time.sleep(0.05)
 
 
 def _judge_written(scene: Scene, subject: dict[str, Any], scores: Scores) -> None:

@@ -8,6 +8,7 @@ from loyalty.common.actors import SYSTEM
 from loyalty.common.crashing import Scenario
 from loyalty.common.racing import Scores
 from loyalty.customers import enrollment
+from loyalty.events import reading
 from loyalty.events.models import EventReader
 from loyalty.webhooks import endpoints, telling
 from loyalty.webhooks.models import (
@@ -22,6 +23,7 @@ from platforms.trial import Scene
 
 ONCE = "What happened makes one message, and it is taken"
 LISTENER = "Trial"
+PATIENCE = 20.0  # seconds
 TOPIC = "customer/created"
 
 
@@ -31,6 +33,7 @@ def _happened(scene: Scene) -> dict[str, Any]:
     endpoint = WebhookEndpoint.objects.filter(name=LISTENER).first() or _endpoint(scene, LISTENER)
     email = f"{uuid4()}@example.com"
     joined = enrollment.enroll(email=email, first_name="Anna", last_name="", actor=SYSTEM, now=scene.now())
+    reading.wait(seconds=PATIENCE)
     return {"endpoint": endpoint.pk, "subject": joined.pk}
 
 
