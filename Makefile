@@ -32,7 +32,7 @@ demo-reset: venv-demo ## stop the demo and remove its data
 	@$(BIN)/python -m loyalty.embedded reset
 
 test: venv axe ## run the tests on real servers (ARGS="tests/points -k hold" for some of them)
-	$(SERVED) $(BIN)/pytest -m "not shop and not medusa" -n $(WORKERS) --dist loadfile $(ARGS)
+	$(SERVED) $(BIN)/pytest -m "not shop and not medusa" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # The browser tests ask axe-core about each page; without npm they say aloud that they did not.
 axe:

@@ -16,6 +16,7 @@ from rewards.models import (
     Cancellation,
     CancellationState,
     FulfillmentStatus,
+    IssueLane,
     IssueWork,
     Origin,
     RedeemedReward,
@@ -113,6 +114,12 @@ def _issue(scene: Scene, subject: Subject) -> None:
     scene.task("rewards.issue", redeemed_reward_id=subject.redeemed_id)
 
 
+def _granted_beside_free_lanes(scene: Scene) -> Subject:
+    """Whoever died with a lane in hand did so long ago; the clock of the proof leaps, and lanes know only one time."""
+    IssueLane.objects.update(claim=None, free_at=scene.now())
+    return _granted(scene)
+
+
 def _issue_waiting(scene: Scene, subject: Subject) -> None:
     scene.task("rewards.issue_waiting", connection_id=scene.connection().pk)
 
@@ -152,7 +159,9 @@ def _judge_bulk(scene: Scene, subject: dict[str, Any], scores: Scores) -> None:
 FAULTS: dict[str, Scenario[Scene]] = {
     "staff grant a reward": Scenario(prepare=_grant, act=_do_grant, again=_do_grant, judge=_judge_grant),
     "a worker issues a grant": Scenario(prepare=_granted, act=_issue, judge=_judge_grant),
-    "a worker issues what waits for a shop": Scenario(prepare=_granted, act=_issue_waiting, judge=_judge_grant),
+    "a worker issues what waits for a shop": Scenario(
+        prepare=_granted_beside_free_lanes, act=_issue_waiting, judge=_judge_grant
+    ),
     "staff cancel a reward": Scenario(prepare=redeemed, act=_cancel, again=_cancel, judge=_judge_cancel),
     "a worker cancels in bulk": Scenario(
         prepare=_bulk, act=lambda scene, subject: scene.task(bulk.TASK, job_id=subject["job"]), judge=_judge_bulk

@@ -24,6 +24,7 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+LONG = {"test_prove_faults.py", "test_fault_matrix.py", "test_breaker.py", "test_demo.py", "test_machine.py"}
 ADVISORY_LOCK_SPACE = 0x10A1  # ours among the advisory locks of a server
 SLOTS = 15  # as many as a broker has numbered databases, less number 0, which is left to the processes by hand
 
@@ -41,6 +42,12 @@ def start_django() -> None:
         django.setup()
     except ImproperlyConfigured as error:
         end(f"The settings refuse to start. {error}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take a minute or more come first: begun last, one process would work on them alone."""
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 def end(sentence: str) -> NoReturn:

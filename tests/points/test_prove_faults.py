@@ -78,7 +78,6 @@ def test_loses_nothing_and_does_nothing_twice_whatever_breaks_at_whatever_step(p
     for act in (
         "a customer redeems",
         "a worker issues a grant",
-        "a worker issues what waits for a shop",
         "staff cancel a reward",
         "a worker pays a cashback",
         "a worker sends an e-mail",
