@@ -34,7 +34,8 @@ demo-reset: venv-demo ## stop the demo and remove its data
 test: venv axe ## run the tests on real servers (ARGS="tests/points -k hold" for some of them)
 	$(SERVED) $(BIN)/pytest -m "not shop and not medusa" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-# The browser tests ask axe-core about each page; without npm they say aloud that they did not.
+# The browser tests ask axe-core about each page; without npm, or without a registry, they say aloud that
+# they did not, and where CI is set that is a failure: hence no failure here.
 axe:
 	@! command -v npm >/dev/null || test -e e2e/axe/node_modules/axe-core/axe.min.js || \
 		{ cd e2e/axe && npm ci --ignore-scripts --no-audit --no-fund --silent; } || true

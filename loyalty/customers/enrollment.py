@@ -105,7 +105,7 @@ def create_or_update(
 ) -> tuple[CustomerIdentity, bool]:
     """The identity under which an integrator knows a customer, and whether it is new; names and address are as told now.
 
-    A new id with an address that a customer has is that customer's; else they are a new member. What is None stays.
+    Told twice at the same moment, both may hear that it is new. A new id with an address that a customer has is that customer's; else they are a new member. What is None stays.
     Raises EmailTaken when the id is one customer's and the address another's, UnidentifiedCustomer, InvalidEmail.
     """
     external_id = external_id.strip()

@@ -23,7 +23,7 @@ class InboundWebhook(models.Model):
     topic = models.CharField(max_length=80)
     # The order or payout it is about, as the sender names it: enough to bring it again when its body is gone or its
     # signature no longer fits. Empty: it names none. Null: kept by a release that did not note it.
-    subject_id = models.CharField(max_length=120, null=True)  # noqa: DJ001
+    subject_id = models.CharField(max_length=120, null=True)  # noqa: DJ001 (empty: it names nothing; null: nobody looked)
     body = models.BinaryField()
     headers = models.JSONField(default=dict)
     state = models.CharField(max_length=10, choices=InboxState, default=InboxState.RECEIVED)

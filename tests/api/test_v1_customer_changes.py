@@ -114,5 +114,6 @@ def test_refuses_an_identity_that_makes_no_sense(api, changes, status, code):
 def test_one_id_told_many_times_at_once_is_one_customer(api):
     answers = race(*[lambda: api.post(IDENTITIES, told()).status_code] * 6)
 
-    assert sorted(answers) == [200] * 5 + [201] or set(answers) <= {200, 201}
+    assert 201 in answers  # of several at the same moment, more than one may hear that it was new
+    assert set(answers) <= {200, 201}
     assert (Customer.objects.count(), CustomerIdentity.objects.count()) == (1, 1)
