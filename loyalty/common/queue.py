@@ -55,7 +55,7 @@ class _Bell:
             return self.rung[task] <= RINGS_A_SECOND
 
 
-_bells: dict[tuple[int, str], _Bell] = {}
+_bells: dict[tuple[int, str, str], _Bell] = {}
 
 
 def enqueue(task: str, **ids: int) -> None:
@@ -92,13 +92,12 @@ def _send(bell: _Bell, task: str, ids: dict[str, int]) -> None:
 
 
 def _bell() -> _Bell:
-    """This process's own: connections are not shared with the process that it was forked from."""
+    """This process's own: connections are not shared with the process that it was forked from, nor between prefixes."""
+    options = current_app.conf.broker_transport_options or {}
     url = str(current_app.conf.broker_write_url or current_app.conf.broker_url)
-    known = _bells.get((os.getpid(), url))
+    place = (os.getpid(), url, str(options.get("global_keyprefix", "")))
+    known = _bells.get(place)
     if known is None:
-        line = current_app.connection_for_write(
-            connect_timeout=PATIENCE,
-            transport_options={**(current_app.conf.broker_transport_options or {}), **IMPATIENT},
-        )
-        known = _bells.setdefault((os.getpid(), url), _Bell(ProducerPool(line.Pool(limit=LINES), limit=LINES)))
+        line = current_app.connection_for_write(connect_timeout=PATIENCE, transport_options={**options, **IMPATIENT})
+        known = _bells.setdefault(place, _Bell(ProducerPool(line.Pool(limit=LINES), limit=LINES)))
     return known

@@ -11,9 +11,16 @@ from celery import current_app
 from django.conf import settings
 
 from loyalty.common import queue
+from loyalty.points.management import doorbell
 from tests.fakes.misbehaving import unused_port
 
 pytestmark = pytest.mark.django_db(transaction=True)  # so that everything commits, and rings
+
+
+@pytest.fixture(autouse=True)
+def no_bell_yet(monkeypatch):
+    """Lets no test hear of what another rang a moment ago."""
+    monkeypatch.setattr(queue, "_bells", {})
 
 
 @pytest.fixture
@@ -55,6 +62,14 @@ def test_a_ring_names_the_task_and_the_row(broker):
     queue.enqueue("hooks.process", webhook_id=7)
 
     assert rung(broker) == ["hooks.process"]
+
+
+def test_rings_where_it_is_heard_again_after_a_proof_that_rang_unheard(broker):
+    with doorbell.unheard():
+        queue.enqueue("hooks.process", webhook_id=7)
+    queue.enqueue("hooks.process", webhook_id=8)
+
+    assert len(rung(broker)) == 1
 
 
 def test_a_broker_that_is_down_holds_up_nobody(ring_at):

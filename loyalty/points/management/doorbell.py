@@ -16,11 +16,13 @@ def unheard() -> Iterator[None]:
     """Rings of this process, which no worker is to hear, under keys of their own that go at the end."""
     prefix = f"prove_faults_{os.getpid()}:"
     broker = own(prefix)
+    usual = celery.conf.broker_transport_options
     own_keys = settings.CELERY_BROKER_TRANSPORT_OPTIONS | {"global_keyprefix": prefix}
     celery.conf.update(broker_transport_options=own_keys)
     try:
         yield
     finally:
+        celery.conf.update(broker_transport_options=usual)
         if names := list(broker.scan_iter(match=f"{prefix}*", count=1000)):
             broker.delete(*names)
 
