@@ -42,6 +42,9 @@ def start_django() -> None:
         django.setup()
     except ImproperlyConfigured as error:
         end(f"The settings refuse to start. {error}")
+    from tests import emptying
+
+    emptying.take_over()
 
 
 @pytest.hookimpl(trylast=True)
