@@ -34,6 +34,7 @@ class LoyaltyDeskSite(StaffEntrance, DeskSite):
                 "customers.customer",
                 "points.pointstransaction",
                 "program.order",
+                "program.referral",
                 "jobs.job",
                 "messages_out.mail",
                 "customers.erasurerequest",
@@ -54,6 +55,7 @@ class LoyaltyDeskSite(StaffEntrance, DeskSite):
             "Settings",
             (
                 "merchant.programme",
+                "program.referralsettings",
                 "accounts.user",
                 "auth.group",
                 "api.apikey",

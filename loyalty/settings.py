@@ -269,6 +269,7 @@ CELERY_BEAT_SCHEDULE = {
     "read-events-for-webhooks": {"task": "webhooks.read_events", "schedule": 5.0, "options": {"expires": 5}},
     "send-webhooks": {"task": "api.send_webhooks", "schedule": 5.0, "options": {"expires": 5}},
     "forget-webhooks": {"task": "webhooks.forget", "schedule": 3600.0, "options": {"expires": 3600}},
+    "sweep-referrals": {"task": "program.sweep_referrals", "schedule": 30.0, "options": {"expires": 30}},
     "collect-shortfalls": {"task": "points.collect_shortfalls", "schedule": 300.0, "options": {"expires": 300}},
 }
 
@@ -309,6 +310,7 @@ ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_RATE_LIMITS = {"claim_referral": "20/h/ip"}  # the others as they are
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_PROXY else 0  # else the limit per address would count the proxy
 MFA_ADAPTER = "loyalty.accounts.adapter.SecondFactorAdapter"
 MFA_TOTP_ISSUER = "Loyalty Desk"

@@ -48,6 +48,7 @@ class Action(StrEnum):
     CONNECT_SHOPS = "connect shops"
     RECONCILE = "compare shops with our records and repair differences"
     TRY_WEBHOOKS_AGAIN = "try webhooks again that failed"
+    JUDGE_REFERRALS = "release and cancel referrals"
     SETTLE_PRIVACY = "settle what people ask about their data"
     CONNECT_PAYOUTS = "connect payout accounts"
     SETTLE_PAYOUTS = "say what came of payouts by hand"
@@ -82,6 +83,8 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "program.view_order",
             "program.view_ordercode",
             "program.view_orderrefund",
+            "program.view_referral",
+            "program.view_referralsettings",
             "rewards.view_cancellation",
             "rewards.view_codeevidence",
             "rewards.view_codepool",
@@ -125,6 +128,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     Action.CONNECT_SHOPS: frozenset({"platforms.add_storeconnection", "platforms.change_storeconnection"}),
     Action.RECONCILE: frozenset({"rewards.add_reconciliationrun", "rewards.repair_finding"}),
     Action.TRY_WEBHOOKS_AGAIN: frozenset({"hooks.try_again_inboundwebhook"}),
+    Action.JUDGE_REFERRALS: frozenset({"program.change_referral"}),
     Action.SETTLE_PRIVACY: frozenset({"hooks.settle_privacyrequest"}),
     Action.CONNECT_PAYOUTS: frozenset({"platforms.add_payoutaccount", "platforms.change_payoutaccount"}),
     Action.SETTLE_PAYOUTS: frozenset({"rewards.settle_payout"}),
@@ -138,7 +142,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "rewards.delete_rewardtext",
         }
     ),
-    Action.EDIT_PROGRAMME: frozenset({"merchant.change_programme"}),
+    Action.EDIT_PROGRAMME: frozenset({"merchant.change_programme", "program.change_referralsettings"}),
     Action.MANAGE_API_KEYS: frozenset({"api.add_apikey", "api.change_apikey", "api.view_apikey"}),
     Action.MANAGE_WEBHOOKS: frozenset({"webhooks.add_webhookendpoint", "webhooks.change_webhookendpoint"}),
     Action.MANAGE_STAFF: frozenset({"accounts.add_user", "accounts.change_user", "accounts.view_user"}),
@@ -162,6 +166,7 @@ TABLE: dict[Role, frozenset[Action]] = {
             Action.SEE_ADDRESSES,
             Action.SEND_MAILS_AGAIN,
             Action.TRY_WEBHOOKS_AGAIN,
+            Action.JUDGE_REFERRALS,
             Action.EDIT_CUSTOMERS,
         }
     ),

@@ -83,3 +83,8 @@ class OrderRefund(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount}"
+
+
+from loyalty.program.referrals.models import Referral as Referral  # noqa: E402, PLC0414 (its orders are those above)
+from loyalty.program.referrals.models import ReferralLink as ReferralLink  # noqa: E402, PLC0414
+from loyalty.program.referrals.models import ReferralSettings as ReferralSettings  # noqa: E402, PLC0414

@@ -16,6 +16,7 @@ from loyalty.merchant import queries as merchant
 from loyalty.points import earning
 from loyalty.program import refunds
 from loyalty.program.models import Order, OrderCode, OrderRefund, OrderStatus
+from loyalty.program.referrals import judging
 from platforms.adapter import ShopOrder
 from rewards import usage
 from rewards.holders import OrderUse
@@ -47,6 +48,22 @@ def record(
     stored = _store(connection_id=connection_id, order=order, actor=actor, now=now)
     if stored is None:
         return []
+    verdicts = _take_effect(
+        stored,
+        order,
+        connection_id=connection_id,
+        returns_use_on_cancel=returns_use_on_cancel,
+        actor=actor,
+        now=now,
+    )
+    if stored.customer_id is not None:
+        judging.by_orders(friend_id=stored.customer_id, now=now)
+    return verdicts
+
+
+def _take_effect(
+    stored: Order, order: ShopOrder, *, connection_id: int, returns_use_on_cancel: bool, actor: Actor, now: datetime
+) -> list[OrderVerdict]:
     if stored.status == OrderStatus.COMPLETED:
         found = [
             _use(stored, connection_id=connection_id, code=applied.code, actor=actor, now=now)

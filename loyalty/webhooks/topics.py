@@ -18,6 +18,7 @@ class Thing(StrEnum):
     DELIVERY = "delivery"
     CUSTOMER = "customer"
     POINTS_HOLD = "points_hold"
+    REFERRAL = "referral"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Topic:
 
 
 REWARD, DELIVERY, CUSTOMER, HOLD = Thing.REWARD_FULFILLMENT, Thing.DELIVERY, Thing.CUSTOMER, Thing.POINTS_HOLD
+REFERRAL = Thing.REFERRAL
 CHANGES_POINTS = (
     "points.earned", "points.adjusted", "points.expired", "points.clawed_back", "points.credit_cancelled", "points.transferred",
     "points.returned", "points.shortfall_collected", "points.held", "points.hold_released", "points.hold_timed_out",
@@ -94,6 +96,13 @@ ALL: tuple[Topic, ...] = (
         HOLD,
         ["points.hold_released", "points.hold_timed_out"],
         "Points that were set aside were given back, or their time ran out.",
+    ),
+    Topic("referral/created", REFERRAL, ["referral.created"], "A friend whom a customer recommended came."),
+    Topic(
+        "referral/updated",
+        REFERRAL,
+        ["referral.created", "referral.completed", "referral.blocked", "referral.released", "referral.cancelled"],
+        "A referral is new, was completed, blocked, released or canceled.",
     ),
 )
 

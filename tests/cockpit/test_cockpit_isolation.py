@@ -8,15 +8,16 @@ from django.utils import timezone
 from loyalty.cockpit import urls
 from loyalty.common.actors import SYSTEM
 from loyalty.customers.models import Customer, CustomerState
+from loyalty.program.models import ReferralSettings
 from rewards import granting
 from rewards.models import RedeemedReward
 from tests.factories.people import CustomerFactory
 
 pytestmark = pytest.mark.django_db
 
-DOORS = {"language", "sign_in_link"}  # open to all: they show nothing of anybody
+DOORS = {"language", "sign_in_link", "recommended"}  # open to all: they show nothing of anybody
 OF_ONE = {"checking", "state", "my_reward", "cancel"}  # about one redeemed reward, which belongs to somebody
-OF_ALL = {"home", "rewards", "my_rewards", "points", "account", "address", "privacy", "download"}
+OF_ALL = {"home", "rewards", "my_rewards", "points", "account", "address", "privacy", "download", "friends"}
 POSTED = {"confirm", "cancel", "account", "address", "privacy"}
 
 
@@ -30,6 +31,7 @@ def mine(customer, gift) -> RedeemedReward:
 
 @pytest.fixture
 def addresses(mine, gift) -> dict[str, str]:
+    ReferralSettings.objects.create(active=True)
     found = {name: reverse(f"cockpit:{name}") for name in OF_ALL}
     found |= {name: reverse(f"cockpit:{name}", args=[mine.pk]) for name in OF_ONE}
     return found | {"confirm": reverse("cockpit:confirm", args=[gift.pk])}

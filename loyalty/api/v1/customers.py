@@ -15,10 +15,11 @@ from loyalty.api.keys import Scope
 from loyalty.customers import enrollment, profile
 from loyalty.customers.models import Customer, CustomerState
 from loyalty.points import queries as points
+from loyalty.program.referrals import links
 
 
 class CustomerSerializer(serializers.Serializer):
-    # Needs `balances` in its context: what `points.queries.balances` says of these customers.
+    # Needs `balances` and `links` in its context: what `points.queries.balances` and `referrals.links` say of them.
     id = serializers.IntegerField()
     first_name = fields.OptionalTextField()
     last_name = fields.OptionalTextField()
@@ -26,7 +27,7 @@ class CustomerSerializer(serializers.Serializer):
     state = serializers.ChoiceField(choices=CustomerState.choices)
     date_of_birth = serializers.DateField(allow_null=True, help_text="Year 1004: only day and month are known.")
     points_balance = serializers.SerializerMethodField(help_text="Points that can be spent now.")
-    referral_url = serializers.SerializerMethodField()
+    referral_url = serializers.SerializerMethodField(help_text="Empty while referrals are off.")
     vip_tier_id = serializers.IntegerField(source="tier_id", allow_null=True)
     created_at = fields.InstantField()
     updated_at = fields.InstantField()
@@ -44,7 +45,7 @@ class CustomerSerializer(serializers.Serializer):
         return int(self.context["balances"][customer.pk].held)
 
     def get_referral_url(self, customer: Customer) -> str:
-        return ""
+        return str(self.context["links"].get(customer.pk, ""))
 
 
 class NewCustomerSerializer(serializers.Serializer):
@@ -71,8 +72,16 @@ class ChangedCustomerSerializer(serializers.Serializer):
 
 def shape(customers: list[Customer], *, now: datetime) -> list[dict[str, object]]:
     """Customers as the wire has them, with their balances, in a constant number of queries."""
-    balances = points.balances(customer_ids=[customer.pk for customer in customers], now=now) if customers else {}
-    return list(CustomerSerializer(customers, many=True, context={"balances": balances}).data)
+    context = context_of([customer.pk for customer in customers], now=now) if customers else {}
+    return list(CustomerSerializer(customers, many=True, context=context).data)
+
+
+def context_of(customer_ids: list[int], *, now: datetime) -> dict[str, object]:
+    """What the serializer of these customers needs."""
+    return {
+        "balances": points.balances(customer_ids=customer_ids, now=now),
+        "links": links.urls_of(customer_ids=customer_ids, now=now),
+    }
 
 
 class Customers(views.ApiView):

@@ -54,7 +54,7 @@ class Rewards(views.ApiView):
         if (since := query.instant(request, "updated_at_min")) is not None:
             found = found.filter(updated_at__gte=since)
         page = pagination.by_cursor(found, request=request)
-        return Response({"rewards": _shape(page.rows), "metadata": page.metadata})
+        return Response({"rewards": described(page.rows), "metadata": page.metadata})
 
 
 class OneReward(views.ApiView):
@@ -65,14 +65,15 @@ class OneReward(views.ApiView):
         reward = _readable().filter(pk=query.path_id(pk)).first()
         if reward is None:
             raise errors.NotFound(f"There is no reward {pk}.")
-        return Response({"reward": _shape([reward])[0]})
+        return Response({"reward": described([reward])[0]})
 
 
 def _readable() -> QuerySet[Reward]:
     return Reward.objects.select_related("points_product")
 
 
-def _shape(rewards: list[Reward]) -> list[dict[str, Any]]:
+def described(rewards: list[Reward]) -> list[dict[str, Any]]:
+    """Rewards of the catalogue as the wire has them. `points_product` is selected, or asked for one by one."""
     texts = catalogue.words(rewards=rewards, language=merchant.programme().language)
     rows = [
         {

@@ -13,6 +13,7 @@ from loyalty.api.v1 import (
     points_products,
     points_purchases,
     points_transactions,
+    referrals,
     reward_acts,
     reward_fulfillments,
     rewards,
@@ -78,6 +79,9 @@ ADDRESSES: list[tuple[str, type[View], str]] = [
     ("webhook_deliveries", webhook_deliveries.WebhookDeliveries, "webhook_deliveries"),
     ("webhook_deliveries/<str:pk>", webhook_deliveries.OneWebhookDelivery, "webhook_delivery"),
     ("webhook_deliveries/<str:pk>/resend", webhook_deliveries.ResendWebhookDelivery, "resend_webhook_delivery"),
+    ("referrals", referrals.Referrals, "referrals"),
+    ("referrals/<str:pk>", referrals.OneReferral, "referral"),
+    ("referral_settings", referrals.OneReferralSettings, "referral_settings"),
     ("schema", schema.Schema, "schema"),
 ]
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from loyalty.api.keys import Scope
-from loyalty.api.v1 import customers, deliveries, points_holds, reward_fulfillments
+from loyalty.api.v1 import customers, deliveries, points_holds, referrals, reward_fulfillments
 from loyalty.customers.models import Customer
 from loyalty.webhooks import topics
 from loyalty.webhooks.models import BodyStyle
@@ -44,11 +44,17 @@ def _points_hold(pk: int, now: datetime) -> Any:
     return found and points_holds.PointsHoldSerializer(found).data
 
 
+def _referral(pk: int, now: datetime) -> Any:
+    found = referrals.readable().filter(pk=pk).first()
+    return found and referrals.shape([found], now=now)[0]
+
+
 WHOLE: Mapping[Thing, Callable[[int, datetime], Any]] = {
     Thing.REWARD_FULFILLMENT: _reward_fulfillment,
     Thing.DELIVERY: _delivery,
     Thing.CUSTOMER: _customer,
     Thing.POINTS_HOLD: _points_hold,
+    Thing.REFERRAL: _referral,
 }
 # Their names in the OpenAPI document.
 SHAPES: Mapping[Thing, str] = {
@@ -56,6 +62,7 @@ SHAPES: Mapping[Thing, str] = {
     Thing.DELIVERY: "Delivery",
     Thing.CUSTOMER: "Customer",
     Thing.POINTS_HOLD: "PointsHold",
+    Thing.REFERRAL: "Referral",
 }
 # What a key must be allowed to read before it may have whole objects sent somewhere.
 SCOPES: Mapping[Thing, Scope] = {
@@ -63,6 +70,7 @@ SCOPES: Mapping[Thing, Scope] = {
     Thing.DELIVERY: Scope.DELIVERY_READ,
     Thing.CUSTOMER: Scope.CUSTOMER_READ,
     Thing.POINTS_HOLD: Scope.POINTS_HOLD_READ,
+    Thing.REFERRAL: Scope.REFERRAL_READ,
 }
 
 

@@ -11,6 +11,7 @@ from loyalty.cockpit.access import Visit, customers_only
 from loyalty.cockpit.forms import AddressForm, ProfileForm
 from loyalty.customers import profile
 from loyalty.customers.models import ShippingAddress
+from loyalty.program.referrals import links
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -49,5 +50,6 @@ def _page(
         profile_form=profile_form or ProfileForm.of(visit.customer),
         address_form=address_form or AddressForm.of(visit.customer, stored),
         next=access.safe_next(visit.request),
+        may_recommend=not visit.excluded and links.settings().active,
         status=422 if refused else 200,
     )

@@ -1,0 +1,3 @@
+from loyalty.program.admin import orders, referrals
+
+__all__ = ["orders", "referrals"]

@@ -1,0 +1,98 @@
+"""What a worker does for a referral: gives the rewards its state calls for, undoes the others."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from loyalty.common import queue
+from loyalty.common.actors import SYSTEM
+from loyalty.common.errors import DomainError
+from loyalty.program.referrals import links
+from loyalty.program.referrals.models import Referral, ReferralState
+from rewards import cancellation, granting, usage
+from rewards.models import FulfillmentStatus, Origin, RedeemedReward, Reward, UsageStatus
+
+SIDES = ("friend", "sender")
+GIVEN = {  # to whom, in which state
+    ReferralState.PENDING: {"friend"},
+    ReferralState.COMPLETED: {"friend", "sender"},
+    ReferralState.BLOCKED: set(),
+    ReferralState.CANCELLED: set(),
+}
+
+
+def settle(*, referral_id: int, now: datetime) -> None:
+    """Bring both sides' rewards to what the referral's state calls for. Safe to repeat; one side is one transaction.
+
+    What cannot be given, or undone because it was used, is written on the row for a person: `trouble`.
+    """
+    troubles = [trouble for side in SIDES if (trouble := _settle(referral_id, side, now=now))]
+    Referral.objects.filter(pk=referral_id, due_at__lte=now).update(
+        due_at=None, trouble=" ".join(troubles)[:500], updated_at=now
+    )
+
+
+def sweep(*, now: datetime, limit: int = 200) -> int:
+    """Ring for every referral a worker has something to do for; gives back how many."""
+    due = Referral.objects.filter(due_at__lte=now).order_by("due_at", "pk")
+    ids = list(due.values_list("pk", flat=True)[:limit])
+    for referral_id in ids:
+        queue.enqueue("program.settle_referral", referral_id=referral_id)
+    return len(ids)
+
+
+@transaction.atomic
+def _settle(referral_id: int, side: str, *, now: datetime) -> str:
+    """One side of it; gives back a sentence when a person has to look."""
+    referral = Referral.objects.select_for_update(of=("self",)).filter(pk=referral_id, due_at__lte=now).first()
+    if referral is None:
+        return ""
+    if side in GIVEN[ReferralState(referral.state)]:
+        return _give(referral, side, now=now)
+    return _undo(referral, side, now=now)
+
+
+def _give(referral: Referral, side: str, *, now: datetime) -> str:
+    rules = links.settings()
+    reward: Reward | None = getattr(rules, f"{side}_reward")
+    before: RedeemedReward | None = getattr(referral, f"{side}_reward")
+    alive = before is not None and before.fulfillment_status != FulfillmentStatus.CANCELLED
+    if before is not None and usage.open_cancellation(redeemed_reward_id=before.pk) is not None:
+        return f"The {side}'s “{before.name}” is just being canceled. Try again when that is done."
+    if reward is None or alive:
+        return ""
+    try:
+        with transaction.atomic():
+            given = granting.grant(
+                customer_id=getattr(referral, f"{side}_id"),
+                reward_id=reward.pk,
+                actor=SYSTEM,
+                now=now,
+                origin=Origin.PROGRAMME,
+                internal_note=f"Referral {referral.pk}",
+                idempotency_key=_key(referral, side, before),
+            )
+    except DomainError as refusal:
+        return f"The {side} did not get “{reward}”: {refusal.sentence}"
+    setattr(referral, f"{side}_reward", given)
+    referral.save(update_fields=[f"{side}_reward"])
+    return ""
+
+
+def _undo(referral: Referral, side: str, *, now: datetime) -> str:
+    given: RedeemedReward | None = getattr(referral, f"{side}_reward")
+    if given is None or given.fulfillment_status in (FulfillmentStatus.CANCELLED, FulfillmentStatus.FAILED):
+        return ""
+    if given.usage_status == UsageStatus.USED:
+        return f"The {side} used “{given.name}” already: it stays. Decide whether anything is to be done."
+    try:
+        with transaction.atomic():
+            cancellation.begin(redeemed_reward_id=given.pk, actor=SYSTEM, now=now)
+    except DomainError as refusal:
+        return f"The {side}'s “{given.name}” was not canceled: {refusal.sentence}"
+    return ""
+
+
+def _key(referral: Referral, side: str, before: RedeemedReward | None) -> str:
+    """One key for each reward a side is given: after one that was canceled, another."""
+    return f"referral:{referral.pk}:{side}" if before is None else f"referral:{referral.pk}:{side}:{before.pk}"
