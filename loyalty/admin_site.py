@@ -38,6 +38,7 @@ class LoyaltyDeskSite(StaffEntrance, DeskSite):
                 "jobs.job",
                 "messages_out.mail",
                 "customers.erasurerequest",
+                "erasure.erasure",
             ),
         ),
         Section(

@@ -140,6 +140,7 @@ INSTALLED_APPS = [
     "loyalty.insights",
     "loyalty.webhooks",
     "loyalty.messages",
+    "loyalty.erasure",
     "loyalty.hooks",
     "loyalty.api",
     "loyalty.cockpit",
@@ -269,6 +270,7 @@ CELERY_BEAT_SCHEDULE = {
     "read-events-for-webhooks": {"task": "webhooks.read_events", "schedule": 5.0, "options": {"expires": 5}},
     "send-webhooks": {"task": "api.send_webhooks", "schedule": 5.0, "options": {"expires": 5}},
     "forget-webhooks": {"task": "webhooks.forget", "schedule": 3600.0, "options": {"expires": 3600}},
+    "sweep-erasures": {"task": "erasure.sweep", "schedule": 60.0, "options": {"expires": 60}},
     "sweep-referrals": {"task": "program.sweep_referrals", "schedule": 30.0, "options": {"expires": 30}},
     "collect-shortfalls": {"task": "points.collect_shortfalls", "schedule": 300.0, "options": {"expires": 300}},
 }

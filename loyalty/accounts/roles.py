@@ -49,6 +49,7 @@ class Action(StrEnum):
     RECONCILE = "compare shops with our records and repair differences"
     TRY_WEBHOOKS_AGAIN = "try webhooks again that failed"
     JUDGE_REFERRALS = "release and cancel referrals"
+    FORGET_CUSTOMERS = "forget who a customer is, for good"
     SETTLE_PRIVACY = "settle what people ask about their data"
     CONNECT_PAYOUTS = "connect payout accounts"
     SETTLE_PAYOUTS = "say what came of payouts by hand"
@@ -65,6 +66,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "customers.view_customer",
             "customers.view_customeridentity",
             "customers.view_erasurerequest",
+            "erasure.view_erasure",
             "events.view_event",
             "hooks.view_inboundwebhook",
             "hooks.view_privacyrequest",
@@ -129,6 +131,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     Action.RECONCILE: frozenset({"rewards.add_reconciliationrun", "rewards.repair_finding"}),
     Action.TRY_WEBHOOKS_AGAIN: frozenset({"hooks.try_again_inboundwebhook"}),
     Action.JUDGE_REFERRALS: frozenset({"program.change_referral"}),
+    Action.FORGET_CUSTOMERS: frozenset({"customers.anonymise_customer"}),
     Action.SETTLE_PRIVACY: frozenset({"hooks.settle_privacyrequest"}),
     Action.CONNECT_PAYOUTS: frozenset({"platforms.add_payoutaccount", "platforms.change_payoutaccount"}),
     Action.SETTLE_PAYOUTS: frozenset({"rewards.settle_payout"}),

@@ -59,6 +59,7 @@ class Customer(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        permissions = [("anonymise_customer", "Can forget who a customer is")]
         constraints = [
             models.UniqueConstraint(Lower("email"), name="customer_email_unique_ignoring_case"),
             models.CheckConstraint(condition=~Q(email=""), name="customer_email_absent_not_empty"),

@@ -41,6 +41,12 @@ class UnknownCustomer(DomainError):
     code = "unknown_customer"
 
 
+class Forgotten(DomainError):
+    """Who this was is not known any more, on purpose."""
+
+    code = "customer_forgotten"
+
+
 class Unreachable(DomainError):
     """Neither an e-mail address nor a phone number would be left."""
 
@@ -69,11 +75,13 @@ class Address:
 def update(*, customer_id: int, now: datetime, actor: Actor, **changes: Any) -> Customer:
     """Change what is known of a customer: email, phone, first_name, last_name, language, date_of_birth, state.
 
-    What is not named stays. Raises EmailTaken, InvalidEmail, InvalidPhone, StateRefused, UnknownCustomer.
+    What is not named stays. Raises EmailTaken, InvalidEmail, InvalidPhone, StateRefused, UnknownCustomer, Forgotten.
     """
     changes = cleaned(changes)
     with transaction.atomic():
         customer = locked(customer_id)
+        if customer.anonymised_at is not None:
+            raise Forgotten(f"Customer {customer_id} was forgotten: nothing is entered about them again.")
         before = str(customer.state)
         changed = sorted(name for name, value in changes.items() if getattr(customer, name) != value)
         if not changed:

@@ -1,7 +1,6 @@
 """What people ask about their data, as shops pass it on: found, noted with its last day, and settled by a person.
 
-At once only raw webhooks are emptied. Taking a person's name out of everything else is not built yet; until it is, staff
-do by hand what the page of the request lists.
+At once only raw webhooks are emptied. Everything else is for a person to decide: see `loyalty.erasure`.
 """
 
 from dataclasses import dataclass

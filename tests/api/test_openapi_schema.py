@@ -54,6 +54,7 @@ def test_lists_every_operation_once(document):
         ("customers", "post"),
         ("customers/{id}", "get"),
         ("customers/{id}", "post"),
+        ("customers/{id}/anonymise", "post"),
         ("customers/{id}/sign_in_links", "post"),
         ("events", "get"),
         ("points_holds", "get"),

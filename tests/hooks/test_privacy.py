@@ -209,14 +209,14 @@ def test_the_list_shows_the_next_one_due_first_and_what_is_overdue(shop, signed_
     assert list(signed_in("viewer").get(LIST, {"state": "settled"}).context["cl"].result_list) == [done]
 
 
-def test_the_page_says_what_we_hold_and_that_the_rest_is_done_by_hand(shop, jo, signed_in):
+def test_the_page_says_what_we_hold_and_where_a_person_is_forgotten(shop, jo, signed_in):
     give(jo, 50, now=NOW)
     raw(shop, "e-1", "7")
     request = asked_of(shop, customer=jo)
 
     text = signed_in("manager").get(f"{LIST}{request.pk}/change/").content.decode()
 
-    assert "The desk cannot do all of this by itself yet" in text
+    assert "choose “Forget this person”" in text
     assert f"/admin/customers/customer/{jo.pk}/change/" in text
     assert "<dt>Orders</dt><dd>1</dd>" in text
     assert "<dt>Points transactions</dt><dd>1</dd>" in text

@@ -5,6 +5,7 @@ from django.views import View
 
 from loyalty.api.v1 import (
     code_checks,
+    customer_erasures,
     customer_identities,
     customers,
     deliveries,
@@ -27,6 +28,7 @@ from loyalty.api.v1 import (
 ADDRESSES: list[tuple[str, type[View], str]] = [
     ("customers", customers.Customers, "customers"),
     ("customers/<str:pk>", customers.OneCustomer, "customer"),
+    ("customers/<str:pk>/anonymise", customer_erasures.AnonymiseCustomer, "anonymise_customer"),
     ("customers/<str:pk>/sign_in_links", sign_in_links.SignInLinks, "sign_in_links"),
     (
         "customer_identities/create_or_update",

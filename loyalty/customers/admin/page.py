@@ -16,7 +16,7 @@ from loyalty.common import actors
 from loyalty.common.adminkit import acts, desk, lists, show
 from loyalty.common.errors import DomainError
 from loyalty.customers import contacts, enrollment, profile
-from loyalty.customers.admin import adjusting, granting, panels, transferring
+from loyalty.customers.admin import adjusting, forgetting, granting, panels, transferring
 from loyalty.customers.admin.filters import CustomerFilter
 from loyalty.customers.admin.forms import ADDRESS_FIELDS, AddressForm, CustomerForm
 from loyalty.customers.models import Customer, ShippingAddress
@@ -43,6 +43,7 @@ class CustomerAdmin(desk.DeskAdmin):
     list_display_links = ("name",)
     sortable_by = ()
     ordering = ("-id",)
+    acts = (forgetting.Forget(),)
     filterset_class = CustomerFilter
     chips = (
         lists.Chip("State", "state"),
@@ -153,6 +154,7 @@ class CustomerAdmin(desk.DeskAdmin):
             "customer": customer,
             "forms": forms,
             "typed": request.method == "POST",
+            "acts": [] if customer.anonymised_at is not None else self.act_links(request, customer.pk),
             **panels.page(request, customer=customer, now=timezone.now()),
         }
         return TemplateResponse(request, "admin/customers/customer.html", context)

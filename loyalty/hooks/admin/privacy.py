@@ -27,11 +27,10 @@ OPEN, DONE = "open", "settled"
 
 TO_DO = {
     PrivacyKind.DATA_REQUEST: "Somebody wants to see what you hold about them. Send them, or the shop, what is listed here.",
-    PrivacyKind.ERASE_CUSTOMER: "Somebody wants to be forgotten. The desk cannot do all of this by itself yet: take name, "
-    "address and phone out of the customer by hand and exclude them. Orders, points and rewards stay as numbers.",
-    PrivacyKind.ERASE_SHOP: "The shop has taken the app away and asks to forget its customers. The desk cannot do all of this "
-    "by itself yet: switch the shop off, and take out by hand the customers you know from it alone. Webhooks of the shop are "
-    "emptied within minutes.",
+    PrivacyKind.ERASE_CUSTOMER: "Somebody wants to be forgotten. Open the customer, choose “Forget this person”, and settle "
+    "this once the search for traces is done. Orders, points and rewards stay as numbers.",
+    PrivacyKind.ERASE_SHOP: "The shop has taken the app away and asks to forget its customers. Switch the shop off, and choose "
+    "“Forget this person” on the pages of the customers you know from it alone. Webhooks of the shop are emptied within minutes.",
 }
 
 

@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class ErasureConfig(AppConfig):
+    name = "loyalty.erasure"
+    label = "erasure"
+    verbose_name = "Privacy"
