@@ -112,6 +112,12 @@ def sentences(*, connection_ids: set[int], now: datetime) -> dict[int, str]:
     return {pk: text for pk, text in said.items() if text}
 
 
+def holding(*, connection_id: int | None, now: datetime) -> str:
+    """Why a call would not be sent at this moment, for staff; empty when it would be."""
+    shut = ShopHealth.objects.select_related("connection").filter(pk=connection_id, ask_at__gt=now).first()
+    return "" if shut is None else _unanswered(shut.connection, shut, now=now)
+
+
 def trouble(*, connection: StoreConnection, health: ShopHealth, now: datetime) -> str:
     """The same from a row that was read."""
     if health.opened_at is not None:

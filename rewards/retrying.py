@@ -3,7 +3,8 @@
 Nothing is decided here: a worker asks, as it would have done later.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
@@ -13,6 +14,8 @@ from loyalty.common import queue
 from loyalty.common.actors import Actor
 from loyalty.common.errors import DomainError
 from loyalty.events import log
+from platforms import breaker
+from rewards.issuing import claims, lanes
 from rewards.models import (
     Cancellation,
     CancellationState,
@@ -45,13 +48,16 @@ class _Turn:
     argument: str  # of the task
     names: str  # the column the task is given
     sentence: str
+    asks_shop: bool = True
+    fresh: Mapping[str, int] = field(default_factory=dict)  # columns that begin anew
 
 
 def plan(*, redeemed_reward_id: int, now: datetime) -> tuple[tuple[str, ...], str]:
     """What asking again now would do, in sentences, and why it cannot be done, if so. Reads only."""
     turns = [turn for turn in _turns(redeemed_reward_id) if turn.rows.filter(_free(now)).exists()]
     if turns:
-        return tuple(turn.sentence for turn in turns), ""
+        held = _held_back(redeemed_reward_id, now=now) if any(turn.asks_shop for turn in turns) else ""
+        return (*(turn.sentence for turn in turns), *([held] if held else [])), ""
     return (), _refusal(redeemed_reward_id)
 
 
@@ -59,14 +65,14 @@ def plan(*, redeemed_reward_id: int, now: datetime) -> tuple[tuple[str, ...], st
 def retry(*, redeemed_reward_id: int, actor: Actor, now: datetime) -> None:
     """Ring for all that waits of this reward, whatever pause it is in. Twice is harmless. Raises NothingToRetry.
 
-    The tries of a reward that is being generated begin anew, so that a person cannot use them up.
+    The tries of a reward that is being generated begin anew, so that a person cannot use them up, and among those that
+    wait for the shop it is the next.
     """
     found = False
     for turn in _turns(redeemed_reward_id):
         for waiting in turn.rows.filter(_free(now)).select_for_update():
-            fresh = {"attempts": 0} if isinstance(waiting, IssueWork) else {}
-            turn.rows.filter(pk=waiting.pk).update(**{turn.due: now}, **fresh)
-            queue.enqueue(turn.task, **{turn.argument: getattr(waiting, turn.names)})
+            turn.rows.filter(pk=waiting.pk).update(**{turn.due: now}, **turn.fresh)
+            _ring(turn, waiting)
             found = True
     if not found:
         raise NothingToRetry(_refusal(redeemed_reward_id))
@@ -91,6 +97,7 @@ def _turns(redeemed_reward_id: int) -> list[_Turn]:
             "redeemed_reward_id",
             "redeemed_reward_id",
             "The shop is asked at once to make the code, and its tries begin anew.",
+            fresh={"attempts": 0, "turn": 0},
         ),
         _Turn(
             Cancellation.objects.filter(**mine, state=CancellationState.CANCELLING),
@@ -115,8 +122,27 @@ def _turns(redeemed_reward_id: int) -> list[_Turn]:
             "redeemed_reward_id",
             "redeemed_reward_id",
             "The payout provider is asked at once.",
+            asks_shop=False,
         ),
     ]
+
+
+def _ring(turn: _Turn, waiting: Model) -> None:
+    """Rewards of a shop are made by whoever holds one of its lanes: a message names the shop, as the sweep's does."""
+    if isinstance(waiting, IssueWork) and waiting.connection_id is not None:
+        claims.ring(connection_id=waiting.connection_id)
+    else:
+        queue.enqueue(turn.task, **{turn.argument: getattr(waiting, turn.names)})
+
+
+def _held_back(redeemed_reward_id: int, *, now: datetime) -> str:
+    """Why the shop is not asked at once after all; empty when nothing stands in the way, as far as anybody knows."""
+    redeemed = RedeemedReward.objects.only("connection_id").get(pk=redeemed_reward_id)
+    said = breaker.holding(connection_id=redeemed.connection_id, now=now)
+    if said:
+        return f"Not at once after all: {said[0].lower()}{said[1:]} This waits until then, too."
+    rest = lanes.rests_until(connection_id=redeemed.connection_id, now=now)
+    return f"Not at once after all: the shop has asked for time until {rest:%H:%M:%S} UTC." if rest is not None else ""
 
 
 def _free(now: datetime) -> Q:

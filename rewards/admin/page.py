@@ -16,7 +16,7 @@ from loyalty.common.adminkit import desk, show
 from loyalty.customers.models import Customer
 from loyalty.program.models import Order
 from platforms.models import StoreConnection
-from rewards import cancellation_plan, extension, payouts, payouts_by_hand, probing, queries, states, usage
+from rewards import cancellation_plan, extension, issuing, payouts, payouts_by_hand, probing, queries, states, usage
 from rewards import parcels as rules
 from rewards.admin import parcels, payout, timeline, value_uses, why, words
 from rewards.advice import advice
@@ -125,6 +125,7 @@ class RewardPage(desk.ReadOnlyAdmin):
             "points": timeline.points_of(redeemed),
             "attempts": timeline.attempts_of(redeemed),
             "work": getattr(redeemed, "issue_work", None),
+            "most_attempts": issuing.MOST_ATTEMPTS,
             "cancellations": timeline.cancellations_of(redeemed),
             "steps_by_hand": self.steps_by_hand(redeemed),
             "evidence": timeline.evidence_of(redeemed),

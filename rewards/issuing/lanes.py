@@ -56,3 +56,11 @@ def leave(lane: Lane, *, now: datetime, rest: float) -> None:
     if rest:
         others = IssueLane.objects.filter(connection_id=lane.connection_id, claim__isnull=True)
         others.update(free_at=Greatest(F("free_at"), free_at))
+
+
+def rests_until(*, connection_id: int | None, now: datetime) -> datetime | None:
+    """Until when the shop wants its peace; None when it does not, or nobody knows."""
+    lanes = IssueLane.objects.filter(connection_id=connection_id, number__lte=settings.ISSUE_WORKERS_PER_SHOP)
+    found = list(lanes.values_list("claim", "free_at"))
+    resting = [free_at for claim, free_at in found if claim is None and free_at > now]
+    return min(resting) if resting and len(resting) == len(found) else None

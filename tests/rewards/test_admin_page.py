@@ -218,8 +218,11 @@ def test_links_the_order_that_used_it():
 def test_a_waiting_reward_says_when_the_shop_is_asked_next():
     pending = row(fulfillment_status="pending")
     IssueWork.objects.create(redeemed_reward=pending, due_at=AT, attempts=3)
+    IssueAttempt.objects.create(
+        redeemed_reward=pending, call="create", outcome="throttled", started_at=AT, finished_at=AT
+    )
 
-    assert "Asked 3 times so far; next at 1 Mar 2026, 12:00:00." in words(open_page(pending))
+    assert "Asked 1 time so far; 3 of 12 tries used up; next at 1 Mar 2026, 12:00:00." in words(open_page(pending))
 
 
 @pytest.mark.parametrize("pk", ["0", "999999", "9" * 40, "abc", "-1"])

@@ -7,10 +7,11 @@ import pytest
 
 from loyalty.common import actors, queue
 from loyalty.events.models import Event
+from platforms.models import ShopHealth
 from rewards import issuing, retrying
-from rewards.models import Cancellation, CodeExtension, IssueWork, Payout
+from rewards.models import Cancellation, CodeExtension, IssueLane, IssueWork, Payout
 from rewards.retrying import NothingToRetry
-from tests.factories.people import PayoutAccountFactory
+from tests.factories.people import ConnectionFactory, PayoutAccountFactory
 from tests.rewards.admin_rows import AT, GRID, VIEW, attempt, row, staff, words
 
 pytestmark = pytest.mark.django_db
@@ -26,8 +27,8 @@ def rung(monkeypatch):
     return found
 
 
-def pending(**work):
-    waiting = row(fulfillment_status="pending")
+def pending(*, shop=None, **work):
+    waiting = row(fulfillment_status="pending", connection=shop)
     IssueWork.objects.create(redeemed_reward=waiting, due_at=LATER, **work)
     return waiting
 
@@ -42,6 +43,39 @@ def test_a_reward_in_its_pause_is_tried_at_once_and_its_tries_begin_anew(rung):
     assert IssueWork.objects.get().attempts == 0
     assert issuing.take(redeemed_reward_id=waiting.pk, now=AT) is not None
     assert Event.objects.filter(kind="reward.retried", subject_id=waiting.pk, actor_id=7).count() == 1
+
+
+def test_a_reward_of_a_shop_is_the_next_of_those_who_issue_there(rung):
+    shop = ConnectionFactory()
+    waiting = pending(shop=shop, connection=shop, turn=6)
+
+    retrying.retry(redeemed_reward_id=waiting.pk, actor=STAFF, now=AT)
+
+    assert rung == [("rewards.issue_waiting", {"connection_id": shop.pk})]
+    assert IssueWork.objects.get().turn == 0
+
+
+def test_says_beforehand_that_a_silent_shop_is_not_asked_at_once():
+    shop = ConnectionFactory()
+    waiting = pending(shop=shop)
+    ShopHealth.objects.create(
+        connection=shop, failures=5, failing_since=AT, opened_at=AT, ask_at=AT + timedelta(minutes=5)
+    )
+
+    effects, refusal = retrying.plan(redeemed_reward_id=waiting.pk, now=AT)
+
+    assert refusal == ""
+    assert effects[-1].startswith(f"Not at once after all: the shop “{shop.name}” has not answered since")
+    assert retrying.plan(redeemed_reward_id=waiting.pk, now=AT + timedelta(minutes=5))[0] == effects[:-1]
+
+
+def test_says_beforehand_until_when_a_shop_has_asked_for_time():
+    waiting = pending(shop=ConnectionFactory())
+    IssueLane.objects.create(connection=waiting.connection, number=1, free_at=AT + timedelta(minutes=2))
+
+    effects, _ = retrying.plan(redeemed_reward_id=waiting.pk, now=AT)
+
+    assert effects[-1] == "Not at once after all: the shop has asked for time until 12:02:00 UTC."
 
 
 def test_a_doubt_stays_a_doubt_so_the_code_is_looked_up_before_anything_is_sent(rung):
