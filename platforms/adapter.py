@@ -155,9 +155,34 @@ class ShopRefund:
     refunded_at: datetime
 
 
+class PaymentState(StrEnum):
+    """What became of an order's money, as far as the shop says."""
+
+    UNKNOWN = ""
+    PENDING = "pending"
+    AUTHORIZED = "authorized"
+    PAID = "paid"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    VOIDED = "voided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShopItem:
+    """One line of an order. `amount` is what the customer paid for all pieces, in the order's currency."""
+
+    product: str  # as the shop names it
+    quantity: int
+    amount: Decimal
+    categories: tuple[str, ...] = ()  # as the shop names them; empty: none, or not told
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShopOrder:
-    """An order as the shop tells it, whole: every delivery of it carries its full present state."""
+    """An order as the shop tells it, whole: every delivery of it carries its full present state.
+
+    `total` is what the customer pays, after discounts, with tax and shipping. None: the shop does not say.
+    """
 
     external_id: str
     number: str  # what people call it
@@ -170,6 +195,12 @@ class ShopOrder:
     customer_external_id: str = ""
     codes: tuple[AppliedCode, ...] = ()
     refunds: tuple[ShopRefund, ...] = ()
+    rewardable_total: Decimal | None = None  # the part that may earn, where the shop decides that itself
+    tax: Decimal | None = None
+    shipping: Decimal | None = None  # without its tax, which `tax` has
+    discounts: Decimal | None = None  # what codes and sales took off
+    items: tuple[ShopItem, ...] | None = None
+    payment_state: PaymentState = PaymentState.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

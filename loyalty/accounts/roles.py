@@ -84,6 +84,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "points.view_pointstransaction",
             "program.view_order",
             "program.view_ordercode",
+            "program.view_orderitem",
             "program.view_orderrefund",
             "program.view_referral",
             "program.view_referralsettings",

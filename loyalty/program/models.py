@@ -1,10 +1,24 @@
 """What customers do in shops: orders, the codes they carried, what was refunded."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
 from loyalty.customers.models import Customer
+from platforms.adapter import PaymentState as ShopPaymentState
 from platforms.models import StoreConnection
+
+__all__ = [
+    "Order",
+    "OrderCode",
+    "OrderItem",
+    "OrderRefund",
+    "OrderStatus",
+    "PaymentState",
+    "Referral",
+    "ReferralLink",
+    "ReferralSettings",
+]
 
 
 class OrderStatus(models.TextChoices):
@@ -13,8 +27,23 @@ class OrderStatus(models.TextChoices):
     CANCELLED = "cancelled", "Canceled"
 
 
+class PaymentState(models.TextChoices):
+    """What became of the money, as far as the shop says; empty when it does not."""
+
+    UNKNOWN = ShopPaymentState.UNKNOWN, "Unknown"
+    PENDING = ShopPaymentState.PENDING, "Not paid yet"
+    AUTHORIZED = ShopPaymentState.AUTHORIZED, "Authorized"
+    PAID = ShopPaymentState.PAID, "Paid"
+    PARTIALLY_REFUNDED = ShopPaymentState.PARTIALLY_REFUNDED, "Partly refunded"
+    REFUNDED = ShopPaymentState.REFUNDED, "Refunded"
+    VOIDED = ShopPaymentState.VOIDED, "Voided"
+
+
 class Order(models.Model):
-    """An order as its shop last told it. `changed_at` is the shop's clock: older news never overwrites newer."""
+    """An order as its shop last told it. `changed_at` is the shop's clock: older news never overwrites newer.
+
+    `total` is what the customer pays, after discounts, with tax and shipping. Null parts are those the shop does not tell.
+    """
 
     connection = models.ForeignKey(StoreConnection, null=True, on_delete=models.PROTECT, db_index=False)
     external_id = models.CharField(max_length=120)
@@ -23,6 +52,13 @@ class Order(models.Model):
     status = models.CharField(max_length=10, choices=OrderStatus)
     total = models.DecimalField(max_digits=12, decimal_places=2)
     refunded = models.DecimalField(max_digits=12, decimal_places=2, default=0)
+    rewardable_total = models.DecimalField(max_digits=12, decimal_places=2, null=True)  # where the shop decides it
+    tax = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    shipping = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    discounts = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    payment_state = models.CharField(
+        max_length=20, choices=PaymentState, default=PaymentState.UNKNOWN, db_default="", blank=True
+    )
     currency = models.CharField(max_length=3)
     placed_at = models.DateTimeField()
     changed_at = models.DateTimeField()
@@ -37,6 +73,11 @@ class Order(models.Model):
             models.CheckConstraint(
                 condition=Q(refunded__gte=0) & Q(refunded__lte=F("total")), name="order_refunded_in_range"
             ),
+            models.CheckConstraint(
+                condition=Q(rewardable_total__isnull=True)
+                | Q(rewardable_total__gte=0, rewardable_total__lte=F("total")),
+                name="order_rewardable_in_range",
+            ),
         ]
         indexes = [
             models.Index(fields=["customer", "placed_at", "id"], name="order_customer"),
@@ -45,6 +86,28 @@ class Order(models.Model):
 
     def __str__(self) -> str:
         return self.number or self.external_id
+
+
+class OrderItem(models.Model):
+    """One line of an order. `amount` is what was paid for all its pieces."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="items", db_index=False)
+    position = models.PositiveSmallIntegerField()
+    product = models.CharField(max_length=120)  # as the shop names it
+    categories = ArrayField(models.CharField(max_length=120), default=list)
+    quantity = models.PositiveIntegerField()
+    amount = models.DecimalField(max_digits=12, decimal_places=2)
+
+    class Meta:
+        verbose_name = "item of an order"
+        verbose_name_plural = "items of orders"
+        constraints = [
+            models.UniqueConstraint(fields=["order", "position"], name="order_item_position"),
+            models.CheckConstraint(condition=Q(amount__gte=0), name="order_item_amount_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.product}"
 
 
 class OrderCode(models.Model):
@@ -85,6 +148,4 @@ class OrderRefund(models.Model):
         return f"{self.amount}"
 
 
-from loyalty.program.referrals.models import Referral as Referral  # noqa: E402, PLC0414 (its orders are those above)
-from loyalty.program.referrals.models import ReferralLink as ReferralLink  # noqa: E402, PLC0414
-from loyalty.program.referrals.models import ReferralSettings as ReferralSettings  # noqa: E402, PLC0414
+from loyalty.program.referrals.models import Referral, ReferralLink, ReferralSettings  # noqa: E402 (of the orders above)

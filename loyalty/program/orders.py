@@ -15,9 +15,9 @@ from loyalty.events import log
 from loyalty.merchant import queries as merchant
 from loyalty.points import earning
 from loyalty.program import refunds
-from loyalty.program.models import Order, OrderCode, OrderRefund, OrderStatus
+from loyalty.program.models import Order, OrderCode, OrderItem, OrderRefund, OrderStatus
 from loyalty.program.referrals import judging
-from platforms.adapter import ShopOrder
+from platforms.adapter import ShopItem, ShopOrder
 from rewards import usage
 from rewards.holders import OrderUse
 from rewards.usage import OrderVerdict
@@ -27,6 +27,8 @@ COURSE = (OrderStatus.PLACED, OrderStatus.COMPLETED, OrderStatus.CANCELLED)
 MOST_MONEY = 10**10
 LONGEST_ID = 120
 LONGEST_CODE = 60
+MOST_ITEMS = 1_000
+MOST_PIECES = 10**6
 
 
 class OrderUnusable(DomainError):
@@ -85,16 +87,26 @@ def _take_effect(
 def _require_usable(order: ShopOrder) -> None:
     """Raises OrderUnusable for what no column holds. What is only shown is cut instead."""
     discounts = [abs(code.discount) for code in order.codes if code.discount is not None]
-    amounts = [order.total, *(refund.amount for refund in order.refunds), *discounts]
+    parts = [part for part in (order.tax, order.shipping, order.discounts) if part is not None]
+    items = order.items or ()
+    amounts = [order.total, *(refund.amount for refund in order.refunds), *discounts, *parts]
+    amounts += [item.amount for item in items]
     if not all(0 <= amount < MOST_MONEY for amount in amounts):
         raise OrderUnusable(f"Order {order.number[:60]}: an amount is negative or too large. Look at it in the shop.")
     ids = [order.external_id, *(refund.external_id for refund in order.refunds)]
     fits = all(0 < len(text) <= LONGEST_ID for text in ids) and len(order.customer_external_id) <= LONGEST_ID
     if not fits or len(order.currency) != 3:
         raise OrderUnusable(f"Order {order.number[:60]}: an id or its currency does not fit. Look at it in the shop.")
+    if len(items) > MOST_ITEMS or not all(_item_fits(item) for item in items):
+        raise OrderUnusable(f"Order {order.number[:60]}: its items do not fit. Look at it in the shop.")
     moments = [order.placed_at, order.updated_at, *(refund.refunded_at for refund in order.refunds)]
     if not all(1970 <= moment.year < 2200 for moment in moments):
         raise OrderUnusable(f"Order {order.number[:60]}: one of its dates cannot be. Look at it in the shop.")
+
+
+def _item_fits(item: ShopItem) -> bool:
+    names = (item.product, *item.categories)
+    return all(0 < len(name) <= LONGEST_ID for name in names) and 0 <= item.quantity <= MOST_PIECES
 
 
 @transaction.atomic
@@ -110,6 +122,11 @@ def _store(*, connection_id: int, order: ShopOrder, actor: Actor, now: datetime)
         "status": OrderStatus(order.status),
         "total": order.total,
         "refunded": min(sum((refund.amount for refund in order.refunds), Decimal(0)), order.total),
+        "rewardable_total": _rewardable(order),
+        "tax": order.tax,
+        "shipping": order.shipping,
+        "discounts": order.discounts,
+        "payment_state": str(order.payment_state),
         "currency": order.currency,
         "placed_at": order.placed_at,
         "changed_at": order.updated_at,
@@ -139,7 +156,27 @@ def _store(*, connection_id: int, order: ShopOrder, actor: Actor, now: datetime)
     return stored
 
 
+def _rewardable(order: ShopOrder) -> Decimal | None:
+    """What the shop lets earn: never less than nothing, never more than the order."""
+    if order.rewardable_total is None:
+        return None
+    return min(max(order.rewardable_total, Decimal(0)), order.total)
+
+
 def _store_parts(stored: Order, order: ShopOrder) -> None:
+    if order.items is not None:
+        OrderItem.objects.filter(order=stored).delete()
+        OrderItem.objects.bulk_create(
+            OrderItem(
+                order=stored,
+                position=position,
+                product=item.product,
+                categories=sorted(set(item.categories)),
+                quantity=item.quantity,
+                amount=item.amount,
+            )
+            for position, item in enumerate(order.items)
+        )
     OrderCode.objects.filter(order=stored).delete()
     OrderCode.objects.bulk_create(
         OrderCode(
@@ -231,7 +268,8 @@ def _earn(stored: Order, *, actor: Actor, now: datetime) -> None:
     What the order earned stays as it was when its total, its buyer or the programme's rate changes later.
     """
     programme = merchant.programme()
-    points = int(stored.total) * programme.points_per_unit
+    earns = stored.total if stored.rewardable_total is None else stored.rewardable_total
+    points = int(earns) * programme.points_per_unit
     if stored.customer is None or stored.customer.state == CustomerState.DISABLED or points <= 0:
         return
     if not _still_as(stored):

@@ -92,6 +92,14 @@ def amount(data: Mapping[str, Any], name: str) -> Decimal:
     return number
 
 
+def maybe_sum(data: Mapping[str, Any], *names: str) -> Decimal | None:
+    """The parts together; None when one is missing or no amount, for no order is held up by what is only useful."""
+    try:
+        return sum((abs(amount(data, name)) for name in names), Decimal(0))
+    except Unreadable:
+        return None
+
+
 def rfc_date(data: Mapping[str, Any], name: str) -> datetime | None:
     """An RFC 2822 date; None for an empty one."""
     value = data.get(name)

@@ -117,6 +117,9 @@ def _order(
         customer_external_id=str(customer) if customer else "",
         codes=codes,
         refunds=refunds,
+        tax=fields.maybe_sum(entry, "total_tax"),
+        shipping=fields.maybe_sum(entry, "shipping_cost_ex_tax"),
+        discounts=fields.maybe_sum(entry, "discount_amount", "coupon_discount"),
     )
 
 

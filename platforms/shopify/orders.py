@@ -9,13 +9,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from loyalty.common import codes as spelling
-from platforms.adapter import AppliedCode, OrderStatus, ShopOrder, ShopRefund, UnreadOrder
+from platforms.adapter import AppliedCode, OrderStatus, PaymentState, ShopOrder, ShopRefund, UnreadOrder
 from platforms.shopify import values
 from platforms.shopify.values import Unreadable
 
 REFUNDS_IN_A_PAGE = 10
 REFUNDS_OF_ONE = 100
 _PAID = frozenset({"PAID", "PARTIALLY_REFUNDED", "REFUNDED"})
+_MONEY = {
+    "PENDING": PaymentState.PENDING,
+    "AUTHORIZED": PaymentState.AUTHORIZED,
+    "PAID": PaymentState.PAID,
+    "PARTIALLY_REFUNDED": PaymentState.PARTIALLY_REFUNDED,
+    "REFUNDED": PaymentState.REFUNDED,
+    "VOIDED": PaymentState.VOIDED,
+}
 
 
 def search_for(code: str) -> str:
@@ -71,6 +79,7 @@ def order(entry: Any, *, count_tests: bool, most_refunds: int) -> ShopOrder:
             )
             for refund in refunds
         ),
+        payment_state=_MONEY.get(str(entry.get("displayFinancialStatus")), PaymentState.UNKNOWN),
     )
 
 

@@ -99,6 +99,14 @@ def amount(data: Any, name: str) -> Decimal:
     return Decimal(value)
 
 
+def maybe_sum(data: Mapping[str, Any], *names: str) -> Decimal | None:
+    """The parts together; None when one is missing or no amount, for no order is held up by what is only useful."""
+    try:
+        return sum((abs(amount(data, name)) for name in names), Decimal(0))
+    except Unreadable:
+        return None
+
+
 def instant(data: Any, name: str) -> datetime:
     """A time in GMT; WooCommerce writes no zone behind it."""
     value = text(data, name, longest=40)

@@ -12,7 +12,7 @@ Refunds = Sequence[Mapping[str, Any]]
 # What is read below, and no more: addresses and what people bought stay in the shop.
 FIELDS = (
     "id,number,status,currency,date_created_gmt,date_modified_gmt,date_paid_gmt,total,customer_id,billing,coupon_lines,"
-    "refunds"
+    "refunds,total_tax,shipping_total,discount_total,discount_tax"
 )
 
 _STATUSES = {
@@ -64,6 +64,9 @@ def read(entry: Mapping[str, Any], *, refunds: Refunds) -> ShopOrder:
             )
             for refund in refunds
         ),
+        tax=fields.maybe_sum(entry, "total_tax"),
+        shipping=fields.maybe_sum(entry, "shipping_total"),
+        discounts=fields.maybe_sum(entry, "discount_total", "discount_tax"),
     )
 
 

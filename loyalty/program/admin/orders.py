@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from loyalty.common.adminkit import desk, lists, moments, show
 from loyalty.customers import queries as customers_queries
-from loyalty.program.models import Order, OrderStatus
+from loyalty.program.models import Order, OrderStatus, PaymentState
 from platforms.models import StoreConnection
 
 STATUS_TONES: dict[str, show.Tone] = {
@@ -66,7 +66,10 @@ class OrderAdmin(desk.ReadOnlyAdmin):
         "customer_link",
         "status_badge",
         "total_text",
+        "parts_text",
+        "payment_text",
         "refunded_text",
+        "items_text",
         "codes_applied",
         "refunds_given",
         "placed",
@@ -107,6 +110,30 @@ class OrderAdmin(desk.ReadOnlyAdmin):
     @admin.display(description="Total")
     def total_text(self, order: Order) -> SafeString:
         return show.money(order.total, order.currency)
+
+    @admin.display(description="Of it")
+    def parts_text(self, order: Order) -> SafeString:
+        """What the shop tells of the total's parts; what it does not tell is left out."""
+        parts = (
+            ("may earn", order.rewardable_total),
+            ("tax", order.tax),
+            ("shipping", order.shipping),
+            ("taken off by discounts", order.discounts),
+        )
+        rows = [(show.money_text(amount, order.currency), word) for word, amount in parts if amount is not None]
+        return format_html_join("", "<div>{} {}</div>", rows) or show.dash()
+
+    @admin.display(description="Payment")
+    def payment_text(self, order: Order) -> SafeString:
+        return show.text(PaymentState(order.payment_state).label)
+
+    @admin.display(description="Items")
+    def items_text(self, order: Order) -> SafeString:
+        rows = [
+            (item.quantity, item.product, show.money_text(item.amount, order.currency), ", ".join(item.categories))
+            for item in order.items.order_by("position")
+        ]
+        return format_html_join("", "<div>{} × {}, {} {}</div>", rows) or show.dash()
 
     @admin.display(description="Refunded")
     def refunded_text(self, order: Order) -> SafeString:

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('customers', '0003_erasure_requests'),
-        ('program', '0001_initial'),
+        ('program', '0002_orders_in_one_shape'),
         ('rewards', '0014_issuing_by_shop_and_turn'),
     ]
 
