@@ -2,9 +2,11 @@
 
 from django.urls import include, path, re_path
 
-from loyalty.api import views
+from loyalty.api import reference, views
 
 urlpatterns = [
     path("v1/", include("loyalty.api.v1.urls")),
+    path("reference/", reference.index, name="api_reference"),
+    path("reference/<slug:slug>/", reference.resource, name="api_resource"),
     re_path(r"", views.NothingHere.as_view()),
 ]

@@ -2,19 +2,16 @@
 
 import json
 import re
-from functools import cache
 from typing import Any
 
-import yaml
 from django.http import HttpResponse
 from jsonschema import Draft202012Validator
 
-from loyalty.api.v1 import schema
+from loyalty.api.v1 import outline
 
 
-@cache
 def document() -> dict[str, Any]:
-    return yaml.safe_load(schema.FILE.read_text())
+    return outline.document()
 
 
 def operation(method: str, path: str) -> dict[str, Any] | None:

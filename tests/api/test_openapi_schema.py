@@ -2,17 +2,16 @@ import io
 from contextlib import redirect_stderr
 
 import pytest
-import yaml
 from django.http import JsonResponse
 from drf_spectacular.validation import validate_schema
 
-from loyalty.api.v1 import schema
+from loyalty.api.v1 import outline, schema
 from tests.api import contract
 
 
 @pytest.fixture(scope="module")
 def document():
-    return yaml.safe_load(schema.FILE.read_text())
+    return outline.document()
 
 
 def operations(document):
