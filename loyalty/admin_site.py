@@ -27,7 +27,7 @@ FAILED = "admin:rewards_redeemedreward_failed"
 
 class LoyaltyDeskSite(StaffEntrance, DeskSite):
     sections: ClassVar[Sequence[Section]] = (
-        Section("Rewards", ("rewards.redeemedreward", "rewards.reward", "rewards.codepool")),
+        Section("Rewards", ("rewards.redeemedreward", "rewards.reward", "rewards.campaign", "rewards.codepool")),
         Section(
             "Customers",
             (

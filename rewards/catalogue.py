@@ -35,6 +35,8 @@ from rewards.models import (
 from rewards.pricing import Steps
 from rewards.types import registry
 
+NOT_OFFERED = gettext_noop("This reward is not offered to this customer.")
+
 
 class UnknownReward(DomainError):
     code = "unknown_reward"
@@ -172,7 +174,7 @@ def require_in_audience(*, reward: Reward, customer: Customer) -> None:
     if not reward.restricted or RewardAudience.objects.filter(reward=reward, customer=customer).exists():
         return
     if customer.tier_id is None or not RewardTier.objects.filter(reward=reward, tier_id=customer.tier_id).exists():
-        raise RewardNotAvailable(gettext_noop("This reward is not offered to this customer."), code="not_in_audience")
+        raise RewardNotAvailable(NOT_OFFERED, code="not_in_audience")
 
 
 def too_few_points_sentence(missing: int) -> str:

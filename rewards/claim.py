@@ -16,6 +16,7 @@ from loyalty.events import log
 from loyalty.merchant import queries as merchant
 from platforms.models import StoreConnection
 from rewards import catalogue, pools, wording
+from rewards.catalogue import Words
 from rewards.limits import RewardNotAvailable
 from rewards.models import (
     FulfillmentStatus,
@@ -60,21 +61,70 @@ def save(
     `value` is what a variable cost bought; without it the reward's own amount counts. `address` is where it goes, where
     that is not the customer's own. Raises RewardIncomplete.
     """
-    programme = merchant.programme()
-    kind = registry.type_of(reward.type)
     language = catalogue.language_of(customer)
-    text = catalogue.words(rewards=[reward], language=language)[reward.pk]
-    amount = reward.amount if value is None else value
-    if amount is None and "amount" in kind.needs:
-        raise RewardIncomplete(
-            f"“{reward.name}” is worth what its points buy. Fill in its amount to say what one is worth that is given away."
-        )
-    code = new_code(reward=reward, now=now)
-    starts_at, last_day = _validity(reward, now=now, zone=programme.zone)
+    amount_of(reward, value)
+    redeemed = compose(
+        customer=customer,
+        reward=reward,
+        product=product,
+        origin=origin,
+        actor=actor,
+        now=now,
+        cost=cost,
+        balance_after=balance_after,
+        idempotency_key=idempotency_key,
+        internal_note=internal_note,
+        value=value,
+        address=asdict(address) if address is not None else _address(customer),
+        code=new_code(reward=reward, now=now),
+        text=catalogue.words(rewards=[reward], language=language)[reward.pk],
+        language=language,
+        zone=merchant.programme().zone,
+    )
+    redeemed.save(force_insert=True)
+    log.record(
+        kind="reward.redeemed" if origin == Origin.REDEMPTION else "reward.granted",
+        subject_type="redeemed_reward",
+        subject_id=redeemed.pk,
+        customer_id=customer.pk,
+        actor=actor,
+        now=now,
+        reward_id=reward.pk,
+        cost_in_points=cost,
+    )
+    return redeemed
+
+
+def compose(
+    *,
+    customer: Customer,
+    reward: Reward,
+    origin: Origin,
+    actor: Actor,
+    now: datetime,
+    balance_after: int,
+    address: dict[str, str] | None,
+    code: RewardCode | None,
+    text: Words,
+    language: str,
+    zone: ZoneInfo,
+    product: PointsProduct | None = None,
+    cost: int = 0,
+    idempotency_key: str | None = None,
+    internal_note: str = "",
+    value: Decimal | None = None,
+) -> RedeemedReward:
+    """The pending redeemed reward with its copies, not saved: `text` in that language, its code saved before.
+
+    Raises RewardIncomplete, and RewardNotAvailable for a code that ends too soon.
+    """
+    kind = registry.type_of(reward.type)
+    amount = amount_of(reward, value)
+    starts_at, last_day = _validity(reward, now=now, zone=zone)
     expires_at = _end(
         reward, starts_at=starts_at, expires_at=pools.earlier(last_day, code.ends_at if code is not None else None)
     )
-    redeemed = RedeemedReward.objects.create(
+    return RedeemedReward(
         customer=customer,
         reward=reward,
         points_product=product,
@@ -119,7 +169,7 @@ def save(
                 combines_with=reward.combines_with,
                 valid_from=starts_at,
                 expires_at=expires_at,
-                zone=programme.zone,
+                zone=zone,
             ),
         ),
         image_url=reward.image_url,
@@ -131,20 +181,19 @@ def save(
         customer_phone=customer.phone or "",
         customer_first_name=customer.first_name,
         customer_last_name=customer.last_name,
-        shipping_address=asdict(address) if address is not None else _address(customer),
+        shipping_address=address,
         internal_note=internal_note,
     )
-    log.record(
-        kind="reward.redeemed" if origin == Origin.REDEMPTION else "reward.granted",
-        subject_type="redeemed_reward",
-        subject_id=redeemed.pk,
-        customer_id=customer.pk,
-        actor=actor,
-        now=now,
-        reward_id=reward.pk,
-        cost_in_points=cost,
-    )
-    return redeemed
+
+
+def amount_of(reward: Reward, value: Decimal | None = None) -> Decimal | None:
+    """What one is worth: what a variable cost bought, else the reward's own amount. Raises RewardIncomplete."""
+    amount = reward.amount if value is None else value
+    if amount is None and "amount" in registry.type_of(reward.type).needs:
+        raise RewardIncomplete(
+            f"“{reward.name}” is worth what its points buy. Fill in its amount to say what one is worth that is given away."
+        )
+    return amount
 
 
 def queue(*, redeemed: RedeemedReward, now: datetime, lease: timedelta | None = None, turn: int = 0) -> Claim | None:
@@ -186,6 +235,34 @@ def new_code(*, reward: Reward, now: datetime) -> RewardCode | None:
         except IntegrityError:
             continue  # 31^10 codes: a collision is a curiosity, several in a row a broken random source
     raise RewardIncomplete(f"No free code was found for “{reward.name}” in {MOST_COLLISIONS} tries: change its prefix.")
+
+
+def new_codes(*, reward: Reward, count: int, now: datetime) -> list[RewardCode | None]:
+    """As `new_code`, for so many customers; fewer when the pool is empty before. Raises RewardIncomplete."""
+    kind = registry.type_of(reward.type)
+    if not kind.carries_code(reward):
+        return [None] * count
+    if reward.shared_code_id is not None:
+        return [_shared(reward)] * count
+    drawn = pools.draw_many(reward=reward, count=count, now=now)
+    if drawn is not None:
+        return list(drawn)
+    for _ in range(MOST_COLLISIONS):
+        texts = {codes.canonical(text): text for text in (kind.new_code(reward.prefix) for _ in range(count))}
+        fresh = [
+            RewardCode(connection_id=reward.connection_id, code=text, canonical=canonical, created_at=now)
+            for canonical, text in texts.items()
+        ]
+        try:
+            with transaction.atomic():
+                made = RewardCode.objects.bulk_create(fresh) if len(fresh) == count else []
+        except IntegrityError:
+            continue
+        if made:
+            return list(made)
+    raise RewardIncomplete(
+        f"No free codes were found for “{reward.name}” in {MOST_COLLISIONS} tries: change its prefix."
+    )
 
 
 def _shared(reward: Reward) -> RewardCode | None:

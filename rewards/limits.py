@@ -12,12 +12,13 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import F, Q, Sum
+from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
 from loyalty.common import clock
+from loyalty.common.among import Among
 from loyalty.common.errors import DomainError
 from loyalty.common.prepared import Statement
 from loyalty.merchant import queries as merchant
@@ -37,6 +38,28 @@ class StockBelowZero(DomainError):
 def taken_by_customer(*, reward_id: int, customer_id: int) -> int:
     """How many of this reward the customer has, canceled and failed ones not counted."""
     return RedeemedReward.objects.filter(reward_id=reward_id, customer_id=customer_id, takes_place=True).count()
+
+
+def require_under(*, reward: Reward, taken: int, in_period: int) -> None:
+    """Refuse a customer who has that many, over the limit per customer or that per period. Raises RewardNotAvailable."""
+    if reward.limit_per_customer is not None and taken >= reward.limit_per_customer:
+        raise RewardNotAvailable(per_customer_sentence(reward.limit_per_customer), code="limit_reached")
+    if reward.limit_per_period is not None and in_period >= reward.limit_per_period:
+        raise RewardNotAvailable(
+            per_period_sentence(reward.limit_per_period, reward.period), code="period_limit_reached"
+        )
+
+
+def taken_by_customers(
+    *, reward_id: int, customer_ids: Collection[int], since: datetime | None = None
+) -> dict[int, int]:
+    """As `taken_by_customer`, for many, and if you like since an instant; who has none is left out."""
+    rows = RedeemedReward.objects.filter(
+        Among("customer_id", customer_ids), reward_id=reward_id, takes_place=True
+    ).order_by()
+    if since is not None:
+        rows = rows.filter(redeemed_at__gte=since)
+    return dict(rows.values_list("customer_id").annotate(Count("pk")))
 
 
 def require_place_for_customer(*, reward: Reward, customer_id: int) -> None:
@@ -252,6 +275,25 @@ def take_piece(*, reward: Reward) -> None:
         if time.monotonic() > deadline:
             raise RewardNotAvailable(BUSY, code="reward_busy")
         time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 (not a secret)
+
+
+def take_pieces(*, reward: Reward, wanted: int) -> int:
+    """As `take_piece`, up to so many at once; gives back how many: all that are wanted where there is no limit.
+
+    It waits for those who take or give back a piece at this moment, as they never wait for us: what it says is left is
+    what is left. They wait for us until the caller's transaction ends.
+    """
+    KEEP_TOTAL.run({"reward": reward.pk})
+    if Reward.objects.values_list("limit_total", flat=True).get(pk=reward.pk) is None:
+        return wanted
+    missing = wanted
+    buckets = RewardStock.objects.filter(reward_id=reward.pk).select_for_update().order_by("bucket")
+    for bucket in buckets:
+        share = min(bucket.left, missing)
+        if share:
+            RewardStock.objects.filter(pk=bucket.pk).update(left=F("left") - share)
+            missing -= share
+    return wanted - missing
 
 
 def free_piece(*, redeemed: RedeemedReward) -> None:

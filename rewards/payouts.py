@@ -20,8 +20,9 @@ from loyalty.events.models import Event
 from loyalty.points import ledger
 from loyalty.points.errors import NotReversible
 from platforms.adapter import Observed, Outcome
+from platforms.models import PayoutAccount
 from platforms.payouts import registry
-from platforms.payouts.provider import PayoutCapabilities, PayoutReport, PayoutStatus
+from platforms.payouts.provider import PayoutReport, PayoutStatus
 from rewards import issuing, lifecycle, limits
 from rewards.claim import Claim
 from rewards.issuing import Failure
@@ -87,7 +88,7 @@ def begin(*, redeemed: RedeemedReward, reward: Reward, now: datetime, lease: tim
     provider = registry.provider_class(account.provider)
     if not money.fits(amount, redeemed.currency):
         raise RewardIncomplete(f"{amount} {redeemed.currency} has more decimals than the currency: change the amount.")
-    _require_receiver(provider.capabilities, redeemed)
+    require_receiver(account, email=redeemed.customer_email, phone=redeemed.customer_phone)
     calls = provider.capabilities.calls_out
     token = uuid.uuid4() if calls and lease is not None else None
     payout = Payout.objects.create(
@@ -109,9 +110,10 @@ def begin(*, redeemed: RedeemedReward, reward: Reward, now: datetime, lease: tim
     return Claim(redeemed.pk, token) if token is not None else None
 
 
-def _require_receiver(capabilities: PayoutCapabilities, redeemed: RedeemedReward) -> None:
-    known = redeemed.customer_email or (capabilities.takes_phone and redeemed.customer_phone)
-    if capabilities.needs_email and not known:
+def require_receiver(account: PayoutAccount, *, email: str, phone: str) -> None:
+    """Refuse money that could be sent to no one: its provider needs what is not known. Raises RewardNotAvailable."""
+    capabilities = registry.provider_class(account.provider).capabilities
+    if capabilities.needs_email and not (email or (capabilities.takes_phone and phone)):
         raise RewardNotAvailable(
             gettext_noop("This money is sent to an e-mail address or a phone number, and none is known. Add one first.")
             if capabilities.takes_phone

@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db import connection, transaction
 from django.utils.translation import gettext_noop
@@ -24,6 +24,7 @@ from rewards.models import CodePool, IssueAttempt, PoolCandidate, RedeemedReward
 from rewards.types import registry
 
 LONGEST_WAIT = 10  # seconds
+LAST = datetime.max.replace(tzinfo=UTC)
 MOST_TO_WARN = 1_000_000
 EMPTY = gettext_noop("No code of this reward is left just now. Nothing was spent; please try again later.")
 BUSY = gettext_noop("Too many customers want this reward just now. Try again.")
@@ -55,6 +56,17 @@ TAKE = Statement(
     """,  # noqa: S608 (our own text)
     types={"reward": "int8", "now": "timestamptz"},
 )
+TAKE_MANY = f"""
+    WITH pool AS MATERIALIZED ({IN_USE} AND pool.reward_id = %(reward)s),
+    free AS (
+        SELECT code.id FROM rewards_rewardcode code
+        WHERE {FREE.replace("pool.reward_id", "%(reward)s")} AND EXISTS (SELECT FROM pool WHERE fits)
+        ORDER BY COALESCE(code.ends_at, 'infinity'::timestamptz), code.id LIMIT %(count)s
+        FOR UPDATE OF code SKIP LOCKED),
+    taken AS (
+        UPDATE rewards_rewardcode code SET taken_at = %(now)s FROM free WHERE code.id = free.id RETURNING code.id)
+    SELECT EXISTS (SELECT FROM pool), ARRAY(SELECT id FROM taken)
+"""  # noqa: S608 (our own text)
 COUNT_FREE = f"""
     SELECT reward_id, CASE WHEN fits THEN (
         SELECT count(*) FROM (SELECT FROM rewards_rewardcode code WHERE {FREE} LIMIT %(cap)s) counted) ELSE 0 END
@@ -112,6 +124,25 @@ def draw(*, reward: Reward, now: datetime) -> RewardCode | None:
         if time.monotonic() > deadline:
             raise RewardNotAvailable(BUSY, code="reward_busy")
         time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 (not a secret)
+
+
+def draw_many(*, reward: Reward, count: int, now: datetime) -> list[RewardCode] | None:
+    """As `draw`, so many at once, those that end soonest first; fewer when no more are left. None without a pool."""
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE_MANY, {"reward": reward.pk, "now": now, "count": count})
+        ((has_pool, ids),) = cursor.fetchall()
+    if not has_pool:
+        return None
+    drawn = sorted(RewardCode.objects.filter(pk__in=ids), key=lambda code: (code.ends_at or LAST, code.pk))
+    while len(drawn) < count:  # what others have under way at this moment may come free
+        try:
+            code = draw(reward=reward, now=now)
+        except RewardNotAvailable:
+            break
+        if code is None:
+            break
+        drawn.append(code)
+    return drawn
 
 
 def give_back(*, redeemed: RedeemedReward) -> dict[str, None]:

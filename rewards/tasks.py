@@ -16,10 +16,12 @@ from rewards import (
     probing,
     shop_watch,
 )
+from rewards.campaigns import steps as campaigns
 from rewards.reconciliation import repairs, runs, steps
 
 PATIENCE = 20.0  # seconds one task asks a shop before it leaves the rest to the sweep
 JOB_PATIENCE = 45.0  # seconds one task works on a job before it hands the rest on
+CAMPAIGN_PATIENCE = 5.0  # the same for a campaign: others, and the issuing of what it gave, have their turn in between
 
 
 @shared_task(name="rewards.issue")
@@ -64,6 +66,11 @@ def sweep_cancellations() -> None:
 @shared_task(name="rewards.work_on_bulk")
 def work_on_bulk(*, job_id: int) -> None:
     bulk.work_on(job_id=job_id, now=timezone.now(), patience=JOB_PATIENCE)
+
+
+@shared_task(name="rewards.work_on_campaign")
+def work_on_campaign(*, job_id: int) -> None:
+    campaigns.work_on(job_id=job_id, now=timezone.now(), patience=CAMPAIGN_PATIENCE)
 
 
 @shared_task(name="rewards.probe")

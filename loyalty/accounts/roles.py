@@ -41,6 +41,7 @@ class Action(StrEnum):
     MOVE_POINTS = "move points between customers"
     SETTLE_SHORTFALLS = "collect and waive what customers owe"
     GRANT = "grant"
+    CAMPAIGN = "give a reward to many at once, and take it back"
     REDEEM = "redeem for customers"
     SEE_ADDRESSES = "see addresses"
     SEND_MAILS_AGAIN = "send e-mails again"
@@ -88,6 +89,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "program.view_orderrefund",
             "program.view_referral",
             "program.view_referralsettings",
+            "rewards.view_campaign",
             "rewards.view_cancellation",
             "rewards.view_codeevidence",
             "rewards.view_codepool",
@@ -124,6 +126,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     Action.MOVE_POINTS: frozenset({"points.transfer_points"}),
     Action.SETTLE_SHORTFALLS: frozenset({"points.waive_shortfall"}),
     Action.GRANT: frozenset({"rewards.grant_reward"}),
+    Action.CAMPAIGN: frozenset({"rewards.add_campaign"}),
     Action.REDEEM: frozenset({"rewards.redeem_for_customer"}),
     Action.SEE_ADDRESSES: frozenset({"rewards.view_address"}),
     Action.SEND_MAILS_AGAIN: frozenset({"messages_out.send_again_mail"}),

@@ -44,6 +44,14 @@ class Outcome:
     result_id: int | None = None
 
 
+class NotYet(Exception):
+    """Raised by a handler whose rows must wait for somebody else: the batch changes nothing, and is done again later."""
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__(wait)
+        self.wait = wait
+
+
 class Handler(Protocol):
     """Does one batch of a step inside the transaction that records it. A row may have no outcome worth a word."""
 
@@ -85,13 +93,17 @@ def take(*, job_id: int, now: datetime) -> Claim | None:
 def work(*, claim: Claim, handlers: Mapping[Step, Handler], now: datetime, patience: float) -> bool:
     """Do batches until the step is over or `patience` (seconds) is, and then hand the rest on; says whether there is one.
 
-    False too when the job was paused, canceled or taken over. Not inside a transaction.
+    False too when the job was paused, canceled or taken over, or has to wait. Not inside a transaction.
     """
     watch = Stopwatch(now)
-    while more := batch(claim=claim, handlers=handlers, now=watch.now):
-        if watch.elapsed >= patience:
-            let_go(claim=claim, now=watch.now)
-            break
+    try:
+        while more := batch(claim=claim, handlers=handlers, now=watch.now):
+            if watch.elapsed >= patience:
+                let_go(claim=claim, now=watch.now)
+                break
+    except NotYet as pause:
+        put_off(claim=claim, due_at=watch.now + pause.wait)
+        return False
     return more
 
 
@@ -121,6 +133,12 @@ def let_go(*, claim: Claim, now: datetime) -> None:
         kept = Job.objects.filter(pk=claim.job_id, claim=claim.token, state=JobState.OPEN)
         if kept.update(claim=None, claimed_until=None, due_at=now):
             queue.enqueue(Job.objects.values_list("task", flat=True).get(pk=claim.job_id), job_id=claim.job_id)
+
+
+def put_off(*, claim: Claim, due_at: datetime) -> None:
+    """Leave the rest until then: the sweep rings for it."""
+    kept = Job.objects.filter(pk=claim.job_id, claim=claim.token, state=JobState.OPEN)
+    kept.update(claim=None, claimed_until=None, due_at=due_at)
 
 
 @transaction.atomic

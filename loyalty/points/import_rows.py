@@ -137,7 +137,7 @@ def read(row: Mapping[str, str | int], *, mode: Mode, by: By, names: Sequence[st
             )
     _refuse_split_number(texts, names)
     return Wanted(
-        name=_name(texts["customer"], by=by),
+        name=name_of(texts["customer"], by=by),
         points=_points(texts["points"], mode=mode),
         internal_note=_note(texts, "internal_note"),
         customer_note=_note(texts, "customer_note"),
@@ -191,7 +191,8 @@ def _note(texts: Mapping[str, str], name: str) -> str:
     return text
 
 
-def _name(text: str, *, by: By) -> str:
+def name_of(text: str, *, by: By) -> str:
+    """Whom a cell names, in the form in which customers are stored and compared. Raises BadRow."""
     if not text:
         raise BadRow(f"Customer: the cell is empty. Write the {by_words(by)}.", code="no_customer")
     try:

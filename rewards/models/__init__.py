@@ -1,3 +1,4 @@
+from rewards.models.campaign import AudienceKind, Campaign, CampaignReward
 from rewards.models.cancellation import (
     Cancellation,
     CancellationReason,
@@ -48,6 +49,9 @@ from rewards.models.value_code import ValueCodeUse
 __all__ = [
     "FINAL",
     "FINDING_OPEN",
+    "AudienceKind",
+    "Campaign",
+    "CampaignReward",
     "Cancellation",
     "CancellationReason",
     "CancellationState",

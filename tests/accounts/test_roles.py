@@ -56,6 +56,7 @@ test mails        no      no       no          yes
 edit customers    no      yes      no          yes
 connect shops     no      no       no          yes
 reconcile shops   no      no       no          yes
+campaigns         no      no       no          yes
 edit catalogue    no      no       no          yes
 edit programme    no      no       no          yes
 api keys          no      no       no          yes
@@ -163,6 +164,7 @@ def may(client, action: str, *, anna, gift, points) -> bool:
         "import points": reverse("admin:points_pointstransaction_import"),
         "connect shops": reverse("admin:platforms_storeconnection_add"),
         "reconcile shops": reverse("admin:rewards_reconciliationrun_begin"),
+        "campaigns": reverse("admin:rewards_campaign_plan"),
         "edit catalogue": reverse("admin:rewards_reward_add"),
         "api keys": reverse("admin:api_apikey_add"),
         "webhooks": reverse("admin:webhooks_webhookendpoint_add"),
@@ -210,6 +212,7 @@ def test_points_are_put_right_only_with_the_permission_also_by_post(action, sign
         "points_pointsshortfall",
         "rewards_redeemedreward",
         "rewards_reward",
+        "rewards_campaign",
         "program_order",
         "hooks_inboundwebhook",
         "hooks_privacyrequest",

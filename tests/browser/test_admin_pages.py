@@ -78,6 +78,7 @@ def pages(rows: dict[str, RedeemedReward], reward_pk: int) -> list[str]:
         *parcel,
         "/admin/rewards/reward/",
         "/admin/rewards/reward/add/",
+        "/admin/rewards/campaign/plan/",
         f"/admin/rewards/reward/{reward_pk}/change/",
     ]
 

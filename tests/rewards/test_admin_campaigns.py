@@ -1,0 +1,127 @@
+"""The pages of campaigns: plan one, see exactly who would get it, give it, follow it, take it back."""
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+from django.utils import timezone
+
+from loyalty.customers.models import CustomerState
+from loyalty.jobs.models import Job
+from rewards import usage
+from rewards.campaigns import steps
+from rewards.models import Campaign, RedeemedReward
+from tests.factories.catalogue import RewardFactory
+from tests.factories.people import CustomerFactory
+from tests.rewards.admin_rows import staff, words
+
+pytestmark = pytest.mark.django_db
+LIST, PLAN = "/admin/rewards/campaign/", "/admin/rewards/campaign/plan/"
+MAY = ("rewards.view_campaign", "rewards.add_campaign")
+
+
+def page_of(campaign):
+    return reverse("admin:rewards_campaign_change", args=(campaign.pk,))
+
+
+def act(campaign, slug):
+    return reverse("admin:rewards_campaign_act", args=(campaign.pk, slug))
+
+
+def worked(campaign):
+    steps.work_on(job_id=campaign.job_id, now=timezone.now(), patience=60)
+
+
+def sent(client, reward, **fields):
+    said = {"name": "Spring", "reward": reward.pk, "audience": "filter", "states": ["member"], "once": "on"}
+    return client.post(PLAN, said | fields)
+
+
+def test_a_campaign_is_planned_checked_given_and_reverted_on_its_pages():
+    client, reward = staff(*MAY), RewardFactory(tax_value=2)
+    members = CustomerFactory.create_batch(3)
+    CustomerFactory(state=CustomerState.CANDIDATE)
+    CustomerFactory(state=CustomerState.DISABLED)
+
+    answer = sent(client, reward, internal_note="Thank you")
+    campaign = Campaign.objects.get()
+    worked(campaign)
+    checked, preview = words(client.get(page_of(campaign))), words(client.get(act(campaign, "give")))
+
+    assert answer.url == page_of(campaign)
+    assert "Ready 3 customers of 3 would get “5 off”. Nobody has got it yet." in checked
+    assert "3 customers get “5 off”, one each." in preview
+    assert "Worth 15.00 USD together" in preview
+    assert "Tax value 6.00 USD together." in preview
+    assert not RedeemedReward.objects.exists()
+
+    client.post(act(campaign, "give"))
+    worked(campaign)
+    usage.mark_used(
+        redeemed_reward_id=RedeemedReward.objects.earliest("pk").pk,
+        actor=steps._actor(campaign.job),
+        now=timezone.now(),
+    )
+    given = words(client.get(page_of(campaign)))
+
+    assert "Given 3 of 3 customers have got “5 off”." in given
+    assert "of those: used 1 of those: issued 2" in given
+    assert set(RedeemedReward.objects.values_list("customer_id", "internal_note")) == {
+        (each.pk, "Thank you") for each in members
+    }
+
+    client.post(act(campaign, "revert"))
+    worked(campaign)
+    reverted = words(client.get(page_of(campaign)))
+
+    assert "Reverted" in reverted
+    assert "Taken back 2 Not taken back 1" in reverted
+    assert "1 customer: “5 off” was used: mark it unused first if that was a mistake." in reverted
+    assert "Spring 5 off Reverted 3 3" in words(client.get(LIST))
+
+
+def test_a_table_is_sent_and_those_who_are_left_out_stand_with_the_reason():
+    client, reward = staff(*MAY), RewardFactory()
+    anna, excluded = CustomerFactory(), CustomerFactory(state=CustomerState.DISABLED)
+    file = SimpleUploadedFile("list.csv", f"email\n{anna.email}\n{excluded.email}\n".encode())
+
+    sent(client, reward, audience="table", file=file, by="email")
+    campaign = Campaign.objects.get()
+    worked(campaign)
+    told = words(client.get(page_of(campaign) + "?rows=left-out"))
+
+    assert "1 customer: This customer is excluded from the programme and cannot get rewards." in told
+    assert "Those in list.csv, by email" in told
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"audience": "table"}, "Choose the table in which the customers stand."),
+        ({"audience": "list"}, "That reward is for everybody: it has no list."),
+        ({"states": ["candidate"]}, "No customer is among those you chose."),
+        ({"name": ""}, "This field is required."),
+    ],
+)
+def test_what_cannot_be_planned_is_said_and_nothing_is_kept(fields, sentence):
+    client, reward = staff(*MAY), RewardFactory()
+    CustomerFactory()
+
+    answer = sent(client, reward, **fields)
+
+    assert sentence in words(answer)
+    assert not Campaign.objects.exists()
+    assert not Job.objects.exists()
+
+
+def test_whoever_may_only_look_sees_no_buttons_and_does_nothing():
+    reward = RewardFactory()
+    CustomerFactory()
+    sent(staff(*MAY), reward)
+    campaign = Campaign.objects.get()
+    worked(campaign)
+    looker = staff("rewards.view_campaign")
+
+    assert "Give it" not in words(looker.get(page_of(campaign)))
+    assert [looker.get(PLAN).status_code, looker.post(act(campaign, "give")).status_code] == [403, 403]
+    assert staff().get(page_of(campaign)).status_code == 403
+    assert not RedeemedReward.objects.exists()
