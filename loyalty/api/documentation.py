@@ -181,6 +181,11 @@ def single(
     )
 
 
+def the_one(name: str, shape: SerializerClass, *, summary: str) -> Decorator:
+    """The one object of its kind, such as settings: it has no id."""
+    return _operation(f"get_{name}", summary, responses={200: _envelope(name, shape, kind="one")}, parameters=[])
+
+
 def write(
     name: str,
     shape: SerializerClass,

@@ -90,7 +90,7 @@ class OneReferral(views.ApiView):
 class OneReferralSettings(views.ApiView):
     scopes = {"GET": Scope.REFERRAL_SETTINGS_READ}
 
-    @documentation.single(
+    @documentation.the_one(
         "referral_settings", ReferralSettingsSerializer, summary="Get what both sides of a referral get"
     )
     def get(self, request: Request) -> Response:
