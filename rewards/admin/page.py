@@ -21,6 +21,7 @@ from rewards import parcels as rules
 from rewards.admin import parcels, payout, timeline, value_uses, why, words
 from rewards.advice import advice
 from rewards.models import (
+    Campaign,
     CancellationState,
     Combination,
     Delivery,
@@ -50,6 +51,15 @@ PARCEL: dict[str, tuple[str, ...]] = {
     "shipped": ("deliver", "came-back", "cancel-delivery"),
     "cancelled": ("order-again",),
 }
+
+
+def campaigns_of(redeemed: RedeemedReward) -> QuerySet[Campaign]:
+    """The campaign that gave it, where one did; none is asked for what was redeemed."""
+    return (
+        Campaign.objects.none()
+        if redeemed.origin == Origin.REDEMPTION
+        else Campaign.objects.filter(given__redeemed_reward=redeemed)
+    )
 
 
 def url_of(pk: int) -> str:
@@ -188,6 +198,7 @@ class RewardPage(desk.ReadOnlyAdmin):
                 "Sort of code",
                 "One code for many: others have it too, and canceling never disables it" if shared else "",
             ),
+            *(("Campaign", self.link_to(Campaign, each.pk, each.name)) for each in campaigns_of(redeemed)),
             ("Brand", redeemed.brand),
             ("Minimum order", show.money(least, redeemed.currency) if least is not None else ""),
             ("Only for", ", ".join(name for _, name in redeemed.collections)),

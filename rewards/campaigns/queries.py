@@ -28,10 +28,22 @@ WORDS: dict[tuple[Step, JobState], str] = {
     (Step.UNDO, JobState.DONE): "Reverted",
 }
 
+# What is said of many, where the sentence of a row names one of them.
+OF_MANY: dict[str, str] = {
+    "unknown_customer": "Nobody is known by what the table says.",
+    "ambiguous_customer": "Several customers are known by what the table says. Name them by customer id.",
+    "no_customer": "The cell of the customer is empty.",
+    "invalid_email": "What the table says is no e-mail address.",
+    "invalid_phone": "What the table says is no phone number.",
+    "invalid_id": "What the table says is no id.",
+    "used": "It was used, and stays so.",
+}
+FORGOTTEN = "What was said of each was forgotten some time after."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """Why some do not get it, or keep it: how many, and the sentence; of sentences that name somebody, one of them."""
+    """Why some do not get it, or keep it: how many, and a sentence that names nobody."""
 
     code: str
     sentence: str
@@ -99,4 +111,11 @@ def _reasons(job: Job, step: Step) -> tuple[Reason, ...]:
     """What was not simply done in a step, the most frequent first."""
     odd = JobOutcome.objects.filter(job=job, step=step).exclude(verdict=Verdict.OK).order_by()
     rows = odd.values("code").annotate(count=Count("pk"), text=Max("text")).order_by("-count", "code")
-    return tuple(Reason(code=row["code"], sentence=row["text"], count=row["count"]) for row in rows)
+    return tuple(
+        Reason(
+            code=row["code"],
+            sentence=OF_MANY.get(row["code"]) or row["text"] or f"{FORGOTTEN} ({row['code']})",
+            count=row["count"],
+        )
+        for row in rows
+    )

@@ -1,16 +1,21 @@
-"""A campaign beside customers who redeem and staff who give: the limits hold, and nothing is given twice."""
+"""A campaign beside workers, customers who redeem and staff who give: the limits hold, and nothing is given twice."""
 
 import time
+from datetime import timedelta
+from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from loyalty.common.actors import SYSTEM
 from loyalty.merchant import queries as merchant
 from rewards import granting, limits, mass_granting
+from rewards.campaigns import acts, audiences, steps
+from rewards.issuing import many as works
 from rewards.models import RedeemedReward, RewardStock
 from tests.concurrency.races import race
 from tests.factories.catalogue import RewardFactory
-from tests.factories.people import CustomerFactory
+from tests.factories.people import ConnectionFactory, CustomerFactory
 from tests.factories.points import NOW
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -74,3 +79,30 @@ def test_the_value_outstanding_holds_while_a_batch_is_written(slow):
     assert len(batch.granted) == 2
     assert getattr(other, "code", None) == "liability_limit_reached"
     assert RedeemedReward.objects.count() == 2
+
+
+def test_a_worker_that_comes_while_a_batch_is_taken_back_takes_none_of_it(monkeypatch):
+    reward = RewardFactory(connection=ConnectionFactory())
+    CustomerFactory.create_batch(3)
+    fit = audiences.of_fit(fit=audiences.Fit(), zone=ZoneInfo("UTC"))
+    campaign = acts.plan(name="Spring", reward_id=reward.pk, audience=fit, actor=SYSTEM, now=NOW)
+    for act in (acts.give, acts.revert):
+        steps.work_on(job_id=campaign.job_id, now=NOW, patience=60)
+        act(campaign_id=campaign.pk, actor=SYSTEM, now=NOW)
+    looked = steps._require_decided
+
+    def slowly(*arguments, **named):
+        looked(*arguments, **named)
+        time.sleep(0.6)  # the worker comes now
+
+    monkeypatch.setattr(steps, "_require_decided", slowly)
+    later = NOW + timedelta(hours=2)
+
+    def worker():
+        time.sleep(0.3)
+        return works.take(connection_id=reward.connection_id, claim=uuid4(), count=3, now=later)
+
+    _, taken = race(lambda: steps.work_on(job_id=campaign.job_id, now=later, patience=60), worker)
+
+    assert taken == []
+    assert set(RedeemedReward.objects.values_list("fulfillment_status", flat=True)) == {"cancelled"}

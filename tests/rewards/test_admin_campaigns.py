@@ -75,7 +75,7 @@ def test_a_campaign_is_planned_checked_given_and_reverted_on_its_pages():
 
     assert "Reverted" in reverted
     assert "Taken back 2 Not taken back 1" in reverted
-    assert "1 customer: “5 off” was used: mark it unused first if that was a mistake." in reverted
+    assert "1 customer: It was used, and stays so." in reverted
     assert "Spring 5 off Reverted 3 3" in words(client.get(LIST))
 
 
