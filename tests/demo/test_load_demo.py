@@ -82,7 +82,7 @@ def grid(demo):
 
 
 def test_says_what_it_made(demo):
-    assert demo.said.startswith("The demo merchant is loaded: 60 customers, 152 redeemed rewards")
+    assert demo.said.startswith("The demo merchant is loaded: 63 customers, 152 redeemed rewards")
 
 
 USUAL = {"percentage_discount", "discount_code", "free_delivery", "gift"}
