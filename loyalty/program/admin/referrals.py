@@ -8,7 +8,7 @@ import django_filters
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import Field, ForeignKey, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -25,7 +25,7 @@ from loyalty.events import log
 from loyalty.program.models import Order, Referral, ReferralSettings
 from loyalty.program.referrals import judging
 from loyalty.program.referrals.models import BlockReason, CancelReason, ReferralState
-from rewards.models import FulfillmentStatus, RedeemedReward, UsageStatus
+from rewards.models import FulfillmentStatus, RedeemedReward, Reward, UsageStatus
 
 TONES: dict[str, show.Tone] = {
     ReferralState.PENDING: "neutral",
@@ -164,7 +164,8 @@ class ReferralAdmin(desk.ReadOnlyAdmin):
         lists.Chip("Came", "came_after", "came_before"),
     )
     list_intro = (
-        "Friends whom customers recommended the shop to. Both sides get their reward once the friend has bought."
+        "Friends whom customers recommended the shop to. The friend gets a reward on coming, the customer one once the friend has "
+        "bought."
     )
     list_empty = "Nobody was recommended yet. Customers find their link in their account while referrals are on."
 
@@ -273,6 +274,12 @@ class ReferralSettingsAdmin(desk.DeskAdmin):
             },
         ),
     )
+
+    def formfield_for_dbfield(self, db_field: Field, request: HttpRequest, **kwargs: Any) -> Any:
+        """Rewards by name, without the stock page's pencils beside them."""
+        if isinstance(db_field, ForeignKey):
+            return db_field.formfield(empty_label="None", queryset=Reward.objects.order_by("name", "pk"))
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

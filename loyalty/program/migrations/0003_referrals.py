@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
                 ('block_similar_emails', models.BooleanField(default=True, help_text='anna1@… recommends anna2@…', verbose_name='block similar e-mail addresses')),
                 ('block_same_name', models.BooleanField(default=True, verbose_name='block the same name')),
                 ('block_same_address', models.BooleanField(default=True, verbose_name='block the same shipping address or phone')),
-                ('most_from_one_address', models.PositiveSmallIntegerField(default=10, help_text='0: any number.', verbose_name='most friends from one internet address in a week')),
+                ('most_from_one_address', models.PositiveSmallIntegerField(default=10, help_text='So many in a week from one internet address; more are blocked. 0: any number.', verbose_name='friends from one place')),
                 ('friend_reward', models.ForeignKey(blank=True, help_text='Given to the friend right away, for the first order.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='rewards.reward')),
                 ('sender_reward', models.ForeignKey(blank=True, help_text="Given to the customer who recommended the shop, once the friend's first order is completed.", null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='rewards.reward')),
             ],

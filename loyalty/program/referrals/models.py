@@ -34,7 +34,9 @@ class ReferralSettings(models.Model):
     block_same_name = models.BooleanField("block the same name", default=True)
     block_same_address = models.BooleanField("block the same shipping address or phone", default=True)
     most_from_one_address = models.PositiveSmallIntegerField(
-        "most friends from one internet address in a week", default=10, help_text="0: any number."
+        "friends from one place",
+        default=10,
+        help_text="So many in a week from one internet address; more are blocked. 0: any number.",
     )
 
     class Meta:
