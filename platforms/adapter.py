@@ -116,6 +116,7 @@ class PlatformCode:
     alive: bool  # True when a checkout would still take it
     reference: str = ""  # ours, when the shop stores it
     uses: int | None = None  # completed orders that carry it; None when the platform keeps no count
+    taken: bool = False  # orders have taken all its uses, and the shop does not say whether they are completed
     percent: Decimal | None = None
     amount: Decimal | None = None  # of a gift card: what it was worth when it was made
     product_reference: str = ""

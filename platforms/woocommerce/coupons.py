@@ -62,16 +62,17 @@ def read(entry: Mapping[str, Any], *, now: datetime) -> Coupon:
     discount_type, value = fields.text(entry, "discount_type", longest=100), fields.amount(entry, "amount")
     free_shipping, products = fields.flag(entry, "free_shipping"), fields.identities(entry, "product_ids")
     is_percent = discount_type == "percent"
+    is_valid = fields.text(entry, "status", longest=100) == "publish" and (expires_at is None or expires_at > now)
+    is_taken = usage_limit is not None and used >= usage_limit
     is_product = is_percent and value == HUNDRED and items_limit == 1 and len(products) == 1
     code = PlatformCode(
         code=fields.named(entry, "code"),
         remote_id=str(number),
-        alive=fields.text(entry, "status", longest=100) == "publish"
-        and (expires_at is None or expires_at > now)
-        and (usage_limit is None or used < usage_limit),
+        alive=is_valid and not is_taken,
         reference=_reference(entry),
         # The shop's count includes unpaid orders, so only nought says how many completed ones there are.
         uses=None if used else 0,
+        taken=is_valid and is_taken,
         percent=value if is_percent and not is_product else None,
         amount=value if not is_percent and (value or not free_shipping) else None,
         product_reference=products[0] if is_product else "",

@@ -119,6 +119,7 @@ def evidence_of(theirs: PlatformCode | None) -> dict[str, Any] | None:
         "alive": theirs.alive,
         "reference": theirs.reference,
         "uses": theirs.uses,
+        "taken": theirs.taken,
         "percent": _text(theirs.percent),
         "amount": _text(theirs.amount),
         "product_reference": theirs.product_reference,
@@ -139,6 +140,7 @@ def code_from(told: Mapping[str, Any] | None) -> PlatformCode | None:
         alive=told["alive"],
         reference=told["reference"],
         uses=told["uses"],
+        taken=told.get("taken", False),  # which releases before this one did not keep
         percent=_decimal(told["percent"]),
         amount=_decimal(told["amount"]),
         product_reference=told["product_reference"],
@@ -220,8 +222,8 @@ def _of_issued(
     if holder.usage == UsageStatus.USED:
         lives_on = theirs.uses == 0 and theirs.alive
         return Difference(FindingKind.USE_DRIFT, FindingDetail.USED_HERE) if lives_on else None
-    if not theirs.alive and not theirs.uses and not _has_not_begun(holder, now=now):
-        return _ghost(holder, FindingDetail.DEAD, now=now)
+    if not theirs.alive and not theirs.uses and not theirs.taken and not _has_not_begun(holder, now=now):
+        return _ghost(holder, FindingDetail.DEAD, now=now)  # what an unpaid order has taken is told of when it is paid
     ended = _is_over(holder, now=now) and not theirs.alive
     if not ended and differing_fields(holder, theirs, ours=ours, capabilities=capabilities):
         return Difference(FindingKind.VALUE_DRIFT, FindingDetail.VALUE)

@@ -17,6 +17,7 @@ from tests.factories.catalogue import PointsProductFactory, RewardFactory
 from tests.factories.people import ConnectionFactory, CustomerFactory
 from tests.factories.points import give
 from tests.fakes.woocommerce import HOOK_SECRET, KEY, SECRET, WooShop, running_woocommerce
+from tests.rewards.reconciling import found, reconcile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -100,6 +101,18 @@ def test_finds_that_the_order_was_thrown_away(shop, connection, redeem):
     poll(connection)
 
     assert status(redeemed) == "issued"
+
+
+def test_does_not_miss_a_code_that_an_unpaid_order_holds_and_misses_one_that_staff_switched_off(
+    shop, connection, redeem
+):
+    held, dead = redeem(), redeem()
+    shop.checkout("jo@example.com", code=held.code.code, pay=False)
+    registry.adapter_for(connection).disable_code(dead.code.code, dead.code.remote_id)
+
+    differences = found(reconcile(connection))
+
+    assert differences == [(dead.code.canonical, "ghost", "dead", "reissue")]
 
 
 def test_takes_no_unpaid_order_for_a_use_and_no_refund_for_giving_it_back(shop, connection, redeem):

@@ -283,7 +283,18 @@ def test_does_not_count_an_unpaid_order_as_a_use_but_sees_that_it_holds_the_code
     found = shop.adapter().find_code("LOY-7KQ2M9XA").value
 
     assert found is not None
-    assert (found.uses, found.alive) == (None, False)
+    assert (found.uses, found.alive, found.taken) == (None, False, True)
+
+
+def test_does_not_say_of_a_code_that_is_over_that_an_order_holds_it(shop: WooShop) -> None:
+    code = made(shop)
+    shop.checkout("jo@example.com", code="LOY-7KQ2M9XA", pay=False)
+
+    shop.adapter().disable_code("LOY-7KQ2M9XA", code.remote_id)
+
+    found = shop.adapter().find_code("LOY-7KQ2M9XA").value
+    assert found is not None
+    assert (found.alive, found.taken) == (False, False)
 
 
 @pytest.mark.parametrize("status", ["cancelled", "failed", "trash"])

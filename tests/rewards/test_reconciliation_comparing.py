@@ -35,6 +35,8 @@ def judged(here: Ours, there: PlatformCode | None, **flags: Any) -> str:
         ("used", {"uses": 0, "alive": False}, ""),  # nobody can use it again
         ("used", {"uses": 0}, "use_drift used_here"),
         ("unused", {"uses": 1, "alive": False}, "use_drift used_there"),
+        ("unused", {"uses": None, "alive": False}, "ghost dead reissue"),
+        ("unused", {"uses": None, "alive": False, "taken": True}, ""),  # by an order that is not paid yet
         ("untracked", {"uses": 3, "alive": False}, ""),  # a gift card that was spent
         ("untracked", {"uses": 0, "alive": False}, "ghost dead"),
         ("unused", {"reference": ""}, ""),  # a shop that keeps no reference
@@ -128,7 +130,13 @@ def test_of_a_mark_that_is_not_ours_is_none() -> None:
 
 def test_is_kept_and_read_back_whole() -> None:
     whole = replace(
-        THERE, percent=Decimal("2.5"), minimum_order=Decimal(1), collections=("a", "b"), expires_at=NOW, uses=None
+        THERE,
+        percent=Decimal("2.5"),
+        minimum_order=Decimal(1),
+        collections=("a", "b"),
+        expires_at=NOW,
+        uses=None,
+        taken=True,
     )
 
     assert comparing.code_from(comparing.evidence_of(whole)) == whole
