@@ -1,6 +1,7 @@
 """Rewards at every step of a fault: granting, issuing by a worker, canceling, canceling in bulk, paying. For `prove_faults`."""
 
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 
 from loyalty.common.actors import SYSTEM
@@ -25,6 +26,7 @@ from rewards.models import (
 
 PRICE, GIVEN = proving.PRICE, 250
 IN_BULK = 3
+OTHERS_WAIT = timedelta(minutes=1)  # longer than a performance, and shorter than a leap of those who mend
 
 ONE_DEBIT = "A redemption is paid for once, or not at all"
 ONE_REFUND = "A canceled reward is refunded once"
@@ -114,9 +116,13 @@ def _issue(scene: Scene, subject: Subject) -> None:
     scene.task("rewards.issue", redeemed_reward_id=subject.redeemed_id)
 
 
-def _granted_beside_free_lanes(scene: Scene) -> Subject:
-    """Whoever died with a lane in hand did so long ago; the clock of the proof leaps, and lanes know only one time."""
+def _granted_alone(scene: Scene) -> Subject:
+    """Nobody has a lane, and no other reward is due: what earlier performances left is for those who mend.
+
+    Or this one would do a part of theirs, another part each time, and its steps could not be told from theirs.
+    """
     IssueLane.objects.update(claim=None, free_at=scene.now())
+    IssueWork.objects.update(due_at=scene.now() + OTHERS_WAIT)
     return _granted(scene)
 
 
@@ -159,9 +165,7 @@ def _judge_bulk(scene: Scene, subject: dict[str, Any], scores: Scores) -> None:
 FAULTS: dict[str, Scenario[Scene]] = {
     "staff grant a reward": Scenario(prepare=_grant, act=_do_grant, again=_do_grant, judge=_judge_grant),
     "a worker issues a grant": Scenario(prepare=_granted, act=_issue, judge=_judge_grant),
-    "a worker issues what waits for a shop": Scenario(
-        prepare=_granted_beside_free_lanes, act=_issue_waiting, judge=_judge_grant
-    ),
+    "a worker issues what waits for a shop": Scenario(prepare=_granted_alone, act=_issue_waiting, judge=_judge_grant),
     "staff cancel a reward": Scenario(prepare=redeemed, act=_cancel, again=_cancel, judge=_judge_cancel),
     "a worker cancels in bulk": Scenario(
         prepare=_bulk, act=lambda scene, subject: scene.task(bulk.TASK, job_id=subject["job"]), judge=_judge_bulk

@@ -7,7 +7,8 @@ of them, with fresh rows. Whoever breaks it is single-threaded and has no Django
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
@@ -40,23 +41,46 @@ class ChildFailed(Exception):
     """A child that nothing befell ended before its time, or one did not end at all."""
 
 
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Where an act is broken: at the so many-th of its questions, or of those it asks of `talk`.
+
+    Threads ask at the same time, so which question comes first differs from one performance to the next; the first one
+    to the shop is the first one to the shop each time.
+    """
+
+    fault: Fault
+    at: int
+    talk: Talk | None = None
+
+    def is_at(self, steps: Sequence[Step]) -> bool:
+        """Whether the last of these steps is the one, or comes after it."""
+        if self.talk is None:
+            return len(steps) >= self.at
+        return steps[-1].talk is self.talk and sum(step.talk is self.talk for step in steps) >= self.at
+
+
 @dataclass(slots=True)
 class Run:
     """One performance: where it was broken, if it was, and how it ended."""
 
     scenario: str
-    fault: Fault | None = None
-    at: int = 0
+    point: Point | None = None
     subject: Any = None
     steps: list[Step] = field(default_factory=list)
-    hit: bool = False
+    struck: int = 0  # the step at which it was broken
     error: str = ""  # what the act raised
 
+    @property
+    def hit(self) -> bool:
+        return self.struck > 0
+
     def __str__(self) -> str:
-        if self.fault is None:
+        if self.point is None:
             return f"{self.scenario}, unharmed"
-        talk = self.steps[self.at - 1].talk if self.at <= len(self.steps) else "end"
-        return f"{self.scenario}, {self.fault} at step {self.at} ({talk})"
+        if not self.hit:
+            return f"{self.scenario}, done before it could be {self.point.fault}"
+        return f"{self.scenario}, {self.point.fault} at step {self.struck} ({self.steps[self.struck - 1].talk})"
 
 
 class Stage:
@@ -181,11 +205,11 @@ class _Performance:
     def begins(self, talk: Talk) -> tuple[Step, Fault | None]:
         step = Step(talk)
         self.run.steps.append(step)
-        fault = self.run.fault
-        if fault is None or self.run.hit or len(self.run.steps) < self.run.at or talk not in OF[fault]:
+        point = self.run.point
+        if point is None or self.run.hit or not point.is_at(self.run.steps):
             return step, None
-        self.run.hit, self.run.at = True, len(self.run.steps)
-        return step, fault
+        self.run.struck = len(self.run.steps)
+        return step, point.fault
 
     def kill(self) -> None:
         if not self.dead:
@@ -200,18 +224,20 @@ def _kill(child: int) -> None:
         os.waitpid(child, 0)
 
 
-def points(steps: list[Step], *, quick: bool) -> Iterator[tuple[Fault, int]]:
+def points(steps: list[Step], *, quick: bool) -> Iterator[Point]:
     """Where to break an act that took these steps: at each of them.
 
     Quick leaves out points at which the world looks as it did at the point before: those after which nothing had been
     changed for others to see.
     """
+    asked: Counter[Talk] = Counter()
     for number, step in enumerate(steps, start=1):
+        asked[step.talk] += 1
         if number > 1 and (steps[number - 2].changed or not quick):
-            yield Fault.KILLED, number
+            yield Point(Fault.KILLED, number)
         for fault in (Fault.DROPPED, Fault.CUT, Fault.SILENT):
             if step.talk in OF[fault] and (step.changed or not quick):
-                yield fault, number
+                yield Point(fault, asked[step.talk], step.talk)
 
 
 def merge(scores: Scores, found: Scores, *, where: str) -> None:
@@ -227,6 +253,6 @@ def tally_of(runs: Iterable[Run]) -> dict[Fault, int]:
     """How often each fault struck."""
     struck = dict.fromkeys(Fault, 0)
     for run in runs:
-        if run.hit and run.fault is not None:
-            struck[run.fault] += 1
+        if run.hit and run.point is not None:
+            struck[run.point.fault] += 1
     return struck

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from loyalty.common import crashing
-from loyalty.common.crashing import Run, merge, tally_of
+from loyalty.common.crashing import Point, Run, merge, tally_of
 from loyalty.common.racing import Scores
 from loyalty.common.wires import DatabaseLine, Fault, MailLine, Step, Talk
 from loyalty.points.management import doorbell, fault_matrix
@@ -78,6 +78,7 @@ def test_loses_nothing_and_does_nothing_twice_whatever_breaks_at_whatever_step(p
     for act in (
         "a customer redeems",
         "a worker issues a grant",
+        "a worker issues what waits for a shop",
         "staff cancel a reward",
         "a worker pays a cashback",
         "a worker sends an e-mail",
@@ -152,20 +153,29 @@ def test_breaks_at_every_step_and_quickly_only_where_others_see_another_world():
     everywhere = list(crashing.points(steps, quick=False))
     quickly = list(crashing.points(steps, quick=True))
 
-    assert [at for fault, at in everywhere if fault is Fault.KILLED] == [2, 3, 4, 5]
-    assert [at for fault, at in everywhere if fault is Fault.DROPPED] == [1, 2, 3, 5]
+    assert [point.at for point in everywhere if point.fault is Fault.KILLED] == [2, 3, 4, 5]
+    assert [point.at for point in everywhere if point.fault is Fault.DROPPED] == [1, 2, 3, 4]
     assert quickly == [
-        (Fault.DROPPED, 2),
-        (Fault.KILLED, 3),
-        (Fault.CUT, 4),
-        (Fault.SILENT, 4),
-        (Fault.KILLED, 5),
+        Point(Fault.DROPPED, 2, Talk.DATABASE),
+        Point(Fault.KILLED, 3),
+        Point(Fault.CUT, 1, Talk.SHOP),
+        Point(Fault.SILENT, 1, Talk.SHOP),
+        Point(Fault.KILLED, 5),
     ]
+
+
+@pytest.mark.parametrize("steps", [[READ, CALL, READ, WRITE], [READ, READ, WRITE, CALL]])
+def test_finds_the_question_to_the_shop_whatever_other_threads_ask_before_it(steps):
+    point = Point(Fault.CUT, 1, Talk.SHOP)
+
+    reached = [number for number in range(1, 5) if point.is_at(steps[:number])]
+
+    assert reached == [steps.index(CALL) + 1]
 
 
 def test_says_where_an_act_was_broken_when_an_invariant_did_not_hold():
     scores, found = Scores(), Scores()
-    broken = Run(scenario="an act", fault=Fault.KILLED, at=2, steps=[READ, WRITE], hit=True)
+    broken = Run(scenario="an act", point=Point(Fault.KILLED, 2), steps=[READ, WRITE], struck=2)
     found.equal("Two and two", 5, 4)
     found.equal("Two and two", 4, 4)
 
