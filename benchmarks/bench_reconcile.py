@@ -302,10 +302,13 @@ def verdict(tenth: Reconciled, whole: Reconciled, *, killed_after: int) -> tuple
         "",
         machine(),
         "",
-        f"{CODES // 10:,} codes in {tenth.run.seconds:.0f} s: {CODES // 10 / tenth.run.seconds:,.0f} codes a second",
+        (
+            f"{CODES // 10:,} codes in {tenth.run.seconds:.0f} s: {CODES // 10 / tenth.run.seconds:,.0f} codes a second; "
+            f"{tenth.run.cpu_seconds:.0f} s of computing by the desk"
+        ),
         (
             f"{rest:,} codes that were left to list, and {CODES:,} to compare, in {whole.run.seconds:.0f} s: "
-            f"{rest / whole.run.seconds:,.0f} codes a second"
+            f"{rest / whole.run.seconds:,.0f} codes a second; {whole.run.cpu_seconds:.0f} s of computing by the desk"
         ),
         f"requests that the shop put off: {tenth.figures['refused']:,} and {whole.figures['refused']:,}",
         "",

@@ -1,9 +1,11 @@
 """Findings: written down once a run and code, replaced by the next look, accepted by a person who decides so."""
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Count
 
 from loyalty.common.actors import Actor
 from loyalty.common.errors import DomainError
@@ -26,47 +28,61 @@ class FindingClosed(DomainError):
     code = "finding_closed"
 
 
-def add(
-    *, run: ReconciliationRun, ours: Ours, theirs: PlatformCode | None, difference: Difference, now: datetime
-) -> None:
-    """Write a difference down, in the caller's transaction, who has locked the run and saves it.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One code that differs, both sides as they are now."""
 
-    One that staff accepted before is counted and not listed again, as long as nothing of it has changed.
+    ours: Ours
+    theirs: PlatformCode | None
+    difference: Difference
+
+
+def add(*, run: ReconciliationRun, seen: Sequence[Seen], now: datetime) -> None:
+    """Write differences down and count them, in the caller's transaction, who has locked the run and saves it.
+
+    One that staff accepted before is counted and not listed again, as long as nothing of it has changed. A code is
+    listed once in a run: no other writer comes between, as all of them lock the run.
     """
-    digest = comparing.digest(difference, ours=ours, theirs=theirs)
-    accepted = ReconciliationFinding.objects.filter(
-        connection_id=run.connection_id, digest=digest, state=FindingState.ACCEPTED
-    )
-    if accepted.exists():
-        run.accepted += 1
+    if not seen:
         return
-    single = ours.holders[0].redeemed_reward_id if len(ours.holders) == 1 else None
-    ReconciliationFinding.objects.bulk_create(
-        [
-            ReconciliationFinding(
-                run=run,
-                connection_id=run.connection_id,
-                canonical=ours.canonical,
-                code_id=ours.code_id,
-                redeemed_reward_id=single,
-                kind=difference.kind,
-                detail=difference.detail,
-                ours=comparing.our_evidence(ours),
-                theirs=comparing.evidence_of(theirs),
-                digest=digest,
-                repair=difference.repair,
-                found_at=now,
-            )
-        ],
-        ignore_conflicts=True,
+    digests = [comparing.digest(each.difference, ours=each.ours, theirs=each.theirs) for each in seen]
+    accepted = set(
+        ReconciliationFinding.objects.filter(
+            connection_id=run.connection_id, digest__in=digests, state=FindingState.ACCEPTED
+        ).values_list("digest", flat=True)
     )
-    run.tally = tally(run_id=run.pk)
+    listed = set(
+        ReconciliationFinding.objects.filter(run=run, canonical__in=[each.ours.canonical for each in seen]).values_list(
+            "canonical", flat=True
+        )
+    )
+    pairs = list(zip(seen, digests, strict=True))
+    run.accepted += sum(digest in accepted for digest in digests)
+    rows = [
+        _row(run, each, digest, now=now)
+        for each, digest in pairs
+        if digest not in accepted and each.ours.canonical not in listed
+    ]
+    ReconciliationFinding.objects.bulk_create(rows)
+    run.tally = dict(sorted((Counter(run.tally) + Counter(row.kind for row in rows)).items()))
 
 
-def tally(*, run_id: int) -> dict[str, int]:
-    """How many findings of each kind a run has."""
-    rows = ReconciliationFinding.objects.filter(run_id=run_id).values("kind").annotate(found=Count("pk"))
-    return {row["kind"]: row["found"] for row in rows.order_by("kind")}
+def _row(run: ReconciliationRun, seen: Seen, digest: str, *, now: datetime) -> ReconciliationFinding:
+    holders = seen.ours.holders
+    return ReconciliationFinding(
+        run=run,
+        connection_id=run.connection_id,
+        canonical=seen.ours.canonical,
+        code_id=seen.ours.code_id,
+        redeemed_reward_id=holders[0].redeemed_reward_id if len(holders) == 1 else None,
+        kind=seen.difference.kind,
+        detail=seen.difference.detail,
+        ours=comparing.our_evidence(seen.ours),
+        theirs=comparing.evidence_of(seen.theirs),
+        digest=digest,
+        repair=seen.difference.repair,
+        found_at=now,
+    )
 
 
 def supersede(*, run: ReconciliationRun, now: datetime) -> int:

@@ -1,4 +1,4 @@
-"""Our side of a comparison: codes with whoever has them, read a portion at a time."""
+"""Our side of a comparison: codes with whoever has them, read some at a time."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,12 +14,10 @@ from rewards.models import (
     Cancellation,
     CancellationState,
     CodeExtension,
-    ListedCode,
     ReconciliationFinding,
     ReconciliationRun,
     RedeemedReward,
     RewardCode,
-    RunScope,
     UsageStatus,
 )
 from rewards.models.extension import OPEN as EXTENDING
@@ -44,23 +42,15 @@ REWARD = (
 MOST_HOLDERS = 1_000  # of a shared code: enough to tell that somebody counts on it
 
 
-def portion(*, run: ReconciliationRun, after: str, limit: int) -> list[Ours]:
-    """The next codes of ours that the run compares, in the order of their canonical form.
-
-    Those made after it began are left out: the shop may have been past their place in its list.
-    """
-    rows = RewardCode.objects.filter(
-        connection_id=run.connection_id, canonical__gt=after, created_at__lt=run.began_at
-    ).order_by("canonical")
-    if run.scope == RunScope.MOVED:
-        rows = rows.filter(canonical__in=ListedCode.objects.filter(run=run).values("canonical"))
-    return _with_holders(list(rows.values(*CODE)[:limit]))
+def of(*, connection_id: int, canonicals: Sequence[str]) -> list[Ours]:
+    """These codes as we have them at this moment, those that are known here, in the order of their canonical form."""
+    rows = RewardCode.objects.filter(connection_id=connection_id, canonical__in=canonicals).order_by("canonical")
+    return _with_holders(list(rows.values(*CODE)))
 
 
 def now_of(*, connection_id: int, canonical: str) -> Ours:
     """One code as we have it at this moment, known here or not."""
-    rows = RewardCode.objects.filter(connection_id=connection_id, canonical=canonical)
-    found = _with_holders(list(rows.values(*CODE)))
+    found = of(connection_id=connection_id, canonicals=[canonical])
     return found[0] if found else Ours(canonical=canonical)
 
 

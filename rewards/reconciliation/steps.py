@@ -7,8 +7,7 @@ the run, and neither an order that came in meanwhile nor a code made meanwhile i
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -28,12 +27,13 @@ from rewards.models import (
     RunScope,
     RunState,
 )
-from rewards.reconciliation import comparing, findings, records, runs, staging
-from rewards.reconciliation.comparing import Difference, Ours
+from rewards.reconciliation import comparing, findings, records, runs, sieve, staging
+from rewards.reconciliation.findings import Seen
 from rewards.reconciliation.runs import Claim
 
 ASKED = 8  # single questions of one portion: at their time-out, begun at the end of a task's patience, within its limit
-COMPARED = 500  # codes of one portion
+SIFTED = 5_000  # codes of one portion, of which
+COMPARED = 500  # may differ, and are compared one by one
 CALL_TIMEOUT = 8.0
 PAGE_TIMEOUT = 20.0
 
@@ -52,15 +52,6 @@ class _NoAnswer(Exception):
     def __init__(self, answer: Answer[object]) -> None:
         super().__init__(answer.reason)
         self.answer = answer
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """One code that differs, both sides as they are now."""
-
-    ours: Ours
-    theirs: PlatformCode | None
-    difference: Difference
 
 
 def work(*, claim: Claim, now: datetime, patience: float) -> Verdict:
@@ -135,12 +126,12 @@ def _ask_moved(run: ReconciliationRun, adapter: Adapter, claim: Claim, watch: St
 
 def _compare_ours(run: ReconciliationRun, adapter: Adapter, claim: Claim, watch: Stopwatch) -> None:
     """Our next codes against what the shop listed; what differs is looked at once more, some at a time."""
-    portion = records.portion(run=run, after=run.cursor, limit=COMPARED)
-    shown = staging.shown(run=run, canonicals=[ours.canonical for ours in portion])
     capabilities = adapter.capabilities
+    sifted = sieve.sift(run=run, after=run.cursor, capabilities=capabilities, limit=SIFTED, most_doubtful=COMPARED)
+    shown = staging.shown(run=run, canonicals=sifted.doubtful)
     doubtful = [
         ours.canonical
-        for ours in portion
+        for ours in records.of(connection_id=run.connection_id, canonicals=sifted.doubtful)
         if comparing.judge(ours=ours, theirs=shown.get(ours.canonical), capabilities=capabilities, now=run.began_at)
     ]
     _examine(
@@ -148,8 +139,9 @@ def _compare_ours(run: ReconciliationRun, adapter: Adapter, claim: Claim, watch:
         adapter,
         claim,
         watch,
-        compared=[ours.canonical for ours in portion],
         doubtful=doubtful,
+        end=sifted.end,
+        places=sifted.places,
         following=RunPhase.THEIRS if run.scope == RunScope.ALL else RunPhase.ORDERS,
     )
 
@@ -157,7 +149,8 @@ def _compare_ours(run: ReconciliationRun, adapter: Adapter, claim: Claim, watch:
 def _compare_theirs(run: ReconciliationRun, adapter: Adapter, claim: Claim, watch: Stopwatch) -> None:
     """Living codes with our mark of which we have no row: each is looked at once more."""
     unknown = staging.unknown_here(run=run, after=run.cursor, limit=ASKED)
-    _examine(run, adapter, claim, watch, compared=[], doubtful=unknown, following=RunPhase.ORDERS)
+    end = unknown[-1] if unknown else ""
+    _examine(run, adapter, claim, watch, doubtful=unknown, end=end, places={}, following=RunPhase.ORDERS)
 
 
 def _examine(
@@ -166,36 +159,36 @@ def _examine(
     claim: Claim,
     watch: Stopwatch,
     *,
-    compared: Sequence[str],
     doubtful: Sequence[str],
+    end: str,
+    places: Mapping[str, int],
     following: RunPhase,
 ) -> None:
     """Ask the shop about the first few doubtful codes and record what still differs.
 
-    The place reached is the last code that was dealt with; without any the phase is over.
+    The place reached is the last code that was dealt with, or the end of the portion; without any the phase is over.
     """
     looked_at, rest = doubtful[:ASKED], doubtful[ASKED:]
     seen = [found for canonical in looked_at if (found := _look(run, adapter, canonical, watch)) is not None]
-    end = looked_at[-1] if rest else (compared[-1] if compared else (looked_at[-1] if looked_at else ""))
+    reached = looked_at[-1] if rest else end
     with transaction.atomic():
         held = runs.held(claim=claim)
         if held is None:
             return
-        for each in seen:
-            findings.add(run=held, ours=each.ours, theirs=each.theirs, difference=each.difference, now=watch.now)
-        held.compared += compared.index(end) + 1 if compared else 0
-        if end:
-            runs.go_on(held, now=watch.now, cursor=end)
+        findings.add(run=held, seen=seen, now=watch.now)
+        held.compared += places.get(reached, 0)
+        if reached:
+            runs.go_on(held, now=watch.now, cursor=reached)
         else:
             runs.go_on(held, now=watch.now, cursor="", phase=following)
 
 
-def _look(run: ReconciliationRun, adapter: Adapter, canonical: str, watch: Stopwatch) -> _Seen | None:
+def _look(run: ReconciliationRun, adapter: Adapter, canonical: str, watch: Stopwatch) -> Seen | None:
     """The shop first, then our rows: what we do at the shop is written down here before and after."""
     theirs = _find(adapter, canonical)
     ours = records.now_of(connection_id=run.connection_id, canonical=canonical)
     difference = comparing.judge(ours=ours, theirs=theirs, capabilities=adapter.capabilities, now=watch.now)
-    return None if difference is None else _Seen(ours, theirs, difference)
+    return None if difference is None else Seen(ours, theirs, difference)
 
 
 def _find(adapter: Adapter, canonical: str) -> PlatformCode | None:
@@ -246,7 +239,6 @@ def _tidy(run: ReconciliationRun, adapter: Adapter, claim: Claim, watch: Stopwat
             runs.go_on(held, now=watch.now, cursor="")
             return
         findings.supersede(run=held, now=watch.now)
-        held.tally = findings.tally(run_id=held.pk)
         runs.end(held, state=RunState.DONE, now=watch.now, **held.tally)
 
 

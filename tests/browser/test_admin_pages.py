@@ -21,6 +21,7 @@ from rewards.models import (
 )
 from rewards.reconciliation import findings
 from rewards.reconciliation.comparing import Difference, Holder, Ours
+from rewards.reconciliation.findings import Seen
 from tests.factories.catalogue import PointsProductFactory
 from tests.factories.people import ConnectionFactory, CustomerFactory, StaffFactory
 from tests.rewards.admin_rows import AT, GRID, attempt, gift_row, row
@@ -129,7 +130,7 @@ def test_the_pages_of_a_reconciliation_open_without_a_complaint_and_fit_the_scre
     holder = Holder(redeemed_reward_id=redeemed.pk, reference="rr-7", fulfillment="issued", usage="unused")
     here = Ours(canonical="GONE-7KQ2M9XWPB", code_id=redeemed.code_id, holders=(holder,))
     ghost = Difference(FindingKind.GHOST, FindingDetail.ABSENT, Repair.REISSUE)
-    findings.add(run=run, ours=here, theirs=None, difference=ghost, now=AT)
+    findings.add(run=run, seen=[Seen(here, None, ghost)], now=AT)
     finding = ReconciliationFinding.objects.get()
     page = new_page(width=width, height=844)
     home = sign_in(page)
