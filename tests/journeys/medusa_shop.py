@@ -6,7 +6,8 @@
         assert shop.apply(cart, "LOY-ABC") == ["LOY-ABC"]
         order = shop.complete(cart)
 
-Each shop has a database of its own, copied from a migrated one that the server keeps; it is dropped afterwards.
+Each shop has a database of its own, copied from a migrated one that the server keeps; it is dropped afterwards, and
+the next run drops those of runs that were killed.
 """
 
 import base64
@@ -20,7 +21,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -247,13 +248,25 @@ def _database() -> Iterator[str]:
         connection.execute("SELECT pg_advisory_lock(%s)", [MAKING_TEMPLATE])
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [template]).fetchone():
             _make_template(connection, template, server._replace(path=f"/{template}_half").geturl())
+        _drop_left_behind(connection)
         copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         connection.execute(copy.format(sql.Identifier(name), sql.Identifier(template)))
+        database_url = server._replace(path=f"/{name}").geturl()
+        presence = psycopg.connect(database_url)
         connection.execute("SELECT pg_advisory_unlock(%s)", [MAKING_TEMPLATE])
         try:
-            yield server._replace(path=f"/{name}").geturl()
+            yield database_url
         finally:
+            presence.close()
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _drop_left_behind(connection: psycopg.Connection[Any]) -> None:
+    """Drop the databases of runs that were killed: whoever lives has a session in his own."""
+    names = connection.execute("SELECT datname FROM pg_database WHERE datname ~ '^medusa_run_[0-9]+$'").fetchall()
+    for (name,) in names:
+        with suppress(psycopg.errors.ObjectInUse):
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
 
 
 def _make_template(connection: psycopg.Connection[Any], template: str, database_url: str) -> None:
