@@ -57,6 +57,7 @@ class LoyaltyDeskSite(StaffEntrance, DeskSite):
             (
                 "merchant.programme",
                 "program.referralsettings",
+                "messages_out.mailtext",
                 "accounts.user",
                 "auth.group",
                 "api.apikey",

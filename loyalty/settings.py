@@ -265,6 +265,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-jobs": {"task": "jobs.sweep", "schedule": 10.0, "options": {"expires": 10}},
     "forget-job-rows": {"task": "jobs.forget_rows", "schedule": 3600.0, "options": {"expires": 3600}},
     "read-events-for-messages": {"task": "messages.read_events", "schedule": 5.0, "options": {"expires": 5}},
+    "tell-of-points": {"task": "messages.tell_of_points", "schedule": 300.0, "options": {"expires": 300}},
     "send-messages": {"task": "messages.send", "schedule": 10.0, "options": {"expires": 10}},
     "forget-texts-of-messages": {"task": "messages.forget_texts", "schedule": 3600.0, "options": {"expires": 3600}},
     "read-events-for-webhooks": {"task": "webhooks.read_events", "schedule": 5.0, "options": {"expires": 5}},

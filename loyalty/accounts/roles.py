@@ -73,6 +73,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "hooks.view_privacyrequest",
             "merchant.view_programme",
             "messages_out.view_mail",
+            "messages_out.view_mailtext",
             "platforms.view_payoutaccount",
             "platforms.view_storeconnection",
             "points.view_adjustmentceiling",
@@ -149,7 +150,9 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "rewards.delete_rewardtext",
         }
     ),
-    Action.EDIT_PROGRAMME: frozenset({"merchant.change_programme", "program.change_referralsettings"}),
+    Action.EDIT_PROGRAMME: frozenset(
+        {"merchant.change_programme", "messages_out.change_mailtext", "program.change_referralsettings"}
+    ),
     Action.MANAGE_API_KEYS: frozenset({"api.add_apikey", "api.change_apikey", "api.view_apikey"}),
     Action.MANAGE_WEBHOOKS: frozenset({"webhooks.add_webhookendpoint", "webhooks.change_webhookendpoint"}),
     Action.MANAGE_STAFF: frozenset({"accounts.add_user", "accounts.change_user", "accounts.view_user"}),

@@ -12,7 +12,7 @@ from django.db.models import Case, F, QuerySet, Value, When
 from loyalty.accounts.models import User
 from loyalty.customers.models import Customer, CustomerIdentity, ErasureRequest, ShippingAddress
 from loyalty.events.models import Event
-from loyalty.messages.models import Mail
+from loyalty.messages.models import Mail, Unsubscription
 from loyalty.points.models import PointsLot, PointsTransaction
 from loyalty.program.models import Order
 from rewards import queries
@@ -55,6 +55,7 @@ def _queries(who: int, now: datetime) -> dict[str, QuerySet[Any, dict[str, Any]]
         "redeemed_rewards": _redeemed(who, now),
         "orders": Order.objects.filter(**own).order_by("pk").values(*ORDER),
         "e_mails": Mail.objects.filter(**own).order_by("pk").values(*MAIL),
+        "e_mails_refused": Unsubscription.objects.filter(**own).order_by("pk").values("kind", "created_at"),
         "requests_to_be_forgotten": ErasureRequest.objects.filter(**own)
         .order_by("pk")
         .values("requested_at", "withdrawn_at"),

@@ -15,7 +15,13 @@ from django.conf import settings
 from django.utils.translation.template import templatize
 
 TEMPLATES = ("cockpit", "account", "allauth", "*.html")  # in the folder of templates
-CODE = ("loyalty/cockpit", "loyalty/customers/*.py", "loyalty/points/queries.py", "rewards")
+CODE = (
+    "loyalty/cockpit",
+    "loyalty/messages/choices.py",
+    "loyalty/customers/*.py",
+    "loyalty/points/queries.py",
+    "rewards",
+)
 ONE = frozenset({"_", "gettext", "gettext_lazy", "gettext_noop"})
 MANY = frozenset({"ngettext", "ngettext_lazy"})
 LITERAL = r"u?('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"

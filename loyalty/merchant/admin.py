@@ -98,6 +98,7 @@ class ProgrammeForm(forms.ModelForm):
             "open_to_all",
             "self_cancel_minutes",
             "expiry_notice_days",
+            "points_notice_days",
             "adjustment_text",
             "transfers_allowed",
             "office_emails",
@@ -117,7 +118,8 @@ class ProgrammeForm(forms.ModelForm):
             "transfers_allowed": "Staff may move points between customers",
             "open_to_all": "Anyone may become a member",
             "self_cancel_minutes": "Minutes in which customers may cancel",
-            "expiry_notice_days": "Days of notice",
+            "expiry_notice_days": "Days of notice for a reward",
+            "points_notice_days": "Days of notice for points",
             "adjustment_text": "Text of an adjustment",
             "reply_to": "Answers go to",
         }
@@ -134,6 +136,7 @@ class ProgrammeForm(forms.ModelForm):
             "self_cancel_minutes": "30 is a good number. Empty: customers cannot cancel. Only what they redeemed for "
             "points and did not use, and no gift that was ordered.",
             "expiry_notice_days": "7 is a good number. 0: nobody is told ahead.",
+            "points_notice_days": "7 is a good number. 0: nobody is told ahead.",
             "adjustment_text": "Customers read it where staff write them no note. Empty: “Points adjusted”.",
         }
         widgets = {"shortfall_policy": forms.RadioSelect, "return_policy": forms.RadioSelect}
@@ -180,11 +183,11 @@ class ProgrammeAdmin(desk.DeskAdmin):
             },
         ),
         (
-            "Before a reward expires",
+            "Before something expires",
             {
-                "fields": ("expiry_notice_days",),
+                "fields": ("expiry_notice_days", "points_notice_days"),
                 "description": "So many days before its last day an unused reward is told of, once; if it is extended, "
-                "once more before its new last day.",
+                "once more before its new last day. Points that end together are told of together, once.",
             },
         ),
         (

@@ -47,6 +47,8 @@ class MailKind(models.TextChoices):
     READY = "ready", "Reward given to them is ready"
     EXPIRING = "expiring", "Reward expires soon"
     SHIPPED = "shipped", "Gift shipped"
+    POINTS_EXPIRING = "points_expiring", "Points expire soon"
+    POINTS_ADJUSTED = "points_adjusted", "Points adjusted by staff"
     TEST = "test", "Test"
 
 
@@ -56,7 +58,20 @@ def mail_kinds() -> list[tuple[str, str]]:
 
 
 OFFICE_MAILS = (MailKind.GIFT_REDEEMED, MailKind.CODES_LOW, MailKind.ALERT)
-CUSTOMER_MAILS = (MailKind.REDEEMED, MailKind.READY, MailKind.EXPIRING, MailKind.SHIPPED)
+CUSTOMER_MAILS = (
+    MailKind.REDEEMED,
+    MailKind.READY,
+    MailKind.EXPIRING,
+    MailKind.SHIPPED,
+    MailKind.POINTS_EXPIRING,
+    MailKind.POINTS_ADJUSTED,
+)
+REMINDERS = (MailKind.EXPIRING, MailKind.POINTS_EXPIRING)  # customers may refuse these; the others they need
+
+
+def off_at_first() -> list[str]:
+    """What a new programme does not send until somebody switches it on."""
+    return [MailKind.POINTS_ADJUSTED.value]
 
 
 def validate_time_zone(name: str) -> None:
@@ -116,6 +131,13 @@ class Programme(models.Model):
         validators=[MaxValueValidator(MOST_NOTICE_DAYS)],
         help_text="0: nothing is told ahead.",
     )
+    points_notice_days = models.PositiveSmallIntegerField(
+        "days before their end that points are told of",
+        default=7,
+        db_default=7,
+        validators=[MaxValueValidator(MOST_NOTICE_DAYS)],
+        help_text="0: nothing is told ahead.",
+    )
     adjustment_text = models.CharField(
         max_length=200, blank=True, help_text="What customers read of an adjustment without a note of its own."
     )
@@ -131,8 +153,8 @@ class Programme(models.Model):
     mails_off = ArrayField(
         models.CharField(max_length=20, choices=mail_kinds),
         verbose_name="e-mails that are not sent",
-        default=list,
-        db_default=[],
+        default=off_at_first,
+        db_default=[MailKind.POINTS_ADJUSTED.value],
         blank=True,
     )
     reply_to = models.EmailField(
@@ -159,6 +181,9 @@ class Programme(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(expiry_notice_days__lte=MOST_NOTICE_DAYS), name="programme_notice_in_range"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(points_notice_days__lte=MOST_NOTICE_DAYS), name="programme_points_notice_in_range"
             ),
             models.CheckConstraint(
                 condition=models.Q(office_emails__len__lte=MOST_OFFICES), name="programme_offices_have_a_limit"

@@ -7,6 +7,7 @@ from datetime import datetime
 from loyalty.common.errors import DomainError
 from loyalty.customers.models import CustomerState
 from loyalty.merchant.models import CUSTOMER_MAILS, MailKind, Programme
+from loyalty.messages import choices, endings
 from loyalty.messages.models import Mail
 from rewards import queries
 from rewards.models import DeliveryStatus, FulfillmentStatus, RedeemedReward
@@ -36,6 +37,8 @@ def recipient(*, mail: Mail, programme: Programme, now: datetime) -> Recipient:
         raise NotToBeSent("E-mails of this kind are switched off in the programme's settings.")
     check = CHECKS.get(MailKind(mail.kind))
     found = _customer(mail) if mail.kind in CUSTOMER_MAILS else Recipient(mail.recipient, programme.language)
+    if mail.kind == MailKind.POINTS_EXPIRING and not endings.left(mail=mail, now=now):
+        raise NotToBeSent("The points were spent, or their end was moved, before the e-mail was sent.")
     if check is not None:
         check(mail, RedeemedReward.objects.get(pk=mail.about_id), now)
     return found
@@ -53,6 +56,8 @@ def _customer(mail: Mail) -> Recipient:
         raise NotToBeSent("The customer is a guest, not a member of the programme.")
     if not customer.email:
         raise NotToBeSent("No e-mail address of the customer is known.")
+    if mail.kind in choices.refused(customer_id=customer.pk):
+        raise NotToBeSent("Not sent: unsubscribed. The customer wants no e-mails of this kind.")
     return Recipient(customer.email, customer.language, customer.first_name)
 
 

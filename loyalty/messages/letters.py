@@ -11,10 +11,13 @@ from django.urls import reverse
 
 from loyalty.events.models import Event
 from loyalty.merchant import queries as merchant
-from loyalty.merchant.models import CUSTOMER_MAILS, MailKind, Programme
-from loyalty.messages import gate, wording
+from loyalty.merchant.models import CUSTOMER_MAILS, REMINDERS, MailKind, Programme
+from loyalty.messages import choices, endings, gate, outbox, texts, wording
+from loyalty.messages.gate import Recipient
 from loyalty.messages.models import Mail
 from loyalty.messages.wording import Words
+from loyalty.points import queries as points
+from loyalty.points.models import PointsAdjustment
 from loyalty.webhooks.models import WebhookEndpoint
 from platforms.models import StoreConnection
 from rewards import wording as reward_wording
@@ -36,6 +39,7 @@ class Letter:
     html: str
     kept_text: str
     kept_html: str
+    unsubscribe: str = ""  # the address that stops mails like this one
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +53,7 @@ class Draft:
     links: list[str] = field(default_factory=list)  # of the button, and of a second one
     second: str = ""  # what the second one says
     passages: list[tuple[str, str]] = field(default_factory=list)  # heading and text, in the merchant's own words
+    stop: str = ""  # the address that stops mails like this one
 
 
 def compose(*, mail: Mail, now: datetime) -> Letter:
@@ -56,15 +61,35 @@ def compose(*, mail: Mail, now: datetime) -> Letter:
     programme = merchant.programme()
     recipient = gate.recipient(mail=mail, programme=programme, now=now)
     language = wording.spoken(recipient.language, programme.language)
-    draft = DRAFTS[MailKind(mail.kind)](mail, programme, language)
+    kind = MailKind(mail.kind)
+    if mail.about_type == outbox.SAMPLE:
+        _, kind_value, language = mail.window.partition("#")[0].split(":")
+        kind = MailKind(kind_value)
+        return _letter(sample_draft(kind, language), kind, programme, recipient, language)
+    draft = DRAFTS[kind](mail, programme, language, now)
+    if kind in REMINDERS:
+        draft.stop = choices.link(customer_id=mail.customer_id or 0, kind=kind)
+    return _letter(draft, kind, programme, recipient, language)
+
+
+def sample(*, kind: MailKind, language: str, words: Words) -> Letter:
+    """A mail of that kind with these words and made-up names, as nobody gets it."""
+    programme = merchant.programme()
+    recipient = Recipient(address="", language=language, first_name="Anna")
+    return _letter(sample_draft(kind, language, words), kind, programme, recipient, language)
+
+
+def _letter(draft: Draft, kind: MailKind, programme: Programme, recipient: Recipient, language: str) -> Letter:
+    """The draft as text and page."""
     said = wording.PARTS[language]
-    to_customer = mail.kind in CUSTOMER_MAILS
+    to_customer = kind in CUSTOMER_MAILS
     because = said["because" if to_customer else "office"].format(programme=line(programme.name))
+    names = {"programme": line(programme.name), **draft.names}
     context = {
         "language": language,
-        "heading": draft.words.heading.format(**draft.names),
+        "heading": wording.filled(draft.words.heading, names),
         "hello": _hello(said, recipient.first_name) if to_customer else "",
-        "lines": [each.format(**draft.names) for each in draft.words.lines],
+        "lines": [wording.filled(each, names) for each in draft.words.lines],
         "facts": draft.facts,
         "code_label": said["code"],
         "code": draft.code,
@@ -73,18 +98,21 @@ def compose(*, mail: Mail, now: datetime) -> Letter:
         "programme": line(programme.name),
         "questions": _questions(said, programme) if to_customer else "",
         "because": because,
+        "stop": said["unsubscribe"] if kind in REMINDERS else "",
+        "stop_address": draft.stop,
     }
-    kept = context | {"code": HIDDEN if draft.code else ""}
+    kept = context | {"code": HIDDEN if draft.code else "", "stop_address": ""}
     return Letter(
         address=recipient.address,
         language=language,
         sender=line(programme.name),
         reply_to=programme.reply_to or programme.support_email,
-        subject=line(draft.words.subject.format(**draft.names)),
+        subject=line(wording.filled(draft.words.subject, names)),
         text=render_to_string("messages/mail.txt", context),
         html=render_to_string("messages/mail.html", context),
         kept_text=render_to_string("messages/mail.txt", kept),
         kept_html=render_to_string("messages/mail.html", kept),
+        unsubscribe=draft.stop,
     )
 
 
@@ -98,14 +126,13 @@ def absolute(name: str, *args: int) -> str:
     return f"{settings.PUBLIC_URL}{reverse(name, args=args)}"
 
 
-def _redeemed(mail: Mail, programme: Programme, language: str) -> Draft:
+def _redeemed(mail: Mail, programme: Programme, language: str, now: datetime) -> Draft:
     """A reward the customer has: with its code, its days and the merchant's words about it."""
     row = RedeemedReward.objects.select_related("code").get(pk=mail.about_id)
     said = wording.PARTS[language]
     draft = _about_reward(mail, row, programme, language)
     if row.cost_in_points:
-        label = programme.points_label_one if row.cost_in_points == 1 else programme.points_label_other
-        draft.facts.append((said["cost"], f"{row.cost_in_points:,} {label}"))
+        draft.facts.append((said["cost"], _amount(row.cost_in_points, programme)))
     if row.starts_at is not None:
         draft.facts.append((said["from"], reward_wording.day(row.starts_at, language, programme.zone)))
     if row.expires_at is not None:
@@ -116,7 +143,7 @@ def _redeemed(mail: Mail, programme: Programme, language: str) -> Draft:
     return draft
 
 
-def _shipped(mail: Mail, programme: Programme, language: str) -> Draft:
+def _shipped(mail: Mail, programme: Programme, language: str, now: datetime) -> Draft:
     row = RedeemedReward.objects.get(pk=mail.about_id)
     delivery = Delivery.objects.get(pk=row.pk)
     said = wording.PARTS[language]
@@ -126,7 +153,7 @@ def _shipped(mail: Mail, programme: Programme, language: str) -> Draft:
     if delivery.tracking_url.startswith(("https://", "http://")):
         draft.links = [delivery.tracking_url]
     else:
-        draft.words = replace(draft.words, button=wording.WORDS[language][MailKind.READY].button)
+        draft.words = replace(draft.words, button=texts.words(kind=MailKind.READY, language=language).button)
     return draft
 
 
@@ -134,18 +161,42 @@ def _about_reward(mail: Mail, row: RedeemedReward, programme: Programme, languag
     names = {"reward": line(row.name)}
     if row.expires_at is not None:
         names["last_day"] = _last_day(row.expires_at, programme, language)
-    words = wording.WORDS[language][mail.kind]
+    words = texts.words(kind=MailKind(mail.kind), language=language)
     return Draft(words=words, names=names, links=[absolute("cockpit:my_reward", row.pk)])
 
 
-def _gift(mail: Mail, programme: Programme, language: str) -> Draft:
+def _ending_points(mail: Mail, programme: Programme, language: str, now: datetime) -> Draft:
+    """What is left of the points that end then."""
+    amount = _amount(endings.left(mail=mail, now=now), programme)
+    return Draft(
+        words=texts.words(kind=MailKind.POINTS_EXPIRING, language=language),
+        names={"points": amount, "last_day": _last_day(endings.end_of(mail), programme, language)},
+        links=[absolute("cockpit:rewards")],
+    )
+
+
+def _adjusted(mail: Mail, programme: Programme, language: str, now: datetime) -> Draft:
+    """How the balance changed, what it is now, and what customers may read of the reason."""
+    row = PointsAdjustment.objects.select_related("transaction__note").get(pk=mail.about_id)
+    note = getattr(row.transaction, "note", None)
+    balance = points.shown(balance=points.balance(customer_id=row.customer_id, now=now), programme=programme)
+    change = _amount(abs(row.points), programme)
+    return Draft(
+        words=texts.words(kind=MailKind.POINTS_ADJUSTED, language=language),
+        names={"change": f"{'+' if row.points > 0 else '−'}{change}", "balance": _amount(balance, programme)},
+        facts=[(wording.PARTS[language]["why"], line(note.description))] if note and note.description else [],
+        links=[absolute("cockpit:points")],
+    )
+
+
+def _gift(mail: Mail, programme: Programme, language: str, now: datetime) -> Draft:
     """What is to be packed, and where it is seen. No address: who may see it finds it behind the link."""
     row = RedeemedReward.objects.get(pk=mail.about_id)
     said = wording.PARTS[language]
     who = line(f"{row.customer_first_name} {row.customer_last_name}")
     facts = [(said["reward"], line(row.name)), (said["number_of"], str(row.pk)), (said["customer"], who)]
     packing_list = f"{absolute('admin:rewards_redeemedreward_packing_list')}?ids={row.pk}"
-    words = wording.WORDS[language][mail.kind]
+    words = texts.words(kind=MailKind.GIFT_REDEEMED, language=language)
     if row.delivery_status == DeliveryStatus.ORDERED:  # a printed coupon is ordered by itself
         words = replace(words, lines=(said["ordered"],))
     return Draft(
@@ -157,18 +208,18 @@ def _gift(mail: Mail, programme: Programme, language: str) -> Draft:
     )
 
 
-def _codes_low(mail: Mail, programme: Programme, language: str) -> Draft:
+def _codes_low(mail: Mail, programme: Programme, language: str, now: datetime) -> Draft:
     reward = Reward.objects.get(pk=mail.about_id)
     left = str(_event(mail).data["free"])
     return Draft(
-        words=wording.WORDS[language][mail.kind],
+        words=texts.words(kind=MailKind.CODES_LOW, language=language),
         names={"reward": line(reward.name), "left": left},
         facts=[(wording.PARTS[language]["left"], left)],
         links=[absolute("admin:rewards_codepool_change", reward.pk)],
     )
 
 
-def _alert(mail: Mail, programme: Programme, language: str) -> Draft:
+def _alert(mail: Mail, programme: Programme, language: str, now: datetime) -> Draft:
     if mail.about_type == "store_connection":
         return _shop_alert(mail, programme, language)
     said = wording.ALERTS[language]
@@ -193,10 +244,29 @@ def _shop_alert(mail: Mail, programme: Programme, language: str) -> Draft:
     )
 
 
-def _test(mail: Mail, programme: Programme, language: str) -> Draft:
+def _test(mail: Mail, programme: Programme, language: str, now: datetime) -> Draft:
     words = wording.WORDS[language][mail.kind]
     outbox = absolute("admin:messages_out_mail_changelist")
     return Draft(words=words, names={"programme": line(programme.name)}, links=[outbox])
+
+
+def sample_draft(kind: MailKind, language: str, words: Words | None = None) -> Draft:
+    """A draft with the examples of a kind, in these words, else in those that hold now."""
+    said = wording.PARTS[language]
+    with_code = kind in (MailKind.REDEEMED, MailKind.READY, MailKind.EXPIRING)
+    return Draft(
+        words=words or texts.words(kind=kind, language=language),
+        names=dict(texts.EXAMPLES[kind]),
+        facts=[(said["until"], "2031-12-31")] if with_code else [],
+        code="EXAMPLE-1234" if with_code else "",
+        links=[settings.PUBLIC_URL],
+    )
+
+
+def _amount(number: int, programme: Programme) -> str:
+    """A number of points with the programme's own word."""
+    label = programme.points_label_one if number == 1 else programme.points_label_other
+    return f"{number:,} {label}"
 
 
 def _questions(said: Mapping[str, str], programme: Programme) -> str:
@@ -222,11 +292,13 @@ ALERTED: Mapping[str, tuple[Any, str]] = {
     "webhook_endpoint": (WebhookEndpoint, "admin:webhooks_webhookendpoint_change"),
 }
 
-DRAFTS: Mapping[MailKind, Callable[[Mail, Programme, str], Draft]] = {
+DRAFTS: Mapping[MailKind, Callable[[Mail, Programme, str, datetime], Draft]] = {
     MailKind.REDEEMED: _redeemed,
     MailKind.READY: _redeemed,
     MailKind.EXPIRING: _redeemed,
     MailKind.SHIPPED: _shipped,
+    MailKind.POINTS_EXPIRING: _ending_points,
+    MailKind.POINTS_ADJUSTED: _adjusted,
     MailKind.GIFT_REDEEMED: _gift,
     MailKind.CODES_LOW: _codes_low,
     MailKind.ALERT: _alert,

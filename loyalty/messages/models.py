@@ -1,4 +1,4 @@
-"""The outbox: every e-mail there was a reason for, and what became of it."""
+"""The outbox: every e-mail there was a reason for, and what became of it; whose words it has, and who wants none."""
 
 from django.db import models
 from django.db.models import Q
@@ -96,3 +96,46 @@ class Mail(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} ({self.recipient})"
+
+
+class MailText(models.Model):
+    """The merchant's own words of one kind of e-mail in one language. Without a row ours are used.
+
+    `loyalty.messages.texts` alone writes these rows.
+    """
+
+    kind = models.CharField(max_length=20, choices=mail_kinds)
+    language = models.CharField(max_length=10)
+    subject = models.CharField(max_length=200)
+    heading = models.CharField(max_length=200)
+    body = models.TextField()  # a paragraph a line
+    button = models.CharField(max_length=60)
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "e-mail text"
+        verbose_name_plural = "e-mail texts"
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "language"], name="mail_text_stands_once"),
+            models.CheckConstraint(
+                condition=~Q(subject="") & ~Q(heading="") & ~Q(body="") & ~Q(button=""), name="mail_text_says_something"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} ({self.language})"
+
+
+class Unsubscription(models.Model):
+    """A customer wants no e-mails of this kind. `loyalty.messages.choices` alone writes these rows."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="+", db_index=False)
+    kind = models.CharField(max_length=20, choices=mail_kinds)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "unsubscription"
+        constraints = [models.UniqueConstraint(fields=["customer", "kind"], name="unsubscription_stands_once")]
+
+    def __str__(self) -> str:
+        return f"{self.customer_id}: {self.get_kind_display()}"

@@ -104,11 +104,19 @@ def alert(occasion: Occasion) -> list[Wanted]:
     return occasion.to_office(MailKind.ALERT, window=occasion.itself)
 
 
+def adjusted(occasion: Occasion) -> list[Wanted]:
+    """Where the programme wants it: most do not, so that no row says for each that it was not sent. No import is told of."""
+    if MailKind.POINTS_ADJUSTED in occasion.programme.mails_off or occasion.event.subject_type != "points_adjustment":
+        return []
+    return [occasion.to_customer(MailKind.POINTS_ADJUSTED)]
+
+
 TABLE: Mapping[str, Callable[[Occasion], list[Wanted]]] = {
     "reward.issued": issued,
     "reward.expiring": expiring,
     "delivery.shipped": shipped,
     "pool.low": codes_low,
+    "points.adjusted": adjusted,
     **dict.fromkeys((*ALERTS, *SHOP_ALERTS), alert),
 }
 

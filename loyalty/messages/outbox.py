@@ -23,6 +23,7 @@ from loyalty.events import log
 from loyalty.merchant.models import MailKind
 from loyalty.messages.models import UNDER_WAY, Mail, MailState
 
+SAMPLE = "mail_text"  # what a test of one of the texts is about
 LEASE = timedelta(minutes=4)  # longer than a task may live
 PATIENCE = timedelta(days=2)  # of a mail whose server cannot be reached
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=2)
@@ -58,12 +59,18 @@ def put(*, wanted: Sequence[Wanted], now: datetime) -> None:
 
 
 @transaction.atomic
-def put_test(*, address: str, token: uuid.UUID, now: datetime) -> Mail:
-    """A test to one address. The token is the caller's name for it: the same one makes one mail."""
-    test = Wanted(kind=MailKind.TEST, recipient=address, about_type="programme", about_id=1, window=str(token))
+def put_test(
+    *, address: str, token: uuid.UUID, now: datetime, kind: MailKind | None = None, language: str = ""
+) -> Mail:
+    """A test to one address, of one kind of mail in one language where they are named.
+
+    The token is the caller's name for it: the same one makes one mail.
+    """
+    about, window = (SAMPLE, f"{token.hex}:{kind.value}:{language}") if kind else ("programme", str(token))
+    test = Wanted(kind=MailKind.TEST, recipient=address, about_type=about, about_id=1, window=window)
     put(wanted=[test], now=now)
     queue.enqueue("messages.send")
-    return Mail.objects.get(kind=MailKind.TEST, recipient=address, window=str(token))
+    return Mail.objects.get(kind=MailKind.TEST, recipient=address, window=window)
 
 
 def claim(*, now: datetime) -> Mail | None:

@@ -77,10 +77,17 @@ def written(mail: Mail, letter: Letter) -> EmailMultiAlternatives:
         from_email=formataddr((letter.sender, parseaddr(settings.DEFAULT_FROM_EMAIL)[1])),
         to=[letter.address],
         reply_to=[letter.reply_to] if letter.reply_to else None,
-        headers={"Message-ID": mail.message_id, "Auto-Submitted": "auto-generated"},
+        headers={"Message-ID": mail.message_id, "Auto-Submitted": "auto-generated", **_one_click(letter)},
     )
     message.attach_alternative(letter.html, "text/html")
     return message
+
+
+def _one_click(letter: Letter) -> dict[str, str]:
+    """The headers of RFC 8058, by which mail programs offer to unsubscribe."""
+    if not letter.unsubscribe:
+        return {}
+    return {"List-Unsubscribe": f"<{letter.unsubscribe}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
 
 
 def _hand_over(

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from loyalty.messages import occasions, outbox, sending
+from loyalty.messages import endings, occasions, outbox, sending
 
 MOST_BATCHES = 20  # of events that one task reads; the next one goes on
 PATIENCE = 45.0  # seconds one task sends before it leaves the rest to the next
@@ -14,6 +14,11 @@ def read_events() -> None:
     for _ in range(MOST_BATCHES):
         if not occasions.read(now=timezone.now()):
             return
+
+
+@shared_task(name="messages.tell_of_points")
+def tell_of_points() -> None:
+    endings.sweep(now=timezone.now())
 
 
 @shared_task(name="messages.send")

@@ -1,5 +1,6 @@
 """What the mails say, a table for each language. Names in braces are filled in; nothing else is."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ class Words:
 
 
 LANGUAGES = ("en", "de", "pl", "ja")
+NAME = re.compile(r"\{(\w+)\}")
 
 # Parts that several kinds share.
 PARTS: Mapping[str, Mapping[str, str]] = {
@@ -28,6 +30,7 @@ PARTS: Mapping[str, Mapping[str, str]] = {
         "ordered": "It is ordered already: check its address on its page, and ship it.",
         "list": "Packing list", "because": "You get this e-mail because you take part in {programme}.",
         "office": "You get this e-mail because your address stands in the settings of {programme}.",
+        "unsubscribe": "Stop e-mails like this one", "why": "Why",
     },
     "de": {
         "hello": "Hallo {first_name},", "hello_nobody": "Hallo,", "code": "Dein Code", "until": "Gültig bis",
@@ -38,6 +41,7 @@ PARTS: Mapping[str, Mapping[str, str]] = {
         "questions": "Fragen? Schreib an {address}.", "list": "Packliste",
         "because": "Du bekommst diese E-Mail, weil du bei {programme} mitmachst.",
         "office": "Du bekommst diese E-Mail, weil deine Adresse in den Einstellungen von {programme} steht.",
+        "unsubscribe": "Keine E-Mails dieser Art mehr", "why": "Grund",
     },
     "pl": {
         "hello": "Cześć {first_name},", "hello_nobody": "Cześć,", "code": "Twój kod", "until": "Ważne do",
@@ -48,6 +52,7 @@ PARTS: Mapping[str, Mapping[str, str]] = {
         "questions": "Masz pytania? Napisz: {address}.", "list": "Lista do pakowania",
         "because": "Otrzymujesz tę wiadomość, bo uczestniczysz w programie {programme}.",
         "office": "Otrzymujesz tę wiadomość, bo ten adres jest w ustawieniach programu {programme}.",
+        "unsubscribe": "Nie chcę takich wiadomości", "why": "Powód",
     },
     "ja": {
         "hello": "{first_name} 様", "hello_nobody": "お客様", "code": "コード", "until": "有効期限", "from": "有効開始日",
@@ -57,6 +62,7 @@ PARTS: Mapping[str, Mapping[str, str]] = {
         "ordered": "すでに発送待ちです。お届け先を確認し、発送してください。",
         "list": "梱包リスト", "because": "このメールは {programme} にご参加の方にお送りしています。",
         "office": "このメールは {programme} の設定に登録されたアドレスにお送りしています。",
+        "unsubscribe": "この種類のメールを停止する", "why": "理由",
     },
 }  # fmt: skip
 
@@ -79,6 +85,14 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
         MailKind.SHIPPED: Words(
             subject="On its way: {reward}", heading="{reward} is on its way",
             lines=("We have sent your gift.",), button="Follow your parcel",
+        ),
+        MailKind.POINTS_EXPIRING: Words(
+            subject="{points} end on {last_day}", heading="{points} end soon", button="Choose a reward",
+            lines=("You can spend {points} until the end of {last_day}. After that day they are gone.",),
+        ),
+        MailKind.POINTS_ADJUSTED: Words(
+            subject="Your balance changed: {change}", heading="Your balance changed: {change}",
+            lines=("We have changed your balance. You have {balance} now.",), button="See your points",
         ),
         MailKind.GIFT_REDEEMED: Words(
             subject="Gift to send: {reward} ({number})", heading="A gift was redeemed: {reward}",
@@ -116,6 +130,14 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
             subject="Unterwegs: {reward}", heading="{reward} ist unterwegs",
             lines=("Wir haben dein Geschenk abgeschickt.",), button="Sendung verfolgen",
         ),
+        MailKind.POINTS_EXPIRING: Words(
+            subject="{points} verfallen am {last_day}", heading="{points} verfallen bald", button="Prämie aussuchen",
+            lines=("Du kannst {points} bis zum Ende des {last_day} einlösen. Danach verfallen sie.",),
+        ),
+        MailKind.POINTS_ADJUSTED: Words(
+            subject="Dein Punktestand hat sich geändert: {change}", heading="Dein Punktestand: {change}",
+            lines=("Wir haben deinen Punktestand geändert. Du hast jetzt {balance}.",), button="Punkte ansehen",
+        ),
         MailKind.GIFT_REDEEMED: Words(
             subject="Geschenk zu versenden: {reward} ({number})", heading="Ein Geschenk wurde eingelöst: {reward}",
             lines=("Bitte die Adresse prüfen, das Geschenk als verwendet markieren und verschicken.",),
@@ -152,6 +174,14 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
             subject="W drodze: {reward}", heading="{reward} – przesyłka w drodze",
             lines=("Twój prezent został wysłany.",), button="Śledź przesyłkę",
         ),
+        MailKind.POINTS_EXPIRING: Words(
+            subject="{points}: ważne do {last_day}", heading="{points}: wkrótce przepadną", button="Wybierz nagrodę",
+            lines=("Do końca dnia {last_day} możesz wykorzystać {points}. Potem przepadną.",),
+        ),
+        MailKind.POINTS_ADJUSTED: Words(
+            subject="Zmiana salda: {change}", heading="Zmiana salda: {change}",
+            lines=("Twoje saldo zostało zmienione. Masz teraz {balance}.",), button="Zobacz punkty",
+        ),
         MailKind.GIFT_REDEEMED: Words(
             subject="Prezent do wysłania: {reward} ({number})", heading="Odebrano prezent: {reward}",
             lines=("Sprawdź adres, oznacz prezent jako użyty i wyślij go.",), button="Otwórz w panelu",
@@ -186,6 +216,14 @@ WORDS: Mapping[str, Mapping[str, Words]] = {
         MailKind.SHIPPED: Words(
             subject="発送しました：{reward}", heading="{reward}を発送しました",
             lines=("ギフトを発送いたしました。",), button="荷物を追跡する",
+        ),
+        MailKind.POINTS_EXPIRING: Words(
+            subject="{points}の有効期限：{last_day}", heading="{points}の有効期限が近づいています", button="特典を選ぶ",
+            lines=("{points}は{last_day}までご利用いただけます。その後は失効します。",),
+        ),
+        MailKind.POINTS_ADJUSTED: Words(
+            subject="ポイント残高の変更：{change}", heading="ポイント残高の変更：{change}",
+            lines=("ポイント残高を変更しました。現在の残高は{balance}です。",), button="ポイントを見る",
         ),
         MailKind.GIFT_REDEEMED: Words(
             subject="発送が必要なギフト：{reward}（{number}）", heading="ギフトが交換されました：{reward}",
@@ -300,3 +338,8 @@ def spoken(*wishes: str) -> str:
     """The first of these languages that the mails speak; English when they speak none."""
     bases = (wish.split("-")[0].lower() for wish in wishes)
     return next((base for base in bases if base in LANGUAGES), "en")
+
+
+def filled(text: str, names: Mapping[str, str]) -> str:
+    """The text with these names in the place of their braces. What is filled in is never read again."""
+    return NAME.sub(lambda found: names.get(found[1], found[0]), text)

@@ -42,6 +42,7 @@ def pages(visitor, customer, on_offer):
         reverse("cockpit:my_reward", args=[mine[0].pk]): 5,
         reverse("cockpit:points"): 6,
         reverse("cockpit:account"): 5,
+        reverse("cockpit:mail_choices"): 5,
         reverse("cockpit:privacy"): 4,
     }
 

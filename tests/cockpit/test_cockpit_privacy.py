@@ -34,6 +34,7 @@ TOLD = {
     "customers.SignInLink": None,  # secrets of sign-in
     "hooks.PrivacyRequest": None,  # what a shop passed on, for staff to answer
     "messages_out.Mail": "e_mails",
+    "messages_out.Unsubscription": "e_mails_refused",
     "points.PointsTransaction": "points_transactions",
     "points.PointsLot": "points_lots",
     "points.PointsAccount": None,  # sums of the lots

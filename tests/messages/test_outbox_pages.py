@@ -126,6 +126,7 @@ def test_what_was_not_sent_is_shown_as_it_would_be_sent_now(support, redeemed, r
     read()
     mail = Mail.objects.get()
     assert "What it will say" in body(support.get(page(mail)))
+    assert 'srcdoc="&lt;!doctype html&gt;' in body(support.get(page(mail)))
     assert reward.code.code not in body(support.get(page(mail)))
 
     type(anna).objects.update(email=None)
@@ -197,7 +198,15 @@ def test_the_settings_say_who_the_back_office_is_and_which_mails_are_sent(manage
     programme.refresh_from_db()
     assert answer.status_code == 302
     assert programme.office_emails == ["a@example.com", "b@example.com"]
-    assert sorted(programme.mails_off) == ["alert", "codes_low", "expiring", "gift_redeemed", "ready"]
+    assert sorted(programme.mails_off) == [
+        "alert",
+        "codes_low",
+        "expiring",
+        "gift_redeemed",
+        "points_adjusted",
+        "points_expiring",
+        "ready",
+    ]
     assert settings_of(manager)["mails_on"] == ["redeemed", "shipped"]
 
 

@@ -1,3 +1,3 @@
-from loyalty.messages.admin import page
+from loyalty.messages.admin import page, texts
 
-__all__ = ["page"]
+__all__ = ["page", "texts"]

@@ -123,11 +123,12 @@ class MailAdmin(desk.ReadOnlyAdmin):
         mail = self.get_object(request, object_id)
         if mail is None:
             raise Http404("There is no such e-mail.")
-        policy = {"style-src": [SELF, preview.style_source()]}
-        shown: Any = csp_update(policy)(lambda asked: self.page_view(asked, mail))(request)
+        seen = preview.of(mail, now=timezone.now())
+        policy = {"style-src": [SELF, preview.style_source(seen.html)]}
+        shown: Any = csp_update(policy)(lambda asked: self.page_view(asked, mail, seen))(request)
         return shown  # type: ignore[no-any-return]
 
-    def page_view(self, request: HttpRequest, mail: Mail) -> HttpResponse:
+    def page_view(self, request: HttpRequest, mail: Mail, seen: preview.Preview) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -136,7 +137,7 @@ class MailAdmin(desk.ReadOnlyAdmin):
             "state": self.state_badge(mail),
             "next": NEXT[MailState(mail.state)],
             "facts": self.facts(mail),
-            "preview": preview.of(mail, now=timezone.now()),
+            "preview": seen,
             "acts": [] if outbox.refusal(mail=mail) else self.act_links(request, mail.pk),
         }
         request.current_app = self.admin_site.name
