@@ -14,7 +14,7 @@ from loyalty.customers.models import Customer, CustomerIdentity, ErasureRequest,
 from loyalty.events.models import Event
 from loyalty.messages.models import Mail, Unsubscription
 from loyalty.points.models import PointsLot, PointsTransaction
-from loyalty.program.models import Order
+from loyalty.program.models import Order, Referral, ReferralLink
 from rewards import queries
 from rewards.models import RedeemedReward
 from rewards.states import VISIBLE
@@ -56,6 +56,8 @@ def _queries(who: int, now: datetime) -> dict[str, QuerySet[Any, dict[str, Any]]
         "orders": Order.objects.filter(**own).order_by("pk").values(*ORDER),
         "e_mails": Mail.objects.filter(**own).order_by("pk").values(*MAIL),
         "e_mails_refused": Unsubscription.objects.filter(**own).order_by("pk").values("kind", "created_at"),
+        "recommendation_link": ReferralLink.objects.filter(**own).values("code", "created_at"),
+        "friends_recommended": Referral.objects.filter(sender=who).order_by("pk").values("id", "state", "created_at"),
         "requests_to_be_forgotten": ErasureRequest.objects.filter(**own)
         .order_by("pk")
         .values("requested_at", "withdrawn_at"),

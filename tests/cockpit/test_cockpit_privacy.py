@@ -44,7 +44,11 @@ TOLD = {
     "points.PointsClawback": None,  # told by its transaction
     "points.PointsShortfall": None,
     "points.PointsTransfer": None,  # told by its two transactions; it names another person
+    "erasure.Erasure": None,  # when they were forgotten: nobody signs in any more
     "program.Order": "orders",
+    "program.Referral": "friends_recommended",
+    "program.ReferralLink": "recommendation_link",
+    "rewards.CampaignReward": None,  # told by the redeemed reward
     "rewards.RedeemedReward": "redeemed_rewards",
     "rewards.RewardAudience": None,  # the merchant's own list
 }
