@@ -1,4 +1,4 @@
-"""Which of our next codes may differ from what the shop listed: one statement, so that Python looks at few of a million.
+"""Which of our next codes, and of the shop's, may differ: one statement each, so that Python looks at few of a million.
 
 It lets through too many rather than too few. What it holds back are the plain cases in which `comparing.judge` says
 that both sides agree; a test holds the two against each other. Rows it finds by their keys, one by one: a portion is
@@ -13,7 +13,7 @@ from django.db import connection
 from platforms.adapter import Capabilities
 from rewards.models import ReconciliationRun, RunScope
 
-SIFT = """
+SIFT_OURS = """
     WITH portion AS MATERIALIZED (
         SELECT id, canonical, is_shared, pool_id IS NOT NULL AS from_pool
         FROM rewards_rewardcode
@@ -67,17 +67,35 @@ SIFT = """
     ORDER BY number
 """
 
+SIFT_THEIRS = """
+    WITH portion AS MATERIALIZED (
+        SELECT canonical, alive AND reference LIKE 'rr-%%' AS is_marked
+        FROM rewards_listedcode
+        WHERE run_id = %(run)s AND canonical > %(after)s
+        ORDER BY canonical LIMIT %(limit)s
+    ), numbered AS (
+        SELECT canonical, row_number() OVER (ORDER BY canonical) AS number,
+            is_marked AND NOT EXISTS (
+                SELECT FROM rewards_rewardcode
+                WHERE connection_id = %(connection)s AND canonical = portion.canonical) AS is_unknown
+        FROM portion
+    )
+    SELECT canonical, number, is_unknown FROM numbered
+    WHERE is_unknown OR number = (SELECT count(*) FROM portion)
+    ORDER BY number
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sifted:
-    """Our next codes, of which these may differ. `places` says the how-many-th each of them is, and `end` too."""
+    """The next codes of one side, of which these may differ. `places` says the how-many-th each of these and `end` is."""
 
     doubtful: tuple[str, ...]
     end: str  # the last code that was sifted; empty: there is none left
     places: dict[str, int]
 
 
-def sift(*, run: ReconciliationRun, after: str, capabilities: Capabilities, limit: int, most_doubtful: int) -> Sifted:
+def ours(*, run: ReconciliationRun, after: str, capabilities: Capabilities, limit: int, most_doubtful: int) -> Sifted:
     """Our next codes behind `after` in the order of their canonical form, `limit` at most, up to so many doubtful ones.
 
     Codes made after the run began are left out: the shop may have been past their place in its list.
@@ -93,8 +111,18 @@ def sift(*, run: ReconciliationRun, after: str, capabilities: Capabilities, limi
         "collections": bool(capabilities.collections),
         "expiry": capabilities.expiry,
     }
+    return _sifted(SIFT_OURS, values, most_doubtful=most_doubtful)
+
+
+def theirs(*, run: ReconciliationRun, after: str, limit: int, most_doubtful: int) -> Sifted:
+    """The next codes that the shop listed, in the same order; doubtful are living ones with our mark, unknown here."""
+    values: dict[str, Any] = {"run": run.pk, "connection": run.connection_id, "after": after, "limit": limit}
+    return _sifted(SIFT_THEIRS, values, most_doubtful=most_doubtful)
+
+
+def _sifted(statement: str, values: dict[str, Any], *, most_doubtful: int) -> Sifted:
     with connection.cursor() as cursor:
-        cursor.execute(SIFT, values)
+        cursor.execute(statement, values)
         rows = cursor.fetchall()
     doubtful = [canonical for canonical, _, may_differ in rows if may_differ]
     end = rows[-1][0] if rows else ""

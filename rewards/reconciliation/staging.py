@@ -9,11 +9,10 @@ import json
 from collections.abc import Iterable, Sequence
 
 from django.db import connection
-from django.db.models import Exists, OuterRef
 
 from loyalty.common import codes
 from platforms.adapter import PlatformCode
-from rewards.models import ListedCode, ReconciliationRun, RewardCode
+from rewards.models import ListedCode, ReconciliationRun
 from rewards.reconciliation import comparing
 
 LONGEST = 60  # no code of ours is longer
@@ -81,14 +80,6 @@ def shown(*, run: ReconciliationRun, canonicals: Sequence[str]) -> dict[str, Pla
     """What the shop showed of these codes; those it did not show are missing."""
     rows = ListedCode.objects.filter(run=run, canonical__in=canonicals).values_list("canonical", "told")
     return {canonical: comparing.code_from(told) for canonical, told in rows}
-
-
-def unknown_here(*, run: ReconciliationRun, after: str, limit: int) -> list[str]:
-    """The next living codes with our mark that have no row here, in the order of their canonical form."""
-    known = RewardCode.objects.filter(connection_id=run.connection_id, canonical=OuterRef("canonical"))
-    rows = ListedCode.objects.filter(~Exists(known), run=run, canonical__gt=after, alive=True)
-    marked = rows.filter(reference__startswith="rr-").order_by("canonical")
-    return list(marked.values_list("canonical", flat=True)[:limit])
 
 
 def tidy(*, run_id: int) -> bool:

@@ -127,7 +127,7 @@ def _ask_moved(run: ReconciliationRun, adapter: Adapter, claim: Claim, watch: St
 def _compare_ours(run: ReconciliationRun, adapter: Adapter, claim: Claim, watch: Stopwatch) -> None:
     """Our next codes against what the shop listed; what differs is looked at once more, some at a time."""
     capabilities = adapter.capabilities
-    sifted = sieve.sift(run=run, after=run.cursor, capabilities=capabilities, limit=SIFTED, most_doubtful=COMPARED)
+    sifted = sieve.ours(run=run, after=run.cursor, capabilities=capabilities, limit=SIFTED, most_doubtful=COMPARED)
     shown = staging.shown(run=run, canonicals=sifted.doubtful)
     doubtful = [
         ours.canonical
@@ -148,9 +148,9 @@ def _compare_ours(run: ReconciliationRun, adapter: Adapter, claim: Claim, watch:
 
 def _compare_theirs(run: ReconciliationRun, adapter: Adapter, claim: Claim, watch: Stopwatch) -> None:
     """Living codes with our mark of which we have no row: each is looked at once more."""
-    unknown = staging.unknown_here(run=run, after=run.cursor, limit=ASKED)
-    end = unknown[-1] if unknown else ""
-    _examine(run, adapter, claim, watch, doubtful=unknown, end=end, places={}, following=RunPhase.ORDERS)
+    sifted = sieve.theirs(run=run, after=run.cursor, limit=SIFTED, most_doubtful=ASKED)
+    doubtful = sifted.doubtful
+    _examine(run, adapter, claim, watch, doubtful=doubtful, end=sifted.end, places={}, following=RunPhase.ORDERS)
 
 
 def _examine(

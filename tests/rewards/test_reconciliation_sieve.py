@@ -48,7 +48,7 @@ class Shelf:
         staging.keep(run=self.run, found=[PlatformCode(code=name, **(known | facts))])
 
     def sift(self, *, capabilities: Capabilities = EVERYTHING, after: str = "", limit: int = CODES, most: int = CODES):
-        return sieve.sift(run=self.run, after=after, capabilities=capabilities, limit=limit, most_doubtful=most)
+        return sieve.ours(run=self.run, after=after, capabilities=capabilities, limit=limit, most_doubtful=most)
 
 
 def anything(shelf: Shelf, name: str, dice: random.Random) -> None:
@@ -132,3 +132,22 @@ def test_goes_on_behind_the_last_code_and_says_how_many_it_passed():
     assert (bounded.doubtful, bounded.end, bounded.places["B-2"]) == (("A-1", "B-2"), "B-2", 2)
     assert (second.doubtful, second.end, second.places["D-4"]) == (("D-4",), "D-4", 1)
     assert (third.doubtful, third.end) == ((), "")
+
+
+def test_of_the_shops_side_lets_through_living_codes_with_our_mark_that_nobody_here_knows():
+    shelf = Shelf()
+    shelf.code("A-KNOWN")
+    shelf.listed("A-KNOWN", reference="rr-1")
+    for name in ("B-1", "C-2", "E-4"):
+        shelf.listed(name, reference="rr-2")
+    shelf.listed("D-DEAD", reference="rr-3", alive=False)
+
+    first = sieve.theirs(run=shelf.run, after="", limit=4, most_doubtful=1)
+    second = sieve.theirs(run=shelf.run, after="B-1", limit=2, most_doubtful=9)
+    third = sieve.theirs(run=shelf.run, after="D-DEAD", limit=2, most_doubtful=9)
+    beyond = sieve.theirs(run=shelf.run, after="E-4", limit=2, most_doubtful=9)
+
+    assert (first.doubtful, first.end) == (("B-1",), "B-1")
+    assert (second.doubtful, second.end) == (("C-2",), "D-DEAD")
+    assert (third.doubtful, third.end) == (("E-4",), "E-4")
+    assert (beyond.doubtful, beyond.end) == ((), "")
