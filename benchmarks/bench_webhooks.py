@@ -1,4 +1,4 @@
-"""Webhooks at the web server as production runs it, beside plain inserts, in a burst, and through a power cut.
+"""Webhooks at their server as production runs it, beside plain inserts, in a burst, and through a power cut.
 
 Usage: make bench-webhooks [DELIVERIES=2000] [CONNECTIONS=12] [ROUNDS=3] [BURST=2000] [DRAIN_SECONDS=300]
 
@@ -50,7 +50,7 @@ def main() -> int:
     report = bench_points.Report()
     with servers.serving(home.Home(folder=home.data_folder() / "bench"), durable=True) as addresses:
         os.environ.update(addresses.variables())
-        report.say("Webhooks in, at the web server as production runs it")
+        report.say("Webhooks in, at the server for them as production runs it")
         report.say()
         report.say(bench_import.machine())
         report.say(bench_points.server())
@@ -70,12 +70,12 @@ def measure(url: str, folder: Path, report: bench_points.Report) -> None:
 
     pk, key = shop()
     environment = scratch.environment(url) | {"CREDENTIALS_KEYS": ",".join(settings.CREDENTIALS_KEYS)}
-    with running_web(folder, environment) as web:
+    with running_web(folder, environment, service="hooks") as web:
         beside_inserts(f"{web.url}/hooks/{key}/", url, pk, report)
     gone = environment | {"REDIS_URL": NOWHERE, "CELERY_BROKER_URL": NOWHERE}
-    with running_web(folder, gone) as web:
+    with running_web(folder, gone, service="hooks") as web:
         burst(f"{web.url}/hooks/{key}/", url, report)
-    with running_web(folder, environment) as web:
+    with running_web(folder, environment, service="hooks") as web:
         power_cut(web, key, url, report)
 
 

@@ -37,7 +37,7 @@ def is_plain(text: Any, *, longest: int = 1000) -> bool:
         isinstance(text, str)
         and len(text) <= longest
         and "\x00" not in text
-        and not any("\ud800" <= sign <= "\udfff" for sign in text)
+        and (text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text))
     )
 
 

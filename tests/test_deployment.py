@@ -55,8 +55,8 @@ def settings_variables() -> set[str]:
 
 
 def test_has_the_services_of_a_whole_installation():
-    assert set(SERVICES) == {"db", "broker", "migrate", "web", "worker", "beat"}
-    assert OURS == ["beat", "migrate", "web", "worker"]
+    assert set(SERVICES) == {"db", "broker", "migrate", "web", "hooks", "worker", "beat"}
+    assert OURS == ["beat", "hooks", "migrate", "web", "worker"]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -107,7 +107,7 @@ def test_has_one_beat():
     assert "deploy" not in SERVICES["beat"]
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "beat"])
+@pytest.mark.parametrize("name", ["web", "hooks", "worker", "beat"])
 def test_waits_for_servers_and_migration(name):
     assert SERVICES[name]["depends_on"] == {
         "db": {"condition": "service_healthy"},
@@ -129,10 +129,13 @@ def test_asks_the_web_server_for_a_health_page_that_exists():
     assert resolve(re.search(r"127\.0\.0\.1:8000(/\S+?)\"", check[3]).group(1))
 
 
-def test_publishes_the_web_server_on_the_machine_itself_only():
+def test_publishes_the_two_servers_on_the_machine_itself_only():
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
 
-    assert published == {"web": ["127.0.0.1:${WEB_PORT:-8000}:8000"]}
+    assert published == {
+        "web": ["127.0.0.1:${WEB_PORT:-8000}:8000"],
+        "hooks": ["127.0.0.1:${HOOKS_PORT:-8001}:8001"],
+    }
 
 
 def test_runs_the_image_as_an_account_without_rights():

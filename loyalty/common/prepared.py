@@ -26,7 +26,9 @@ Values = Mapping[str, Any]
 
 
 class Statement:
-    """SQL with places `%(name)s`, and the PostgreSQL type of each name: `int8`, `int8[]`, `bool`, `text`, `timestamptz`.
+    """SQL with places `%(name)s`, and the PostgreSQL type of each name: `int8`, `bool`, `text`, `bytea`, `timestamptz`.
+
+    Any of them may be a list: `int8[]`.
 
     `types` may tell of more names than the statement has. The name is its own in the process.
     """
@@ -42,7 +44,7 @@ class Statement:
     def run(self, values: Values) -> list[tuple[Any, ...]]:
         """Execute it in the session of the default database, and give back its rows. Raises django.db.DatabaseError.
 
-        Values are None, whole numbers and lists of them, booleans, texts, bytes, and instants. Whoever listens to the
+        Values are None, whole numbers, booleans, texts, bytes, instants, and flat lists of these. Whoever listens to the
         queries of the connection (tests do) is told of it, as of any other.
         """
         database = transaction.get_connection()
@@ -95,8 +97,16 @@ def _text(value: str) -> bytes:
     return text
 
 
-def _array(numbers: list[int]) -> bytes:
-    return b"{%b}" % b",".join([b"%d" % number for number in numbers])
+def _array(values: list[Any]) -> bytes:
+    return b"{%b}" % b",".join([_element(value) for value in values])
+
+
+def _element(value: Any) -> bytes:
+    if value is None:
+        return b"NULL"
+    if type(value) is int:
+        return b"%d" % value
+    return b'"%b"' % WRITERS[type(value)](value).replace(b"\\", b"\\\\").replace(b'"', b'\\"')
 
 
 WRITERS: dict[type, Callable[[Any], bytes]] = {
@@ -118,6 +128,6 @@ def _literal(value: Any, escaping: Any) -> bytes:
     if value is None:
         return b"NULL"
     written = WRITERS[type(value)](value)
-    if type(value) is str:
+    if type(value) in {str, list}:  # a list may hold texts
         return bytes(escaping.escape_literal(written))
     return b"'%b'" % written

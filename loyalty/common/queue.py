@@ -65,13 +65,14 @@ def enqueue(task: str, **ids: int) -> None:
 
 def ring(task: str, **ids: int) -> None:
     """The same for what comes in bursts: beyond `RINGS_A_SECOND` of this process, the task's sweep has to find the row."""
+    transaction.on_commit(lambda: ring_now(task, **ids), robust=True)
 
-    def send() -> None:
-        bell = _bell()
-        if bell.may_ring(task, now=time.monotonic()):
-            _send(bell, task, ids)
 
-    transaction.on_commit(send, robust=True)
+def ring_now(task: str, **ids: int) -> None:
+    """The same for a row that is committed already, by whoever has no session of the database."""
+    bell = _bell()
+    if bell.may_ring(task, now=time.monotonic()):
+        _send(bell, task, ids)
 
 
 def _send(bell: _Bell, task: str, ids: dict[str, int]) -> None:

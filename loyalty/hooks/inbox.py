@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from loyalty.common import queue
@@ -11,6 +12,7 @@ from loyalty.hooks.models import InboundWebhook
 from platforms.adapter import WebhookMessage
 from platforms.payouts.provider import PayoutMessage
 
+BATCHES = "hooks.drain"  # the task that works off what is due
 SUBJECT = "inbound_webhook"  # what events about one call it
 LONGEST_EVENT_ID = 120
 LONGEST_SUBJECT_ID = 120
@@ -19,58 +21,73 @@ POLLED = "polled order"  # the topic of what no webhook told; the body is the or
 AGAIN_AFTER = timedelta(seconds=10)
 SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})  # whoever sends them
 
-# One statement, and no transaction around it: it is kept when this returns. Under a burst it is what a delivery costs.
+# One statement, and no transaction around it: all of them are kept when this returns. Under a burst it is what they cost.
 _KEEP = Statement(
-    "keep_webhook",
+    "keep_webhooks",
     """
 INSERT INTO hooks_inboundwebhook (
     connection_id, payout_account_id, event_id, topic, subject_id, body, headers, state, received_at, due_at, attempts,
     attempts_before, result
-) VALUES (
-    %(connection)s, %(account)s, %(event_id)s, %(topic)s, %(subject_id)s, %(body)s, %(headers)s, 'received', %(now)s, %(now)s,
-    0, 0, ''
 )
+SELECT connection_id, account_id, event_id, topic, subject_id, body, headers::jsonb, 'received', %(now)s, %(now)s, 0, 0, ''
+FROM unnest(
+    %(connections)s::int8[], %(accounts)s::int8[], %(event_ids)s::text[], %(topics)s::text[], %(subject_ids)s::text[],
+    %(bodies)s::bytea[], %(headers)s::text[]
+) AS letter (connection_id, account_id, event_id, topic, subject_id, body, headers)
 ON CONFLICT DO NOTHING RETURNING id
 """,
     types={
-        "connection": "int8", "account": "int8", "event_id": "text", "topic": "text", "subject_id": "text",
-        "body": "bytea", "headers": "jsonb", "now": "timestamptz",
+        "connections": "int8[]", "accounts": "int8[]", "event_ids": "text[]", "topics": "text[]",
+        "subject_ids": "text[]", "bodies": "bytea[]", "headers": "text[]", "now": "timestamptz",
     },
 )  # fmt: skip
 
 
-def store(
-    *,
-    connection_id: int | None = None,
-    payout_account_id: int | None = None,
-    message: WebhookMessage | PayoutMessage,
-    headers: Mapping[str, str],
-    body: bytes,
-    now: datetime,
-) -> int | None:
-    """Keep one delivery raw and ring for a worker; gives its id, or None for an event that was kept before.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """One verified delivery as it came, of a shop or of a payout account.
 
-    It comes from a shop or from a payout account. `headers` are lower-cased, and those the sender's adapter calls secret
-    are left out already.
+    `headers` are lower-cased, and those the sender's adapter calls secret are left out already.
     """
-    kept = {name: value.replace("\x00", "") for name, value in headers.items() if name not in SECRET_HEADERS}
-    rows = _KEEP.run(
+
+    connection_id: int | None = None
+    payout_account_id: int | None = None
+    message: WebhookMessage | PayoutMessage
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def event_id(self) -> str:
+        return _event_id(self.message.event_id)
+
+
+def store(letters: Sequence[Letter], *, now: datetime) -> list[int]:
+    """Keep deliveries raw, all in one statement; gives the ids of those that were not kept before."""
+    # Everybody names events in one order: two who keep the same ones wait for each other in turn, never crosswise.
+    rows = sorted(letters, key=lambda each: (each.connection_id or 0, each.payout_account_id or 0, each.event_id))
+    kept = _KEEP.run(
         {
-            "connection": connection_id,
-            "account": payout_account_id,
-            "event_id": _event_id(message.event_id),
-            "topic": message.topic.replace("\x00", "")[:LONGEST_TOPIC],
-            "subject_id": _subject_id(message),
-            "body": body,
-            "headers": json.dumps(kept),
+            "connections": [letter.connection_id for letter in rows],
+            "accounts": [letter.payout_account_id for letter in rows],
+            "event_ids": [letter.event_id for letter in rows],
+            "topics": [letter.message.topic.replace("\x00", "")[:LONGEST_TOPIC] for letter in rows],
+            "subject_ids": [_subject_id(letter.message) for letter in rows],
+            "bodies": [letter.body for letter in rows],
+            "headers": [_headers(letter) for letter in rows],
             "now": now,
         }
     )
-    if not rows:
-        return None
-    webhook_id = int(rows[0][0])
-    queue.ring("hooks.process", webhook_id=webhook_id)
-    return webhook_id
+    return [int(row[0]) for row in kept]
+
+
+def ring() -> None:
+    """Wake a worker for what was kept, after commit: one message, however many those are."""
+    queue.ring(BATCHES)
+
+
+def ring_now() -> None:
+    """The same of what is committed already, from a thread without a session of the database."""
+    queue.ring_now(BATCHES)
 
 
 def store_polled(*, connection_id: int, order_id: str, version: str, reason: str, now: datetime) -> None:
@@ -97,6 +114,11 @@ def _event_id(event_id: str) -> str:
     if len(event_id) <= LONGEST_EVENT_ID and "\x00" not in event_id:
         return event_id
     return hashlib.sha256(event_id.encode(errors="surrogatepass")).hexdigest()
+
+
+def _headers(letter: Letter) -> str:
+    kept = {name: value.replace("\x00", "") for name, value in letter.headers.items() if name not in SECRET_HEADERS}
+    return json.dumps(kept)
 
 
 def _subject_id(message: WebhookMessage | PayoutMessage) -> str | None:

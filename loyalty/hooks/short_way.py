@@ -5,38 +5,30 @@ or came in a way that Django would send elsewhere or refuse, takes the usual way
 """
 
 import json
-import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings
 from django.db import connection
-from django.http.request import split_domain_port, validate_host
 
-from loyalty.hooks import callers, door
-
-PREFIX = "/hooks/"
-
-_PATH = re.compile(r"/hooks/(payouts/)?([^/]{1,200})/?")
+from loyalty.hooks import door, gate
 
 
 def takes(environ: dict[str, Any]) -> bool:
     """Whether this request goes the short way."""
-    if environ["REQUEST_METHOD"] != "POST" or _PATH.fullmatch(environ.get("PATH_INFO", "")) is None:
+    if environ["REQUEST_METHOD"] != "POST" or gate.key_of(environ.get("PATH_INFO", "")) is None:
         return False
-    return _is_secure(environ) and validate_host(split_domain_port(environ.get("HTTP_HOST", ""))[0], _hosts())
+    return gate.is_welcome(scheme=str(environ.get("wsgi.url_scheme")), header=lambda name: str(environ.get(name, "")))
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer a request that `takes` has let through."""
-    found = _PATH.fullmatch(environ["PATH_INFO"])
-    payouts, key = found.groups() if found is not None else (None, "")
+    is_payouts, key = gate.key_of(environ["PATH_INFO"]) or (False, "")
     length = environ.get("CONTENT_LENGTH") or "0"
     try:
         reply = door.receive(
-            find=callers.payout_account if payouts else callers.shop,
+            is_payouts=is_payouts,
             key=key,
             length=length,
             headers=_headers(environ),
@@ -72,17 +64,3 @@ def _read(environ: dict[str, Any], length: str) -> bytes:
     if len(body) < int(length):
         raise OSError("The body ended before its length.")
     return body
-
-
-def _is_secure(environ: dict[str, Any]) -> bool:
-    """Whether Django would not send it to https first."""
-    if not getattr(settings, "SECURE_SSL_REDIRECT", False):
-        return True
-    if settings.SECURE_PROXY_SSL_HEADER is None:
-        return bool(environ.get("wsgi.url_scheme") == "https")
-    name, wanted = settings.SECURE_PROXY_SSL_HEADER
-    return str(environ.get(name, "")).split(",")[0].strip() == wanted
-
-
-def _hosts() -> list[str]:
-    return list(settings.ALLOWED_HOSTS) or ["localhost", "127.0.0.1", "[::1]"]

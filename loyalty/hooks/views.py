@@ -1,14 +1,13 @@
 """The door shops knock at, as Django's views. Production's web server goes a shorter way to the same door."""
 
-from uuid import UUID
+from typing import ClassVar
 
 from django.http import HttpRequest, JsonResponse
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
-from loyalty.hooks import callers, door
-from loyalty.hooks.callers import Caller
+from loyalty.hooks import door
 
 
 @method_decorator(csrf_exempt, name="dispatch")
@@ -16,13 +15,11 @@ class Webhook(View):
     """`POST /hooks/<webhook key>/`."""
 
     http_method_names = ["post"]
-
-    def caller(self, key: UUID) -> Caller | None:
-        return callers.shop(key)
+    is_payouts: ClassVar[bool] = False
 
     def post(self, request: HttpRequest, webhook_key: str) -> JsonResponse:
         reply = door.receive(
-            find=self.caller,
+            is_payouts=self.is_payouts,
             key=webhook_key,
             length=request.headers.get("Content-Length") or "0",
             headers={name.lower(): value for name, value in request.headers.items()},
@@ -34,5 +31,4 @@ class Webhook(View):
 class PayoutWebhook(Webhook):
     """`POST /hooks/payouts/<webhook key>/`: the same for payout providers."""
 
-    def caller(self, key: UUID) -> Caller | None:
-        return callers.payout_account(key)
+    is_payouts = True

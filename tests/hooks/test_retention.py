@@ -6,6 +6,7 @@ import pytest
 
 from loyalty.common import actors
 from loyalty.hooks import inbox, replay, retention
+from loyalty.hooks.inbox import Letter
 from loyalty.hooks.models import InboundWebhook, InboxState
 from platforms.adapter import WebhookMessage
 from tests.factories.people import ConnectionFactory
@@ -23,9 +24,8 @@ def shop():
 
 def kept(shop, event_id="e-1", *, now=NOW, **facts):
     message = WebhookMessage(event_id=event_id, topic="order.updated", occurred_at=now, order_external_id="7")
-    pk = inbox.store(
-        connection_id=shop.pk, message=message, headers={"x-name": "Anna"}, body=b"anna@example.com", now=now
-    )
+    letter = Letter(connection_id=shop.pk, message=message, headers={"x-name": "Anna"}, body=b"anna@example.com")
+    pk = next(iter(inbox.store([letter], now=now)), None)
     if facts:
         InboundWebhook.objects.filter(pk=pk).update(**facts)
     return pk

@@ -1,4 +1,4 @@
-"""A burst of webhooks at the real web server: answered in time whatever else is down, kept, and taken once."""
+"""A burst of webhooks at the real servers: answered in time whatever else is down, kept, and taken once."""
 
 import pytest
 from django.conf import settings
@@ -58,7 +58,7 @@ def test_a_burst_without_workers_and_broker_is_answered_in_time_and_takes_effect
 
 def test_every_acknowledged_delivery_is_kept_although_the_server_is_killed(shop, environment, tmp_path):
     events = [(f"event-{number}", number) for number in range(200)]
-    with running_web(tmp_path, environment, workers=1) as web:
+    with running_web(tmp_path, environment, workers=1, service="hooks") as web:
 
         def kill(answered):
             if answered == 60:

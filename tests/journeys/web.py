@@ -1,4 +1,4 @@
-"""The web server as production runs it: the command of the Dockerfile, in the production environment."""
+"""The web server, or the one for webhooks, as production runs it: in its words, in the production environment."""
 
 import json
 import os
@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "desk.example"
@@ -53,12 +55,13 @@ class Web:
             return False
 
 
-def command(*, port: int, workers: int | None = None) -> list[str]:
-    """The Dockerfile's own words, at a port of this machine; with fewer workers where it is said."""
+def command(*, port: int, workers: int | None = None, service: str = "web") -> list[str]:
+    """The words of this service, its own or else the Dockerfile's, at a port of this machine; with fewer workers where said."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
     found = re.search(r"^CMD (\[.*\])$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
     if found is None:
         raise AssertionError("The Dockerfile has no CMD as a list.")
-    words = [sys.executable, "-m", *json.loads(found[1])]
+    words = [sys.executable, "-m", *(services[service].get("command") or json.loads(found[1]))]
     words[words.index("--bind") + 1] = f"127.0.0.1:{port}"
     if workers is not None:
         words[words.index("--workers") + 1] = str(workers)
@@ -66,8 +69,10 @@ def command(*, port: int, workers: int | None = None) -> list[str]:
 
 
 @contextmanager
-def running_web(folder: Path, environment: dict[str, str], *, workers: int | None = None) -> Iterator[Web]:
-    """A web server that runs until the block ends. `environment` names the database, the broker and CREDENTIALS_KEYS."""
+def running_web(
+    folder: Path, environment: dict[str, str], *, workers: int | None = None, service: str = "web"
+) -> Iterator[Web]:
+    """A server that runs until the block ends. `environment` names the database, the broker and CREDENTIALS_KEYS."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     log = folder / "web.log"
@@ -82,7 +87,7 @@ def running_web(folder: Path, environment: dict[str, str], *, workers: int | Non
     }
     with log.open("ab") as out:
         process = subprocess.Popen(
-            command(port=port, workers=workers),
+            command(port=port, workers=workers, service=service),
             cwd=ROOT,
             env=environment | production,
             stdout=out,

@@ -1,0 +1,90 @@
+"""What arrives while the database commits is kept in the next commit: one thread, one session, one statement for all.
+
+Nobody is answered before the commit that holds their delivery. When it is quiet a group is one delivery, which waits for
+nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from django.db import connection
+
+from loyalty.hooks import door, inbox
+from loyalty.hooks.door import Delivery, Reply
+
+logger = logging.getLogger(__name__)
+
+LARGEST_GROUP = 200
+RING_SECONDS = 0.5  # between two messages to the workers: each costs as much as many a delivery
+MOST_WAITING_BYTES = 64_000_000  # of bodies; more could not be answered in time anyway
+
+
+class Groups:
+    """The deliveries of one event loop on their way into the inbox."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Delivery, asyncio.Future[Reply]]] = []
+        self._bytes = 0
+        self._running: asyncio.Task[None] | None = None
+        self._ring_at = 0.0  # the earliest moment of the next message, on the clock of the loop
+        self._bell: asyncio.Handle | None = None  # of the message that is yet to come
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="webhooks")
+        self._ringer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ring")
+
+    async def take(self, delivery: Delivery) -> Reply:
+        """The answer to a delivery, once its group is in the database."""
+        if self._bytes + len(delivery.body) > MOST_WAITING_BYTES:
+            return door.refused(503, "unavailable")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Reply] = loop.create_future()
+        self._waiting.append((delivery, answer))
+        self._bytes += len(delivery.body)
+        if self._running is None:
+            self._running = loop.create_task(self._work_off())
+        return await answer
+
+    async def _work_off(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[:LARGEST_GROUP], self._waiting[LARGEST_GROUP:]
+                deliveries = [delivery for delivery, _ in group]
+                replies = await loop.run_in_executor(self._writer, _receive, deliveries)
+                for (delivery, answer), reply in zip(group, replies, strict=True):
+                    self._bytes -= len(delivery.body)
+                    if not answer.done():  # whoever hung up meanwhile waits for no answer
+                        answer.set_result(reply)
+                if any(reply.status == 200 for reply in replies):
+                    self._ring(loop)
+        finally:
+            self._running = None
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wake a worker soon. The broker may take its time, so that is done in a thread of its own."""
+        if self._bell is None:
+            self._bell = loop.call_at(max(loop.time(), self._ring_at), self._send, loop)
+
+    def _send(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._bell, self._ring_at = None, loop.time() + RING_SECONDS
+        self._ringer.submit(inbox.ring_now)
+
+
+def _receive(deliveries: Sequence[Delivery]) -> list[Reply]:
+    """In the writer's thread. A delivery that breaks the door takes no other with it."""
+    try:
+        return door.receive_all(deliveries)
+    except Exception:
+        if len(deliveries) > 1:
+            return [reply for each in deliveries for reply in _receive([each])]
+        logger.exception("A webhook could not be taken")
+        return [door.refused(500, "failed")]
+    finally:
+        if not connection.in_atomic_block:  # else it is whoever's that began the transaction
+            connection.close_if_unusable_or_obsolete()
+
+
+def end_session() -> None:
+    """Close the session of the thread that asks."""
+    connection.close()
