@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
-from loyalty.common import actors, queue
+from loyalty.common import actors, commits, queue
 from loyalty.common.clock import Stopwatch
 from loyalty.common.errors import DomainError
 from loyalty.events import log
@@ -25,6 +26,7 @@ SKEW = timedelta(seconds=2)  # the door's clock may be ahead of the worker's; sh
 LONGEST_PAUSE = 3600.0
 MOST_PAGES = 20
 BATCH = 50  # webhooks that one task brings
+CLAIM = 10  # of them that are claimed at once
 PATIENCE = 20.0  # seconds it begins new ones for
 NOT_YET = "A reward on this order is still being generated."
 GAVE_UP = "webhook.failed"
@@ -43,7 +45,7 @@ def sweep(*, now: datetime, limit: int = 1_000) -> int:
     due = InboundWebhook.objects.filter(state=InboxState.RECEIVED, due_at__lte=now)
     found = len(due.order_by("due_at", "pk").values_list("pk", flat=True)[:limit])
     for _ in range(0, found, BATCH):
-        queue.enqueue("hooks.drain")
+        queue.enqueue(inbox.BATCHES)
     return found
 
 
@@ -55,8 +57,7 @@ def ring_for_polls() -> None:
 
 def process(*, webhook_id: int, now: datetime) -> None:
     """Let one stored webhook take effect if it is due. Twice, or beside itself, is harmless."""
-    webhook = _take(InboundWebhook.objects.filter(pk=webhook_id), now=now)
-    if webhook is not None:
+    for webhook in _take(InboundWebhook.objects.filter(pk=webhook_id), now=now):
         _work(webhook, Stopwatch(now))
 
 
@@ -66,13 +67,29 @@ def drain(*, now: datetime, limit: int = BATCH, patience: float = PATIENCE) -> i
     It ends after so many, or so many seconds. Others may drain beside it: none is taken twice.
     """
     watch, done, ends = Stopwatch(now), 0, now + timedelta(seconds=patience)
-    while done < limit and watch.now < ends:
-        webhook = _take(InboundWebhook.objects.order_by("due_at", "pk"), now=watch.now)
-        if webhook is None:
-            break
-        _work(webhook, watch)
-        done += 1
+    due = InboundWebhook.objects.order_by("due_at", "pk")
+    with commits.unhurried():
+        while done < limit and watch.now < ends:
+            claimed = _take(due, now=watch.now, most=min(CLAIM, limit - done))
+            if not claimed:
+                break
+            done += _work_off(claimed, watch, ends=ends)
     return done
+
+
+def _work_off(claimed: list[InboundWebhook], watch: Stopwatch, *, ends: datetime) -> int:
+    """One after the other, while there is time; what has not begun when that is over, or one breaks off, is given back."""
+    begun = 0
+    try:
+        for webhook in claimed:
+            if begun and watch.now >= ends:
+                break
+            begun += 1
+            _work(webhook, watch)
+    finally:
+        for webhook in claimed[begun:]:
+            _claimed(webhook).update(attempts=webhook.attempts - 1, due_at=watch.now)
+    return begun
 
 
 def _work(webhook: InboundWebhook, watch: Stopwatch) -> None:
@@ -131,20 +148,27 @@ def poll(*, connection_id: int, now: datetime) -> int:
 
 
 @transaction.atomic
-def _take(webhooks: QuerySet[InboundWebhook], *, now: datetime) -> InboundWebhook | None:
-    """Claim the first that is due: until its lease ends, or its pause, it is nobody's turn however often it rings."""
-    due = webhooks.filter(state=InboxState.RECEIVED, due_at__lte=now + SKEW)
-    webhook = due.select_for_update(skip_locked=True).first()
-    if webhook is not None:
+def _take(webhooks: QuerySet[InboundWebhook], *, now: datetime, most: int = 1) -> list[InboundWebhook]:
+    """Claim the first that are due: until the lease ends, or its pause, it is nobody's turn however often it rings.
+
+    Only those that were never tried are claimed together: one that kills its worker each time takes none with it.
+    """
+    due = webhooks.filter(state=InboxState.RECEIVED, due_at__lte=now + SKEW).select_related("connection")
+    rows = list(due.select_for_update(of=("self",), skip_locked=True)[:most])
+    claimed = list(takewhile(lambda row: row.tries == 0, rows)) or rows[:1]
+    for webhook in claimed:
         webhook.attempts += 1
         webhook.due_at = now + LEASE
-        webhook.save(update_fields=["attempts", "due_at"])
-    return webhook
+    taken = InboundWebhook.objects.filter(pk__in=[webhook.pk for webhook in claimed])
+    taken.update(attempts=F("attempts") + 1, due_at=now + LEASE)
+    return claimed
 
 
 def _effect(webhook: InboundWebhook, watch: Stopwatch) -> Again | None:
     """What the webhook of a shop does; None when it is done with."""
-    connection = StoreConnection.objects.get(pk=webhook.connection_id or 0)
+    connection = webhook.connection
+    if connection is None:
+        raise LookupError(f"Webhook {webhook.pk} is of no shop.")
     adapter = registry.adapter_for(connection)
     if webhook.topic in adapter.capabilities.privacy_topics:
         _note_privacy(webhook, adapter, watch)
@@ -230,11 +254,14 @@ def _record(adapter: Adapter, connection: StoreConnection, order: ShopOrder, wat
     )
 
 
-@transaction.atomic
 def _close(webhook: InboundWebhook, state: InboxState, result: str, *, now: datetime) -> bool:
     """Write down what became of it; False when the claim was lost meanwhile, and another says so."""
-    ended = _claimed(webhook).update(state=state, processed_at=now, due_at=None, result=result[:300])
-    if ended and state == InboxState.FAILED:
+    ended = {"state": state, "processed_at": now, "due_at": None, "result": result[:300]}
+    if state != InboxState.FAILED:
+        return bool(_claimed(webhook).update(**ended))
+    with transaction.atomic():
+        if not _claimed(webhook).update(**ended):
+            return False
         log.record(
             kind=GAVE_UP,
             subject_type=inbox.SUBJECT,
@@ -244,7 +271,7 @@ def _close(webhook: InboundWebhook, state: InboxState, result: str, *, now: date
             attempts=webhook.attempts,
             reason=result[:300],
         )
-    return bool(ended)
+    return True
 
 
 def _later(webhook: InboundWebhook, again: Again, *, now: datetime) -> None:

@@ -7,9 +7,13 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from loyalty.common import actors, queue
+from loyalty.common.clock import Stopwatch
 from loyalty.hooks import inbox, processing
+from loyalty.hooks.inbox import Letter
 from loyalty.hooks.models import InboundWebhook, InboxState
 from loyalty.program import orders
 from loyalty.program.models import Order
@@ -47,7 +51,8 @@ def told(**changes):
 
 def store(shop, body, headers, *, order_id):
     message = WebhookMessage(event_id="event-1", topic="order.updated", occurred_at=NOW, order_external_id=order_id)
-    kept = inbox.store(connection_id=shop.pk, message=message, headers=headers, body=body, now=NOW)
+    letter = Letter(connection_id=shop.pk, message=message, headers=headers, body=body)
+    [kept] = inbox.store([letter], now=NOW)
     return InboundWebhook.objects.get(pk=kept)
 
 
@@ -249,7 +254,8 @@ def several(shop, count):
     """Webhooks that name no order, the last one due first."""
     for number in range(count):
         message = WebhookMessage(event_id=f"e-{number}", topic="app/uninstalled", occurred_at=NOW)
-        inbox.store(connection_id=shop.pk, message=message, headers={}, body=b"{}", now=NOW - number * SECOND)
+        letter = Letter(connection_id=shop.pk, message=message, headers={}, body=b"{}")
+        inbox.store([letter], now=NOW - number * SECOND)
 
 
 def test_a_sweep_rings_for_a_batch_of_those_that_are_due(shop, monkeypatch):
@@ -277,6 +283,52 @@ def test_a_batch_begins_no_more_once_its_time_is_over(shop):
 
     assert processing.drain(now=NOW, patience=0.0) == 0
     assert InboundWebhook.objects.filter(attempts=0).count() == 3
+
+
+def test_what_a_batch_has_no_time_for_is_left_untried(shop, monkeypatch):
+    several(shop, 5)
+    now = iter([NOW, *[NOW + 30 * SECOND] * 20])
+    monkeypatch.setattr(Stopwatch, "now", property(lambda self: next(now)))
+
+    assert processing.drain(now=NOW) == 1
+
+    waiting = InboundWebhook.objects.filter(state=InboxState.RECEIVED)
+    assert set(waiting.values_list("attempts", "due_at")) == {(0, NOW + 30 * SECOND)}
+    assert waiting.count() == 4
+
+
+def test_one_that_breaks_the_worker_takes_no_other_of_its_batch_with_it(shop, monkeypatch):
+    received(shop)
+    several(shop, 3)
+    monkeypatch.setattr(orders, "record", lambda **_: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        processing.drain(now=NOW)
+    processing.drain(now=NOW + SECOND)
+
+    assert set(InboundWebhook.objects.values_list("attempts", flat=True)) == {1}
+    assert InboundWebhook.objects.get(state=InboxState.RECEIVED).event_id == "event-1"
+
+
+def test_one_that_was_tried_before_is_claimed_alone(shop):
+    several(shop, 4)
+    InboundWebhook.objects.filter(event_id="e-3").update(attempts=1)  # due longest
+
+    with CaptureQueriesContext(connection) as queries:
+        assert processing.drain(now=NOW) == 4
+
+    claims = [query for query in queries if 'attempts" + 1' in query["sql"]]
+    assert len(claims) == 2
+
+
+def test_a_batch_leaves_the_session_as_it_was(shop):
+    several(shop, 1)
+
+    processing.drain(now=NOW)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        assert cursor.fetchone() == ("on",)
 
 
 @pytest.mark.django_db(transaction=True)
