@@ -53,13 +53,10 @@ PARCEL: dict[str, tuple[str, ...]] = {
 }
 
 
-def campaigns_of(redeemed: RedeemedReward) -> QuerySet[Campaign]:
-    """The campaign that gave it, where one did; none is asked for what was redeemed."""
-    return (
-        Campaign.objects.none()
-        if redeemed.origin == Origin.REDEMPTION
-        else Campaign.objects.filter(given__redeemed_reward=redeemed)
-    )
+def campaign_of(redeemed: RedeemedReward) -> Campaign | None:
+    """The campaign that gave it, where one did."""
+    given = getattr(redeemed, "of_campaign", None)
+    return given.campaign if given is not None else None
 
 
 def url_of(pk: int) -> str:
@@ -159,7 +156,16 @@ class RewardPage(desk.ReadOnlyAdmin):
 
     def read(self, object_id: str) -> RedeemedReward:
         rows: QuerySet[RedeemedReward] = RedeemedReward.objects.select_related(
-            "code", "customer", "connection", "reward", "hold", "debit", "delivery", "issue_work", "payout__account"
+            "code",
+            "customer",
+            "connection",
+            "reward",
+            "hold",
+            "debit",
+            "delivery",
+            "issue_work",
+            "payout__account",
+            "of_campaign__campaign",
         ).prefetch_related("extensions")
         found = rows.filter(pk=int(object_id)).first() if object_id.isdecimal() and len(object_id) < 19 else None
         if found is None:
@@ -191,6 +197,7 @@ class RewardPage(desk.ReadOnlyAdmin):
     def further_facts(self, redeemed: RedeemedReward) -> list[tuple[str, Any]]:
         """What not every reward has."""
         shared = redeemed.code is not None and redeemed.code.is_shared
+        campaign = campaign_of(redeemed)
         others = ", ".join(str(Combination(each).label).lower() for each in redeemed.combines_with)
         least, asked, old = redeemed.minimum_order, extension.latest(redeemed=redeemed), redeemed.reissue_of_id
         found = [
@@ -198,7 +205,7 @@ class RewardPage(desk.ReadOnlyAdmin):
                 "Sort of code",
                 "One code for many: others have it too, and canceling never disables it" if shared else "",
             ),
-            *(("Campaign", self.link_to(Campaign, each.pk, each.name)) for each in campaigns_of(redeemed)),
+            ("Campaign", self.link_to(Campaign, campaign.pk, campaign.name) if campaign is not None else ""),
             ("Brand", redeemed.brand),
             ("Minimum order", show.money(least, redeemed.currency) if least is not None else ""),
             ("Only for", ", ".join(name for _, name in redeemed.collections)),

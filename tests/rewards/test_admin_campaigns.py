@@ -37,7 +37,7 @@ def sent(client, reward, **fields):
 
 
 def test_a_campaign_is_planned_checked_given_and_reverted_on_its_pages():
-    client, reward = staff(*MAY), RewardFactory(tax_value=2)
+    client, reward = staff(*MAY, "rewards.view_redeemedreward"), RewardFactory(tax_value=2)
     members = CustomerFactory.create_batch(3)
     CustomerFactory(state=CustomerState.CANDIDATE)
     CustomerFactory(state=CustomerState.DISABLED)
@@ -65,6 +65,8 @@ def test_a_campaign_is_planned_checked_given_and_reverted_on_its_pages():
 
     assert "Given 3 of 3 customers have got “5 off”." in given
     assert "of those: used 1 of those: issued 2" in given
+    one = reverse("admin:rewards_redeemedreward_change", args=(RedeemedReward.objects.latest("pk").pk,))
+    assert page_of(campaign) in client.get(one).content.decode()
     assert set(RedeemedReward.objects.values_list("customer_id", "internal_note")) == {
         (each.pk, "Thank you") for each in members
     }
