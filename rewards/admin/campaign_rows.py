@@ -37,6 +37,7 @@ def page(request: HttpRequest, *, model_admin: desk.DeskAdmin, campaign: Campaig
     return {
         "tabs": [(name, label, counted[name], tab is wanted) for tab in shown for name, label in [tab[:2]]],
         "chosen": wanted[0] if wanted else "",
+        "with_rewards": any(row.result_id for row in rows),
         "rows": drawn(rows, model_admin=model_admin, now=now),
         "next_after": rows[-1].number if len(found) > ROWS else None,
         "begun": bool(after(request)),

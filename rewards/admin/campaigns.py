@@ -291,8 +291,9 @@ def counts(told: Figures) -> list[tuple[str, str]]:
     """The exact numbers, in the order in which things happen."""
     numbers = [("Named", told.rows), ("Would get it", told.planned), ("Left out", total(told.left_out))]
     if told.granted or told.refused:
-        numbers += [("Got it", told.granted), ("Refused meanwhile", total(told.refused))]
-    numbers += [(f"of those: {status.label.lower()}", count) for status, count in told.now.items()]
+        numbers += [("Got it", told.granted)]
+        numbers += [(f"of those {status.label.lower()}", count) for status, count in told.now.items()]
+        numbers += [("Refused meanwhile", total(told.refused))] if told.refused else []
     if told.taken_back or told.kept:
         numbers += [("Taken back", told.taken_back), ("Not taken back", total(told.kept))]
     return [(label, show.points_text(number)) for label, number in numbers]

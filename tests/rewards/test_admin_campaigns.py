@@ -64,7 +64,7 @@ def test_a_campaign_is_planned_checked_given_and_reverted_on_its_pages():
     given = words(client.get(page_of(campaign)))
 
     assert "Given 3 of 3 customers have got “5 off”." in given
-    assert "of those: used 1 of those: issued 2" in given
+    assert "Got it 3 of those used 1 of those issued 2" in given
     one = reverse("admin:rewards_redeemedreward_change", args=(RedeemedReward.objects.latest("pk").pk,))
     assert page_of(campaign) in client.get(one).content.decode()
     assert set(RedeemedReward.objects.values_list("customer_id", "internal_note")) == {
