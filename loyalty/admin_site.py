@@ -57,6 +57,7 @@ class LoyaltyDeskSite(StaffEntrance, DeskSite):
             (
                 "merchant.programme",
                 "program.referralsettings",
+                "merchant.brand",
                 "messages_out.mailtext",
                 "accounts.user",
                 "auth.group",

@@ -71,6 +71,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "events.view_event",
             "hooks.view_inboundwebhook",
             "hooks.view_privacyrequest",
+            "merchant.view_brand",
             "merchant.view_programme",
             "messages_out.view_mail",
             "messages_out.view_mailtext",
@@ -151,7 +152,12 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
         }
     ),
     Action.EDIT_PROGRAMME: frozenset(
-        {"merchant.change_programme", "messages_out.change_mailtext", "program.change_referralsettings"}
+        {
+            "merchant.change_brand",
+            "merchant.change_programme",
+            "messages_out.change_mailtext",
+            "program.change_referralsettings",
+        }
     ),
     Action.MANAGE_API_KEYS: frozenset({"api.add_apikey", "api.change_apikey", "api.view_apikey"}),
     Action.MANAGE_WEBHOOKS: frozenset({"webhooks.add_webhookendpoint", "webhooks.change_webhookendpoint"}),

@@ -16,7 +16,7 @@ from loyalty.merchant import queries as merchant
 LANGUAGES = (("en", "English"), ("de", "Deutsch"))  # those the pages speak; rewards and mails know more
 TRANSLATED = ("de",)
 FALLBACK = "en"
-ENGLISH_ONLY = ("/admin/", "/api/", "/hooks/", "/health/", "/accounts/2fa/")
+ENGLISH_ONLY = ("/admin/", "/api/", "/hooks/", "/health/", "/accounts/2fa/", "/brand/")
 CODES = frozenset(code for code, _name in LANGUAGES)
 YEAR = 365 * 24 * 60 * 60  # seconds
 

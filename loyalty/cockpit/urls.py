@@ -4,6 +4,7 @@ from django.urls import path
 
 from loyalty.cockpit.views import (
     account,
+    brand,
     cancelling,
     home,
     language,
@@ -33,6 +34,8 @@ urlpatterns = [
     path("points/", points.history, name="points"),
     path("account/", account.account, name="account"),
     path("sign-in/<str:token>/", sign_in_link.sign_in_link, name="sign_in_link"),
+    path("brand/<str:digest>.css", brand.sheet, name="brand_sheet"),
+    path("brand/<str:digest>.<str:kind>", brand.logo, name="brand_logo"),
     path("unsubscribe/<str:token>/", mails.unsubscribe, name="unsubscribe"),
     path("account/e-mails/", mails.mail_choices, name="mail_choices"),
     path("language/", language.language, name="language"),

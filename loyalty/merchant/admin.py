@@ -11,7 +11,8 @@ from django.utils import timezone
 from loyalty.common import actors
 from loyalty.common.adminkit import desk, show
 from loyalty.events import log
-from loyalty.merchant.models import CUSTOMER_MAILS, MOST_OFFICES, OFFICE_MAILS, Programme
+from loyalty.merchant.brand_admin import BrandAdmin
+from loyalty.merchant.models import CUSTOMER_MAILS, MOST_OFFICES, OFFICE_MAILS, Brand, Programme
 
 MAILS = [
     ("To the back office", [(kind.value, kind.label) for kind in OFFICE_MAILS]),
@@ -140,6 +141,9 @@ class ProgrammeForm(forms.ModelForm):
             "adjustment_text": "Customers read it where staff write them no note. Empty: “Points adjusted”.",
         }
         widgets = {"shortfall_policy": forms.RadioSelect, "return_policy": forms.RadioSelect}
+
+
+admin.site.register(Brand, BrandAdmin)
 
 
 @admin.register(Programme)

@@ -196,3 +196,41 @@ class Programme(models.Model):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+
+class Brand(models.Model):
+    """How the customers' pages and the mails look. Without a row they look as we made them.
+
+    `loyalty.merchant.branding` alone writes this row.
+    """
+
+    programme = models.OneToOneField(Programme, primary_key=True, on_delete=models.CASCADE, related_name="brand")
+    accent = models.CharField("colour", max_length=7, blank=True)  # #rrggbb of buttons and links; empty: ours
+    accent_dark = models.CharField("colour on dark pages", max_length=7, blank=True)  # empty: made from the other
+    home_text = models.CharField("text on the first page", max_length=400, blank=True)
+    logo = models.BinaryField(default=bytes, blank=True)
+    logo_kind = models.CharField(max_length=4, blank=True)
+    logo_digest = models.CharField(max_length=20, blank=True)  # in its address, so that browsers may keep it for good
+    logo_width = models.PositiveSmallIntegerField(default=0)
+    logo_height = models.PositiveSmallIntegerField(default=0)
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "look"
+        verbose_name_plural = "look"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(accent__regex="^(#[0-9a-f]{6})?$"), name="brand_accent_is_colour"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(accent_dark__regex="^(#[0-9a-f]{6})?$"), name="brand_dark_accent_is_colour"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(logo_kind="", logo_digest="", logo=b"")
+                | (models.Q(logo_kind__in=["png", "jpeg", "webp"]) & ~models.Q(logo_digest="") & ~models.Q(logo=b"")),
+                name="brand_logo_is_whole",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return "Look"

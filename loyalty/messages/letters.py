@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from loyalty.events.models import Event
+from loyalty.merchant import branding
 from loyalty.merchant import queries as merchant
 from loyalty.merchant.models import CUSTOMER_MAILS, REMINDERS, MailKind, Programme
 from loyalty.messages import choices, endings, gate, outbox, texts, wording
@@ -98,6 +99,8 @@ def _letter(draft: Draft, kind: MailKind, programme: Programme, recipient: Recip
         "programme": line(programme.name),
         "questions": _questions(said, programme) if to_customer else "",
         "because": because,
+        "colours": branding.colours_of(programme=programme) or branding.OURS,
+        "logo": _logo(programme),
         "stop": said["unsubscribe"] if kind in REMINDERS else "",
         "stop_address": draft.stop,
     }
@@ -261,6 +264,16 @@ def sample_draft(kind: MailKind, language: str, words: Words | None = None) -> D
         code="EXAMPLE-1234" if with_code else "",
         links=[settings.PUBLIC_URL],
     )
+
+
+def _logo(programme: Programme) -> dict[str, object]:
+    """Where the merchant's logo is, and how large it is shown; nothing where there is none."""
+    brand = getattr(programme, "brand", None)
+    if brand is None or not brand.logo_digest:
+        return {}
+    address = reverse("cockpit:brand_logo", args=[brand.logo_digest, brand.logo_kind])
+    width, height = branding.fitted(brand, width=240, height=48)
+    return {"address": f"{settings.PUBLIC_URL}{address}", "width": width, "height": height}
 
 
 def _amount(number: int, programme: Programme) -> str:

@@ -15,7 +15,14 @@ from tests.factories.people import CustomerFactory
 
 pytestmark = pytest.mark.django_db
 
-DOORS = {"language", "sign_in_link", "recommended", "unsubscribe"}  # open to all: they show nothing of anybody
+DOORS = {
+    "language",
+    "sign_in_link",
+    "recommended",
+    "unsubscribe",
+    "brand_sheet",
+    "brand_logo",
+}  # open to all: they show nothing of anybody
 OF_ONE = {"checking", "state", "my_reward", "cancel"}  # about one redeemed reward, which belongs to somebody
 OF_ALL = {
     "home", "rewards", "my_rewards", "points", "account", "address", "privacy", "download", "mail_choices", "friends",

@@ -9,7 +9,8 @@ from django.utils import formats, timezone
 from django.utils.translation import get_language, gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
-from loyalty.cockpit import countries, ends, speech
+from loyalty.cockpit import countries, ends, look, speech
+from loyalty.cockpit.look import Look
 from loyalty.merchant import queries
 from loyalty.merchant.models import Programme
 from rewards import wording
@@ -44,6 +45,12 @@ def kind(reward_type: str) -> str:
 def the_programme() -> Programme:
     """The programme, for pages and mails no view of ours renders."""
     return queries.programme()
+
+
+@register.simple_tag
+def look_of(programme: Programme) -> Look:
+    """Where the merchant's logo and colours are read from."""
+    return look.of(programme)
 
 
 @register.filter

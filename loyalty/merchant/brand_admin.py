@@ -1,0 +1,149 @@
+"""How the customers' pages and the mails look: one page with a preview in both schemes."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+
+from loyalty.common import actors
+from loyalty.common.adminkit import desk
+from loyalty.events import log
+from loyalty.merchant import branding, colours, pictures, queries
+from loyalty.merchant.models import Brand
+
+PAGE, SHEET = "admin:merchant_brand_changelist", "admin:merchant_brand_preview"
+
+
+class BrandForm(forms.Form):
+    accent = forms.CharField(
+        label="Colour",
+        required=False,
+        max_length=7,
+        help_text="Of buttons and links, as #0f5c49. Empty: ours.",
+        widget=forms.TextInput(attrs={"spellcheck": "false", "placeholder": "#0f5c49"}),
+    )
+    accent_dark = forms.CharField(
+        label="Colour on dark pages",
+        required=False,
+        max_length=7,
+        help_text="Empty: a lighter one is made from the other.",
+        widget=forms.TextInput(attrs={"spellcheck": "false", "placeholder": "#6fdcb6"}),
+    )
+    home_text = forms.CharField(
+        label="Text on the first page",
+        required=False,
+        max_length=400,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Customers read it below their balance, in the words you write here.",
+    )
+    logo = forms.FileField(
+        required=False,
+        help_text=f"PNG, JPEG or WebP, at most {pictures.MOST_BYTES // 1024} kB. Shown 36 pixels high.",
+        widget=forms.FileInput(attrs={"accept": "image/png,image/jpeg,image/webp"}),
+    )
+    remove_logo = forms.BooleanField(label="Take the logo away", required=False)
+
+    def clean_accent(self) -> str:
+        return str(self.cleaned_data["accent"]).strip().lower()
+
+    def clean_accent_dark(self) -> str:
+        return str(self.cleaned_data["accent_dark"]).strip().lower()
+
+    def clean(self) -> dict[str, Any]:
+        chosen = {name: self.cleaned_data.get(name, "") for name in ("accent", "accent_dark")}
+        for refusal in branding.require_readable(**chosen):
+            self.add_error(refusal.field, refusal.sentence)
+        return self.cleaned_data
+
+    def picture(self) -> bytes | None:
+        """What was uploaded: b"" to take the logo away, None to leave it."""
+        uploaded = self.cleaned_data["logo"]
+        if uploaded:
+            data: bytes = uploaded.read(pictures.MOST_BYTES + 1)  # one more is too many, however many follow
+            return data
+        return b"" if self.cleaned_data["remove_logo"] else None
+
+
+class BrandAdmin(desk.DeskAdmin):
+    """One row, so one page and no list."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Brand | None = None) -> bool:
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.sheet_view)
+        return [path("preview.css", view, name="merchant_brand_preview"), *super().get_urls()]
+
+    def sheet_view(self, request: HttpRequest) -> HttpResponse:
+        """The colours of the preview, those that cannot be read put right."""
+        asked = [request.GET.get(name, "") for name in ("accent", "accent_dark")]
+        light, dark = [each if colours.COLOUR.fullmatch(each) else "" for each in asked]
+        return HttpResponse(branding.preview_sheet(branding.made(light or "#0f5c49", dark)), content_type="text/css")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        programme = queries.programme()
+        brand: Brand | None = getattr(programme, "brand", None)
+        names = ("accent", "accent_dark", "home_text")
+        first = {name: getattr(brand, name) for name in names} if brand else {}
+        form = BrandForm(request.POST or None, request.FILES or None, initial=first)
+        if request.method == "POST":
+            if not self.has_change_permission(request):
+                raise PermissionDenied
+            if form.is_valid() and request.POST.get("act") == "save" and self._saved(request, form):
+                return HttpResponseRedirect(reverse(PAGE))
+        shown = form.data if form.is_bound else first
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Look",
+            "form": form,
+            "frame": _frame(shown, brand, programme.name),
+            "may_change": self.has_change_permission(request),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/merchant/brand.html", context)
+
+    def _saved(self, request: HttpRequest, form: BrandForm) -> bool:
+        """Whether it was; otherwise the form says why not."""
+        now = timezone.now()  # noqa: TID251 (the admin is a door)
+        chosen = {name: form.cleaned_data[name] for name in ("accent", "accent_dark", "home_text")}
+        try:
+            brand = branding.save(**chosen, logo=form.picture(), now=now)
+        except pictures.PictureRefused as refusal:
+            form.add_error("logo", refusal.sentence)
+            return False
+        log.record(
+            kind="brand.changed",
+            subject_type="brand",
+            subject_id=brand.pk,
+            actor=actors.staff(int(str(request.user.pk))),
+            now=now,
+            fields=sorted(form.changed_data),
+        )
+        messages.success(request, "Saved. The customers’ pages and the e-mails look so from now on.")
+        return True
+
+
+def _frame(shown: Any, brand: Brand | None, name: str) -> str:
+    """The preview as a document of its own, in light and dark beside each other."""
+    wanted = {each: str(shown.get(each, "")).strip().lower() for each in ("accent", "accent_dark")}
+    logo = {}
+    if brand is not None and brand.logo_digest:
+        width, height = branding.fitted(brand, width=140, height=36)
+        address = reverse("cockpit:brand_logo", args=[brand.logo_digest, brand.logo_kind])
+        logo = {"address": address, "width": width, "height": height}
+    sheet = f"{reverse(SHEET)}?{urlencode(wanted)}"
+    context = {"sheet": sheet, "logo": logo, "name": name, "home_text": shown.get("home_text", "")}
+    return render_to_string("admin/merchant/brand_preview.html", context)
