@@ -273,6 +273,10 @@ CELERY_BEAT_SCHEDULE = {
     "forget-webhooks": {"task": "webhooks.forget", "schedule": 3600.0, "options": {"expires": 3600}},
     "sweep-erasures": {"task": "erasure.sweep", "schedule": 60.0, "options": {"expires": 60}},
     "sweep-referrals": {"task": "program.sweep_referrals", "schedule": 30.0, "options": {"expires": 30}},
+    "sweep-activities": {"task": "program.sweep_activities", "schedule": 15.0, "options": {"expires": 15}},
+    "give-due-rewards": {"task": "program.give_due_rewards", "schedule": 60.0, "options": {"expires": 60}},
+    "give-of-days": {"task": "program.give_of_days", "schedule": 900.0, "options": {"expires": 900}},
+    "give-to-members": {"task": "program.give_to_members", "schedule": 10.0, "options": {"expires": 10}},
     "collect-shortfalls": {"task": "points.collect_shortfalls", "schedule": 300.0, "options": {"expires": 300}},
 }
 

@@ -13,7 +13,7 @@ CLOCKS_DIFFER = timedelta(minutes=5)  # between a shop and us; an order of befor
 class OrderUse:
     """A completed order that a code took effect on."""
 
-    connection_id: int
+    connection_id: int | None
     order_id: str
     code: str
     used_at: datetime

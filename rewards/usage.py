@@ -244,7 +244,7 @@ def record_used_meanwhile(
 
 
 @transaction.atomic
-def record_use_returned(*, connection_id: int, order_id: str, actor: Actor, now: datetime) -> int:
+def record_use_returned(*, connection_id: int | None, order_id: str, actor: Actor, now: datetime) -> int:
     """An order was cancelled in a shop that thereby makes its codes usable again; gives back how many are unused now."""
     ids = RedeemedReward.objects.filter(
         connection_id=connection_id,
@@ -263,7 +263,7 @@ def record_use_returned(*, connection_id: int, order_id: str, actor: Actor, now:
 
 
 @transaction.atomic
-def record_code_spent(*, connection_id: int, order_id: str, actor: Actor, now: datetime) -> int:
+def record_code_spent(*, connection_id: int | None, order_id: str, actor: Actor, now: datetime) -> int:
     """An order was cancelled in a shop whose codes stay spent; gives back how many customers now have nothing for it.
 
     Each is told to staff once: they may reissue it.

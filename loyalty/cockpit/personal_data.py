@@ -14,7 +14,7 @@ from loyalty.customers.models import Customer, CustomerIdentity, ErasureRequest,
 from loyalty.events.models import Event
 from loyalty.messages.models import Mail, Unsubscription
 from loyalty.points.models import PointsLot, PointsTransaction
-from loyalty.program.models import Order, Referral, ReferralLink
+from loyalty.program.models import Activity, EarningAward, Order, OrderItem, Referral, ReferralLink
 from rewards import queries
 from rewards.models import RedeemedReward
 from rewards.states import VISIBLE
@@ -30,6 +30,8 @@ REDEEMED = (
 )  # fmt: skip
 PARCEL = ("address", "carrier", "tracking_number", "shipped_at", "delivered_at")
 ORDER = ("id", "number", "external_id", "status", "total", "refunded", "currency", "placed_at")
+ACTIVITY = ("id", "token", "distinct_id", "created_on_origin_at", "created_at", "outcome")
+EARNED = ("id", "order_id", "activity_id", "points", "reward_id", "state", "terms", "earned_at")
 MAIL = ("id", "kind", "state", "created_at", "sent_at", "address", "subject", "text")
 
 
@@ -54,6 +56,11 @@ def _queries(who: int, now: datetime) -> dict[str, QuerySet[Any, dict[str, Any]]
         .values("id", "points", "remaining", "available_at", "expires_at"),
         "redeemed_rewards": _redeemed(who, now),
         "orders": Order.objects.filter(**own).order_by("pk").values(*ORDER),
+        "items_of_orders": OrderItem.objects.filter(order__customer_id=who)
+        .order_by("order_id", "position")
+        .values("order_id", "product", "categories", "quantity", "amount"),
+        "activities": Activity.objects.filter(**own).order_by("pk").values(*ACTIVITY),
+        "earned": EarningAward.objects.filter(**own).order_by("pk").values(*EARNED),
         "e_mails": Mail.objects.filter(**own).order_by("pk").values(*MAIL),
         "e_mails_refused": Unsubscription.objects.filter(**own).order_by("pk").values("kind", "created_at"),
         "recommendation_link": ReferralLink.objects.filter(**own).values("code", "created_at"),

@@ -14,6 +14,8 @@ class CauseType(StrEnum):
     TRANSACTION = "transaction"
     API = "api"
     IMPORT = "import"
+    ACTIVITY = "activity"
+    EARNING_RULE = "earning_rule"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q, Value
-from django.db.models.functions import Coalesce, Concat, Lower
+from django.db.models.functions import Coalesce, Concat, ExtractDay, ExtractMonth, Lower
 
 from platforms.models import StoreConnection
 
@@ -72,6 +72,8 @@ class Customer(models.Model):
             GinIndex(fields=["search"], opclasses=["gin_trgm_ops"], name="customer_search"),
             models.Index(fields=["updated_at", "id"], name="customer_updated"),
             models.Index(fields=["phone"], name="customer_phone"),
+            models.Index(fields=["created_at"], name="customer_created"),
+            models.Index(ExtractMonth("date_of_birth"), ExtractDay("date_of_birth"), name="customer_birthday"),
         ]
 
     def __str__(self) -> str:

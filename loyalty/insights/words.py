@@ -70,6 +70,10 @@ class Words:
     def _earned(self, entry: PointsTransaction) -> str:
         if entry.cause_type == CauseType.ORDER:
             return f"Earned by {self._order(entry.cause_id)}"
+        if entry.cause_type == CauseType.ACTIVITY:
+            return "Earned by an activity"
+        if entry.cause_type == CauseType.EARNING_RULE:
+            return "Earned by a rule"
         return "Earned, imported" if entry.cause_type == CauseType.IMPORT else "Earned"
 
     def _spent(self, entry: PointsTransaction) -> str:

@@ -27,8 +27,9 @@ def earn(
     now: datetime,
     idempotency_key: str,
     description: str = "",
+    pending_days: int | None = None,
 ) -> PointsTransaction:
-    """Credit earned points, effective when they were earned.
+    """Credit earned points, effective when they were earned; pending for so many days, else as the programme says.
 
     The same key never credits twice: it gives back what was credited then, whatever it would be worth by now. Later
     news of what earned the points is not a second earning, and no mistake of the caller either. What the customer owes
@@ -41,7 +42,7 @@ def earn(
         return before
     entry = ledger.credit_lots(
         customer_id=customer_id,
-        lots=[new_lot(programme=programme, points=points, earned_at=earned_at)],
+        lots=[new_lot(programme=programme, points=points, earned_at=earned_at, pending_days=pending_days)],
         kind=TransactionKind.EARNING,
         cause=cause,
         actor=actor,
@@ -64,11 +65,12 @@ def earn(
     return entry
 
 
-def new_lot(*, programme: Programme, points: int, earned_at: datetime) -> NewLot:
-    """The lot of points earned then: pending and expiring as the programme says now."""
+def new_lot(*, programme: Programme, points: int, earned_at: datetime, pending_days: int | None = None) -> NewLot:
+    """The lot of points earned then: pending and expiring as the programme says now, unless the days are given."""
     available_at = earned_at
-    if programme.pending_days:
-        available_at = clock.start_of_day(earned_at, programme.pending_days, programme.zone)
+    days = programme.pending_days if pending_days is None else pending_days
+    if days:
+        available_at = clock.start_of_day(earned_at, days, programme.zone)
     return NewLot(
         points=points,
         available_at=available_at,

@@ -20,7 +20,7 @@ from loyalty.events.models import Event
 from loyalty.merchant.models import Programme
 from loyalty.points import bulk, earning
 from loyalty.points.models import TransactionKind
-from loyalty.program import refunds
+from loyalty.program.earning import orders as order_earning
 from loyalty.program.models import Order, OrderStatus
 from loyalty.program.purchases import Purchase
 
@@ -150,7 +150,7 @@ def _credit(order: Order, *, programme: Programme) -> bulk.Credit | None:
         kind=TransactionKind.EARNING,
         cause=Cause(CauseType.ORDER, order.pk),
         actor=SYSTEM,
-        idempotency_key=refunds.earning_key(order),
+        idempotency_key=order_earning.key(order),
         available_at=lot.available_at,
         expires_at=lot.expires_at,
         idle_days=lot.idle_days,

@@ -5,10 +5,15 @@ from django.db import models
 from django.db.models import F, Q
 
 from loyalty.customers.models import Customer
+from loyalty.program.earning.models import Activity, EarningAward, EarningRule
+from loyalty.program.referrals.models import Referral, ReferralLink, ReferralSettings
 from platforms.adapter import PaymentState as ShopPaymentState
 from platforms.models import StoreConnection
 
 __all__ = [
+    "Activity",
+    "EarningAward",
+    "EarningRule",
     "Order",
     "OrderCode",
     "OrderItem",
@@ -146,6 +151,3 @@ class OrderRefund(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount}"
-
-
-from loyalty.program.referrals.models import Referral, ReferralLink, ReferralSettings  # noqa: E402 (of the orders above)

@@ -7,17 +7,17 @@ from django.db import transaction
 
 from loyalty.common import codes
 from loyalty.common.actors import Actor
-from loyalty.common.causes import Cause, CauseType
 from loyalty.common.errors import DomainError
 from loyalty.customers import contacts, enrollment
 from loyalty.customers.models import Customer, CustomerState
 from loyalty.events import log
 from loyalty.merchant import queries as merchant
-from loyalty.points import earning
-from loyalty.program import refunds
+from loyalty.program.earning import orders as earning
 from loyalty.program.models import Order, OrderCode, OrderItem, OrderRefund, OrderStatus
 from loyalty.program.referrals import judging
-from platforms.adapter import ShopItem, ShopOrder
+from platforms.adapter import AppliedCode, ShopItem, ShopOrder, ShopRefund
+from platforms.adapter import OrderStatus as ShopOrderStatus
+from platforms.adapter import PaymentState as ShopPaymentState
 from rewards import usage
 from rewards.holders import OrderUse
 from rewards.usage import OrderVerdict
@@ -38,7 +38,7 @@ class OrderUnusable(DomainError):
 
 
 def record(
-    *, connection_id: int, order: ShopOrder, returns_use_on_cancel: bool, actor: Actor, now: datetime
+    *, connection_id: int | None, order: ShopOrder, returns_use_on_cancel: bool, actor: Actor, now: datetime
 ) -> list[OrderVerdict]:
     """Store the order's present state and let it take effect: codes used or given back, points earned.
 
@@ -64,7 +64,13 @@ def record(
 
 
 def _take_effect(
-    stored: Order, order: ShopOrder, *, connection_id: int, returns_use_on_cancel: bool, actor: Actor, now: datetime
+    stored: Order,
+    order: ShopOrder,
+    *,
+    connection_id: int | None,
+    returns_use_on_cancel: bool,
+    actor: Actor,
+    now: datetime,
 ) -> list[OrderVerdict]:
     if stored.status == OrderStatus.COMPLETED:
         found = [
@@ -82,6 +88,35 @@ def _take_effect(
         _give_back(stored, connection_id=connection_id, actor=actor, now=now)
         _use_by_others(stored, connection_id=connection_id, actor=actor, now=now)
     return []
+
+
+def cancel_told(*, external_id: str, actor: Actor, now: datetime) -> bool:
+    """Cancel an order that an integrator told of and says is gone; False when there is none. Again changes nothing."""
+    stored = Order.objects.filter(connection=None, external_id=external_id).first()
+    if stored is None:
+        return False
+    if stored.status != OrderStatus.CANCELLED:
+        told = ShopOrder(
+            external_id=stored.external_id,
+            number=stored.number,
+            status=ShopOrderStatus.CANCELLED,
+            placed_at=stored.placed_at,
+            updated_at=max(stored.changed_at, now),
+            total=stored.total,
+            currency=stored.currency,
+            rewardable_total=stored.rewardable_total,
+            tax=stored.tax,
+            shipping=stored.shipping,
+            discounts=stored.discounts,
+            payment_state=ShopPaymentState(stored.payment_state),
+            refunds=tuple(
+                ShopRefund(external_id=each.external_id, amount=each.amount, refunded_at=each.refunded_at)
+                for each in stored.refunds.order_by("pk")
+            ),
+            codes=tuple(AppliedCode(code=each.canonical) for each in stored.codes.order_by("pk")),
+        )
+        record(connection_id=None, order=told, returns_use_on_cancel=True, actor=actor, now=now)
+    return True
 
 
 def _require_usable(order: ShopOrder) -> None:
@@ -110,7 +145,7 @@ def _item_fits(item: ShopItem) -> bool:
 
 
 @transaction.atomic
-def _store(*, connection_id: int, order: ShopOrder, actor: Actor, now: datetime) -> Order | None:
+def _store(*, connection_id: int | None, order: ShopOrder, actor: Actor, now: datetime) -> Order | None:
     """The order as stored now; None when we know newer news.
 
     Equal stamps may carry news, for some shops count seconds: an order then only goes on, never back.
@@ -198,7 +233,7 @@ def _store_parts(stored: Order, order: ShopOrder) -> None:
     )
 
 
-def _customer(*, connection_id: int, order: ShopOrder, actor: Actor, now: datetime) -> Customer | None:
+def _customer(*, connection_id: int | None, order: ShopOrder, actor: Actor, now: datetime) -> Customer | None:
     """Whose order it is; nobody's for a guest whose address cannot be read."""
     try:
         return enrollment.find_or_create_by_identity(
@@ -213,7 +248,7 @@ def _customer(*, connection_id: int, order: ShopOrder, actor: Actor, now: dateti
 
 
 @transaction.atomic
-def _use(stored: Order, *, connection_id: int, code: str, actor: Actor, now: datetime) -> OrderVerdict | None:
+def _use(stored: Order, *, connection_id: int | None, code: str, actor: Actor, now: datetime) -> OrderVerdict | None:
     """What the order does to one code; None when newer news came meanwhile, which sees to the codes itself."""
     if not _still_as(stored):
         return None
@@ -231,20 +266,20 @@ def _use(stored: Order, *, connection_id: int, code: str, actor: Actor, now: dat
 
 
 @transaction.atomic
-def _give_back(stored: Order, *, connection_id: int, actor: Actor, now: datetime) -> None:
+def _give_back(stored: Order, *, connection_id: int | None, actor: Actor, now: datetime) -> None:
     """Make what a canceled order had used usable again."""
     if _still_as(stored):
         usage.record_use_returned(connection_id=connection_id, order_id=stored.external_id, actor=actor, now=now)
 
 
 @transaction.atomic
-def _note_spent(stored: Order, *, connection_id: int, actor: Actor, now: datetime) -> None:
+def _note_spent(stored: Order, *, connection_id: int | None, actor: Actor, now: datetime) -> None:
     """In this shop a code stays used when its order is canceled: staff are told."""
     if _still_as(stored):
         usage.record_code_spent(connection_id=connection_id, order_id=stored.external_id, actor=actor, now=now)
 
 
-def _use_by_others(stored: Order, *, connection_id: int, actor: Actor, now: datetime) -> None:
+def _use_by_others(stored: Order, *, connection_id: int | None, actor: Actor, now: datetime) -> None:
     """A code that a canceled order gave back is used after all when another completed order carries it."""
     carried = OrderCode.objects.filter(
         canonical__in=stored.codes.values("canonical"),
@@ -263,31 +298,15 @@ def _still_as(stored: Order) -> bool:
 
 @transaction.atomic
 def _earn(stored: Order, *, actor: Actor, now: datetime) -> None:
-    """Points for a completed order, once: one per whole unit of money, as the programme says.
-
-    What the order earned stays as it was when its total, its buyer or the programme's rate changes later.
-    """
-    programme = merchant.programme()
-    earns = stored.total if stored.rewardable_total is None else stored.rewardable_total
-    points = int(earns) * programme.points_per_unit
-    if stored.customer is None or stored.customer.state == CustomerState.DISABLED or points <= 0:
+    """What a completed order earns by the rules and the programme's rate, once."""
+    if stored.customer is None or stored.customer.state == CustomerState.DISABLED:
         return
-    if not _still_as(stored):
-        return
-    earning.earn(
-        customer_id=stored.customer.pk,
-        points=points,
-        cause=Cause(CauseType.ORDER, stored.pk),
-        actor=actor,
-        programme=programme,
-        earned_at=stored.placed_at,
-        now=now,
-        idempotency_key=refunds.earning_key(stored),
-    )
+    if _still_as(stored):
+        earning.earn(order=stored, programme=merchant.programme(), actor=actor, now=now)
 
 
 @transaction.atomic
 def _take_back(stored: Order, *, actor: Actor, now: datetime) -> None:
-    """Points that a refund, or the cancellation, takes back."""
+    """What a refund, or the cancellation, takes back."""
     if _still_as(stored):
-        refunds.take_back(order=stored, actor=actor, now=now)
+        earning.take_back(order=stored, actor=actor, now=now)

@@ -1,9 +1,40 @@
-"""Work for what the programme gives."""
+"""The programme's work for the workers. Each task may run twice, late, or beside itself."""
 
 from celery import shared_task
 from django.utils import timezone
 
+from loyalty.common.actors import SYSTEM
+from loyalty.program.earning import activities, awarding, days
 from loyalty.program.referrals import settling
+
+MOST_PORTIONS = 100  # of events that one task reads; the next beat goes on
+
+
+@shared_task(name="program.evaluate_activity")
+def evaluate_activity(*, activity_id: int) -> None:
+    activities.evaluate(activity_id=activity_id, now=timezone.now())
+
+
+@shared_task(name="program.sweep_activities")
+def sweep_activities() -> None:
+    activities.sweep(now=timezone.now())
+
+
+@shared_task(name="program.give_due_rewards")
+def give_due_rewards() -> None:
+    awarding.give_due(actor=SYSTEM, now=timezone.now())
+
+
+@shared_task(name="program.give_of_days")
+def give_of_days() -> None:
+    days.give_of_days(now=timezone.now())
+
+
+@shared_task(name="program.give_to_members")
+def give_to_members() -> None:
+    for _ in range(MOST_PORTIONS):
+        if not days.give_to_members(now=timezone.now()):
+            return
 
 
 @shared_task(name="program.settle_referral")

@@ -1,0 +1,81 @@
+"""Why something was earned, or was not, in words for staff. English, made from recorded terms and never stored."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from loyalty.program.earning import awarding
+from loyalty.program.earning.evaluating import Verdict, WhyNot
+from loyalty.program.earning.models import EarningAward, Rounding, RuleKind
+
+PROGRAMME_RATE = "The programme's rate"
+
+WHY_NOT = {
+    WhyNot.NOT_ON_THEN: "the rule was not switched on, or had not begun, when this happened",
+    WhyNot.OVER: "the rule had ended when this happened",
+    WhyNot.OTHER_TIER: "the rule is for other tiers",
+    WhyNot.OTHER_CURRENCY: "the rule is for another currency",
+    WhyNot.BELOW_MINIMUM: "what counts of the order is below the rule's least amount",
+    WhyNot.NOT_FIRST: "it is not the customer's first completed order",
+    WhyNot.GIVEN_BEFORE: "the customer got it before, and it is given once",
+    WhyNot.CAP_OF_PERIOD: "the customer got it as often as the rule allows in that time",
+    WhyNot.CAP_EVER: "the customer got it as often as the rule ever allows",
+    WhyNot.ITEMS_UNKNOWN: "the shop does not tell what was bought",
+    WhyNot.NO_SUCH_ITEM: "nothing that was bought is among the rule's products or categories",
+    WhyNot.NO_POINTS: "it comes to less than one point",
+    WhyNot.STOPPED: "a rule before it applied and stops those after it",
+}
+ROUNDED = {
+    Rounding.WHOLE: "for each whole",
+    Rounding.DOWN: "for each (rounded down)",
+    Rounding.NEAREST: "for each (rounded to the nearest)",
+    Rounding.UP: "for each (rounded up)",
+}
+OF_KIND = {
+    RuleKind.PER_ORDER: "for the order",
+    RuleKind.FIRST_ORDER: "for the first completed order",
+    RuleKind.SIGN_UP: "for becoming a member",
+    RuleKind.BIRTHDAY: "for the birthday",
+    RuleKind.ANNIVERSARY: "for the day of joining",
+    RuleKind.NEWSLETTER: "for the newsletter",
+    RuleKind.ACTIVITY: "for the activity",
+}
+
+
+def name(terms: Mapping[str, Any]) -> str:
+    """What the rule was called then."""
+    return str(terms.get("name") or PROGRAMME_RATE)
+
+
+def of_award(award: EarningAward) -> str:
+    """Why it was given: the terms of then and the numbers they were applied to."""
+    return _why(award.terms, what="a reward" if award.reward_id is not None else f"{award.points} points")
+
+
+def of_verdict(verdict: Verdict) -> str:
+    """The same of what would be given, or why nothing would."""
+    if verdict.why_not is not None:
+        return f"Nothing: {WHY_NOT[verdict.why_not]}."
+    what = "a reward" if verdict.reward_id is not None else f"{verdict.points} points"
+    return _why(awarding.recorded(verdict), what=what)
+
+
+def _why(terms: Mapping[str, Any], *, what: str) -> str:
+    kind = RuleKind(terms["kind"])
+    money = f"{terms.get('amount', '')} {terms.get('currency', '')}".strip()
+    if kind == RuleKind.PER_AMOUNT:
+        each = ROUNDED[Rounding(terms["rounding"])]
+        said = f"{what}: {terms['points']} {each} {terms['per_amount']} of {money}"
+    elif kind == RuleKind.MULTIPLIER:
+        said = f"{what} more: {money} of items count {terms['factor']} times"
+    else:
+        said = f"{what} {OF_KIND[kind]}"
+    return f"{said}{_left_out(terms)}."
+
+
+def _left_out(terms: Mapping[str, Any]) -> str:
+    parts = []
+    if terms.get("excluded"):
+        parts.append(f"{terms['excluded']} {terms.get('currency', '')} earns nothing".replace("  ", " "))
+    if terms.get("unknown"):
+        parts.append(f"the shop does not tell {' and '.join(terms['unknown'])}, so nothing was left out for that")
+    return f" ({'; '.join(parts)})" if parts else ""
