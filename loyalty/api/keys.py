@@ -52,6 +52,10 @@ class Scope(models.TextChoices):
     REFERRAL_READ = "referral:read", "See who recommended whom, and what came of it"
     REFERRAL_SETTINGS_READ = "referral_settings:read", "See what both sides of a referral get"
     EVENT_READ = "event:read", "See what happened: points, rewards, parcels and customers, by their ids"
+    EVENT_WRITE = "event:write", "Tell of orders and customers of a shop of one's own"
+    ACTIVITY_READ = "activity:read", "See what customers did elsewhere, and what came of it"
+    ACTIVITY_WRITE = "activity:write", "Tell what customers do elsewhere, for which they may earn"
+    EARNING_RULE_READ = "earning_rule:read", "See by which rules customers earn"
 
 
 class InvalidApiKey(DomainError):

@@ -47,6 +47,8 @@ def test_can_be_read_without_a_key(client):
 
 def test_lists_every_operation_once(document):
     assert sorted((path.removeprefix("/api/v1/"), method) for path, method, _ in operations(document)) == [
+        ("activities", "get"),
+        ("activities", "post"),
         ("code_checks", "post"),
         ("customer_identities/create_or_update", "post"),
         ("customers", "get"),
@@ -55,7 +57,9 @@ def test_lists_every_operation_once(document):
         ("customers/{id}", "post"),
         ("customers/{id}/anonymise", "post"),
         ("customers/{id}/sign_in_links", "post"),
+        ("earning_rules", "get"),
         ("events", "get"),
+        ("events", "post"),
         ("points_holds", "get"),
         ("points_holds", "post"),
         ("points_holds/{id}", "get"),

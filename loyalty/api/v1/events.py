@@ -4,12 +4,14 @@ import base64
 import binascii
 import re
 
+from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from loyalty.api import documentation, errors, fields, pagination, query, views
+from loyalty.api import authentication, documentation, errors, fields, pagination, parsing, query, views
 from loyalty.api.keys import Scope
+from loyalty.api.v1 import told_events
 from loyalty.events import reading
 from loyalty.events.models import Event, EventReader
 
@@ -37,8 +39,13 @@ class EventsMetadataSerializer(serializers.Serializer):
     more = serializers.BooleanField(help_text="Whether there may be more already: ask again at once.")
 
 
+class TakenEventSerializer(serializers.Serializer):
+    topic = serializers.CharField()
+    external_id = serializers.CharField(help_text="What it was about, by your id.")
+
+
 class Events(views.ApiView):
-    scopes = {"GET": Scope.EVENT_READ}
+    scopes = {"GET": Scope.EVENT_READ, "POST": Scope.EVENT_WRITE}
 
     @documentation.feed(
         "events",
@@ -68,6 +75,32 @@ class Events(views.ApiView):
         shown = [event for event in found if _is_told(event, kinds, customer_id)]
         rows = EventSerializer(shown, many=True).data
         return Response({"events": rows, "metadata": {"next_cursor": encode(place), "more": more}})
+
+    @documentation.write(
+        "event",
+        TakenEventSerializer,
+        accepts=told_events.ToldEventSerializer,
+        status=202,
+        operation="tell_event",
+        summary="Tell of an order or a customer of your own shop",
+        description=(
+            "An order is judged by its own `external_updated_at`, not by the order in which events come: send each event as "
+            "often as you like. `refunded` takes everything back; `order/deleted` cancels the order."
+        ),
+        refusals="an order that cannot be kept, or was never told of",
+    )
+    @views.once(atomic=True)
+    def post(self, request: Request) -> Response:
+        given = told_events.ToldEventSerializer(data=parsing.body_of(request, name="event"))
+        given.is_valid(raise_exception=True)
+        topic = given.validated_data["topic"]
+        external_id = told_events.take(
+            topic=topic,
+            data=given.validated_data["data"],
+            actor=authentication.actor_of(request),
+            now=timezone.now(),
+        )
+        return Response({"event": {"topic": topic, "external_id": external_id}}, status=202)
 
 
 def encode(place: EventReader) -> str:

@@ -4,11 +4,13 @@ from django.urls import URLPattern, path
 from django.views import View
 
 from loyalty.api.v1 import (
+    activities,
     code_checks,
     customer_erasures,
     customer_identities,
     customers,
     deliveries,
+    earning_rules,
     events,
     points_holds,
     points_products,
@@ -72,6 +74,8 @@ ADDRESSES: list[tuple[str, type[View], str]] = [
     ),
     ("code_checks", code_checks.CodeChecks, "code_checks"),
     ("events", events.Events, "events"),
+    ("activities", activities.Activities, "activities"),
+    ("earning_rules", earning_rules.EarningRules, "earning_rules"),
     ("webhook_endpoints", webhook_endpoints.WebhookEndpoints, "webhook_endpoints"),
     ("webhook_endpoints/<str:pk>", webhook_endpoints.OneWebhookEndpoint, "webhook_endpoint"),
     ("webhook_endpoints/<str:pk>/rotate_secret", webhook_endpoints.RotateWebhookSecret, "rotate_webhook_secret"),
