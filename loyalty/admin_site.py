@@ -41,6 +41,7 @@ class LoyaltyDeskSite(StaffEntrance, DeskSite):
                 "erasure.erasure",
             ),
         ),
+        Section("Programme", ("program.earningrule", "program.earningaward", "program.activity")),
         Section(
             "Shops",
             (

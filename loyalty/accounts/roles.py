@@ -56,6 +56,7 @@ class Action(StrEnum):
     SETTLE_PAYOUTS = "say what came of payouts by hand"
     EDIT_CATALOGUE = "add and change rewards"
     EDIT_PROGRAMME = "change the programme's settings"
+    EDIT_EARNING_RULES = "add and change earning rules"
     MANAGE_API_KEYS = "make and revoke API keys"
     MANAGE_WEBHOOKS = "say which systems are told what happens"
     MANAGE_STAFF = "add staff and give roles"
@@ -85,6 +86,9 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "points.view_pointslot",
             "points.view_pointsshortfall",
             "points.view_pointstransaction",
+            "program.view_activity",
+            "program.view_earningaward",
+            "program.view_earningrule",
             "program.view_order",
             "program.view_ordercode",
             "program.view_orderitem",
@@ -159,6 +163,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "program.change_referralsettings",
         }
     ),
+    Action.EDIT_EARNING_RULES: frozenset({"program.add_earningrule", "program.change_earningrule"}),
     Action.MANAGE_API_KEYS: frozenset({"api.add_apikey", "api.change_apikey", "api.view_apikey"}),
     Action.MANAGE_WEBHOOKS: frozenset({"webhooks.add_webhookendpoint", "webhooks.change_webhookendpoint"}),
     Action.MANAGE_STAFF: frozenset({"accounts.add_user", "accounts.change_user", "accounts.view_user"}),

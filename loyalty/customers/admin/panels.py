@@ -48,6 +48,8 @@ STATUS_TONES: dict[str, show.Tone] = {  # the grid's; a door may not import anot
 PAGES_OF_CAUSES = {
     CauseType.REDEEMED_REWARD: "admin:rewards_redeemedreward_change",
     CauseType.ORDER: "admin:program_order_change",
+    CauseType.ACTIVITY: "admin:program_activity_change",
+    CauseType.EARNING_RULE: "admin:program_earningrule_change",
 }
 
 

@@ -35,6 +35,8 @@ STATE_WORDS = {LotState.ACTIVE: "Active", LotState.PENDING: "Pending", LotState.
 PAGES_OF_CAUSES: dict[CauseType, str] = {
     CauseType.REDEEMED_REWARD: "admin:rewards_redeemedreward_change",
     CauseType.ORDER: "admin:program_order_change",
+    CauseType.ACTIVITY: "admin:program_activity_change",
+    CauseType.EARNING_RULE: "admin:program_earningrule_change",
 }
 
 

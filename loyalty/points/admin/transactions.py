@@ -30,6 +30,8 @@ PAGES_OF_CAUSES: dict[str, str] = {
     CauseType.REDEEMED_REWARD: "admin:rewards_redeemedreward_change",
     CauseType.ORDER: "admin:program_order_change",
     CauseType.TRANSACTION: "admin:points_pointstransaction_change",
+    CauseType.ACTIVITY: "admin:program_activity_change",
+    CauseType.EARNING_RULE: "admin:program_earningrule_change",
 }
 
 

@@ -1,3 +1,14 @@
-from loyalty.program.admin import orders, referrals
+from loyalty.program.admin.activities import ActivityAdmin
+from loyalty.program.admin.earned import EarningAwardAdmin
+from loyalty.program.admin.earning_rules import EarningRuleAdmin
+from loyalty.program.admin.orders import OrderAdmin
+from loyalty.program.admin.referrals import ReferralAdmin, ReferralSettingsAdmin
 
-__all__ = ["orders", "referrals"]
+__all__ = [
+    "ActivityAdmin",
+    "EarningAwardAdmin",
+    "EarningRuleAdmin",
+    "OrderAdmin",
+    "ReferralAdmin",
+    "ReferralSettingsAdmin",
+]

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from loyalty.common.adminkit import desk, lists, moments, show
 from loyalty.customers import queries as customers_queries
+from loyalty.program.admin import awards
 from loyalty.program.models import Order, OrderStatus, PaymentState
 from platforms.models import StoreConnection
 
@@ -71,6 +72,7 @@ class OrderAdmin(desk.ReadOnlyAdmin):
         "refunded_text",
         "items_text",
         "codes_applied",
+        "earned",
         "refunds_given",
         "placed",
         "changed",
@@ -143,6 +145,10 @@ class OrderAdmin(desk.ReadOnlyAdmin):
     def codes_applied(self, order: Order) -> SafeString:
         rows = [(code.canonical, show.money_text(code.discount, order.currency)) for code in order.codes.order_by("pk")]
         return format_html_join("", "<div><code>{}</code> {}</div>", rows) or show.dash()
+
+    @admin.display(description="Why these points")
+    def earned(self, order: Order) -> SafeString:
+        return awards.told_of_order(order)
 
     @admin.display(description="Money given back")
     def refunds_given(self, order: Order) -> SafeString:
