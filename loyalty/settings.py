@@ -260,6 +260,7 @@ CELERY_BEAT_SCHEDULE = {
     "register-webhooks": {"task": "hooks.register_webhooks", "schedule": 86400.0, "options": {"expires": 3600}},
     "forget-webhook-bodies": {"task": "hooks.forget_bodies", "schedule": 300.0, "options": {"expires": 300}},
     "forget-api-answers": {"task": "api.forget_answers", "schedule": 3600.0, "options": {"expires": 3600}},
+    "sweep-tiers": {"task": "program.sweep_tiers", "schedule": 5.0, "options": {"expires": 5}},
     "settle-points": {"task": "points.settle_due", "schedule": 60.0, "options": {"expires": 60}},
     "release-due-holds": {"task": "points.release_due_holds", "schedule": 60.0, "options": {"expires": 60}},
     "sweep-jobs": {"task": "jobs.sweep", "schedule": 10.0, "options": {"expires": 10}},

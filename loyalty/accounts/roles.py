@@ -55,6 +55,8 @@ class Action(StrEnum):
     CONNECT_PAYOUTS = "connect payout accounts"
     SETTLE_PAYOUTS = "say what came of payouts by hand"
     EDIT_CATALOGUE = "add and change rewards"
+    MOVE_BETWEEN_TIERS = "move customers between VIP tiers, and give entry rewards again"
+    EDIT_TIERS = "set up VIP tiers and their rules"
     EDIT_PROGRAMME = "change the programme's settings"
     EDIT_EARNING_RULES = "add and change earning rules"
     MANAGE_API_KEYS = "make and revoke API keys"
@@ -68,6 +70,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "customers.view_customer",
             "customers.view_customeridentity",
             "customers.view_erasurerequest",
+            "customers.view_tier",
             "erasure.view_erasure",
             "events.view_event",
             "hooks.view_inboundwebhook",
@@ -95,6 +98,9 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "program.view_orderrefund",
             "program.view_referral",
             "program.view_referralsettings",
+            "program.view_tierentry",
+            "program.view_tierrules",
+            "program.view_viptierchange",
             "rewards.view_campaign",
             "rewards.view_cancellation",
             "rewards.view_codeevidence",
@@ -155,6 +161,10 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "rewards.delete_rewardtext",
         }
     ),
+    Action.MOVE_BETWEEN_TIERS: frozenset({"program.move_customer", "program.give_tierentry"}),
+    Action.EDIT_TIERS: frozenset(
+        {"customers.add_tier", "customers.change_tier", "customers.delete_tier", "program.change_tierrules"}
+    ),
     Action.EDIT_PROGRAMME: frozenset(
         {
             "merchant.change_brand",
@@ -189,6 +199,7 @@ TABLE: dict[Role, frozenset[Action]] = {
             Action.TRY_WEBHOOKS_AGAIN,
             Action.JUDGE_REFERRALS,
             Action.EDIT_CUSTOMERS,
+            Action.MOVE_BETWEEN_TIERS,
         }
     ),
     Role.FULFILMENT: frozenset({Action.LOOK, Action.MARK_USED, Action.DELIVER, Action.SEE_ADDRESSES}),

@@ -16,6 +16,7 @@ class CauseType(StrEnum):
     IMPORT = "import"
     ACTIVITY = "activity"
     EARNING_RULE = "earning_rule"
+    VIP_TIER = "vip_tier"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,10 @@ class Tier(models.Model):
     name = models.CharField(max_length=60, unique=True)
     rank = models.PositiveSmallIntegerField(unique=True)  # higher is better
 
+    class Meta:
+        verbose_name = "VIP tier"
+        verbose_name_plural = "VIP tiers"
+
     def __str__(self) -> str:
         return self.name
 

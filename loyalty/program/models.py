@@ -7,6 +7,15 @@ from django.db.models import F, Q
 from loyalty.customers.models import Customer
 from loyalty.program.earning.models import Activity, EarningAward, EarningRule
 from loyalty.program.referrals.models import Referral, ReferralLink, ReferralSettings
+from loyalty.program.tiers.models import (
+    TierEntry,
+    TierEntryReward,
+    TierRules,
+    TierStanding,
+    TierTerms,
+    VipTierChange,
+    VipTierChangeNote,
+)
 from platforms.adapter import PaymentState as ShopPaymentState
 from platforms.models import StoreConnection
 
@@ -23,6 +32,13 @@ __all__ = [
     "Referral",
     "ReferralLink",
     "ReferralSettings",
+    "TierEntry",
+    "TierEntryReward",
+    "TierRules",
+    "TierStanding",
+    "TierTerms",
+    "VipTierChange",
+    "VipTierChangeNote",
 ]
 
 

@@ -170,6 +170,7 @@ def _store(*, connection_id: int | None, order: ShopOrder, actor: Actor, now: da
         connection_id=connection_id, external_id=order.external_id, defaults={**facts, "recorded_at": now}
     )
     news = created or stored.status != facts["status"]
+    sums = (stored.total, stored.refunded, stored.customer_id)
     if not created:
         if (order.updated_at, COURSE.index(facts["status"])) < (stored.changed_at, COURSE.index(stored.status)):
             return None
@@ -179,9 +180,9 @@ def _store(*, connection_id: int | None, order: ShopOrder, actor: Actor, now: da
             setattr(stored, name, value)
         stored.save()
     _store_parts(stored, order)
-    if news:
+    if news or sums != (stored.total, stored.refunded, stored.customer_id):
         log.record(
-            kind=f"order.{stored.status}",
+            kind=f"order.{stored.status}" if news else "order.changed",
             subject_type="order",
             subject_id=stored.pk,
             customer_id=stored.customer_id,

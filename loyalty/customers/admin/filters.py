@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 
 from loyalty.common.adminkit import moments
 from loyalty.customers import queries
-from loyalty.customers.models import Customer, CustomerState
+from loyalty.customers.models import Customer, CustomerState, Tier
 
 
 class CustomerFilter(django_filters.FilterSet):
@@ -15,6 +15,9 @@ class CustomerFilter(django_filters.FilterSet):
     )
     state = django_filters.MultipleChoiceFilter(
         label="State", choices=CustomerState.choices, widget=forms.CheckboxSelectMultiple
+    )
+    tier = django_filters.ModelMultipleChoiceFilter(
+        label="Tier", queryset=Tier.objects.order_by("rank"), widget=forms.CheckboxSelectMultiple
     )
     created_after = moments.MomentFilter(field_name="created_at", label="From", end=False)
     created_before = moments.MomentFilter(field_name="created_at", label="Until", end=True)

@@ -16,7 +16,7 @@ from loyalty.common import actors
 from loyalty.common.adminkit import acts, desk, lists, show
 from loyalty.common.errors import DomainError
 from loyalty.customers import contacts, enrollment, profile
-from loyalty.customers.admin import adjusting, forgetting, granting, panels, transferring
+from loyalty.customers.admin import adjusting, forgetting, granting, panels, tiering, transferring
 from loyalty.customers.admin.filters import CustomerFilter
 from loyalty.customers.admin.forms import ADDRESS_FIELDS, AddressForm, CustomerForm
 from loyalty.customers.models import Customer, ShippingAddress
@@ -39,14 +39,16 @@ class CustomerList(lists.DeskChangeList):
 
 @admin.register(Customer)
 class CustomerAdmin(desk.DeskAdmin):
-    list_display = ("name", "address", "phone", "state_badge", "active_points", "member_since")
+    list_display = ("name", "address", "phone", "state_badge", "tier_name", "active_points", "member_since")
     list_display_links = ("name",)
+    list_select_related = ("tier",)
     sortable_by = ()
     ordering = ("-id",)
-    acts = (forgetting.Forget(),)
+    acts = (tiering.MoveToTier(), forgetting.Forget())
     filterset_class = CustomerFilter
     chips = (
         lists.Chip("State", "state"),
+        lists.Chip("Tier", "tier"),
         lists.Chip("Member since", "created_after", "created_before"),
     )
     empty_value_display = show.DASH
@@ -69,6 +71,10 @@ class CustomerAdmin(desk.DeskAdmin):
     @admin.display(description="State")
     def state_badge(self, customer: Customer) -> SafeString:
         return panels.state_badge(customer)
+
+    @admin.display(description="Tier")
+    def tier_name(self, customer: Customer) -> SafeString:
+        return show.text(str(customer.tier or ""))
 
     @admin.display(description="Active points")
     def active_points(self, customer: Any) -> SafeString:

@@ -15,7 +15,7 @@ from loyalty.accounts.models import User
 from loyalty.common.actors import ActorKind
 from loyalty.common.adminkit import show
 from loyalty.common.causes import CauseType
-from loyalty.customers.admin import granting, standing
+from loyalty.customers.admin import granting, standing, tiering
 from loyalty.customers.models import Customer, CustomerState
 from loyalty.points import ledger
 from loyalty.points import queries as points_queries
@@ -95,6 +95,7 @@ def page(request: HttpRequest, *, customer: Customer, now: datetime) -> dict[str
         "state": state_badge(customer),
         "expiring": points_queries.expiring(customer_id=customer.pk, now=now),
         "identities": customer.identities.select_related("connection").order_by("pk"),
+        "vip": tiering.card(request, customer=customer, now=now),
         "may_grant": bool(granting.may_give(request)),
         "attempt_count": attempts.count(),
         "tab": tab,

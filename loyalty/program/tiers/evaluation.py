@@ -1,0 +1,212 @@
+"""Judge customers anew: soon after their points or orders changed, and everybody at each midnight of the programme.
+
+What is to be judged is a mark on the customer's standing, written in the transaction that moves our place in the events;
+so a worker that dies loses nothing. A batch is locked, measured by one statement, judged, and written by a handful.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+
+from loyalty.common.actors import SYSTEM
+from loyalty.common.clock import Stopwatch
+from loyalty.customers.models import CustomerState
+from loyalty.events import reading
+from loyalty.merchant import queries as merchant
+from loyalty.merchant.models import Programme
+from loyalty.program.tiers import changing, entries, ladder, measuring, windows
+from loyalty.program.tiers.changing import Move
+from loyalty.program.tiers.ladder import Ladder, Measured, Place
+from loyalty.program.tiers.models import TierCause, TierRules, TierStanding
+
+READER = "tiers"
+CHANGES = frozenset(
+    {
+        "customer.enrolled", "customer.state_changed", "order.placed", "order.completed", "order.cancelled",
+        "order.changed", "points.earned", "points.adjusted", "points.clawed_back", "points.credit_cancelled",
+        "points.returned",
+    }
+)  # fmt: skip
+BATCH = 5_000
+MARKED_AT_ONCE = 20_000
+PATIENCE = 45.0  # seconds of one sweep
+FIGURES = (
+    "customer_id", "tier_id", "changes", "grace_until", "held_as", "held_tier_id", "held_until", "quiet",
+    "customer__state", "customer__anonymised_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One standing as it is to be written."""
+
+    customer_id: int
+    place: Place
+    measured: Measured
+    move: Move | None
+
+
+def sweep(*, now: datetime) -> None:
+    """Everything there is to do: read what happened, begin the day, judge, give what new tiers give."""
+    if not ladder.rules().enabled:
+        return
+    watch = Stopwatch(now)
+    while notice(now=now) and watch.elapsed < PATIENCE:
+        pass
+    begin_day(now=now)
+    while watch.elapsed < PATIENCE and judge_some(now=now):
+        pass
+    while watch.elapsed < PATIENCE and entries.give_some(now=now):
+        pass
+
+
+@transaction.atomic
+def notice(*, now: datetime) -> bool:
+    """Mark the customers something happened to; whether there may be more."""
+    events, more = reading.take(reader=READER, kinds=CHANGES)
+    mark(customer_ids={event.customer_id for event in events if event.customer_id is not None}, now=now)
+    return more
+
+
+def mark(*, customer_ids: set[int], now: datetime) -> None:
+    """These customers are to be judged. A mark that stands already stays."""
+    if customer_ids:
+        _mark("person.id = ANY(%s::bigint[])", [sorted(customer_ids)], quiet=False, now=now)
+
+
+def begin_day(*, now: datetime) -> None:
+    """Mark everybody, once after each midnight and after a change of the rules: windows moved, grace and holds ended.
+
+    In pieces. Whoever is killed has not written down the day, and all are marked again: that changes nothing.
+    """
+    rules = ladder.rules()
+    today = now.astimezone(merchant.programme().zone).date()
+    if not rules.enabled or (rules.marked_on is not None and rules.marked_on >= today):
+        return
+    after = 0
+    while (last := _mark_next(after, quiet=rules.mark_quietly, now=now)) is not None:
+        after = last
+    same = TierRules.objects.filter(pk=1, changed_at=rules.changed_at)  # else they changed meanwhile: again
+    same.update(marked_on=today, mark_quietly=False)
+
+
+def _mark_next(after: int, *, quiet: bool, now: datetime) -> int | None:
+    """Mark the next customers by id, and give the last of them; None when there are no more."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT max(id) FROM (SELECT id FROM customers_customer WHERE id > %s ORDER BY id LIMIT %s) AS piece",
+            [after, MARKED_AT_ONCE],
+        )
+        last: int | None = cursor.fetchone()[0]
+    if last is not None:
+        _mark("person.id > %s AND person.id <= %s", [after, last], quiet=quiet, now=now)
+    return last
+
+
+def _mark(which: str, parameters: list[Any], *, quiet: bool, now: datetime) -> None:
+    """`which` is ours, never typed in."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            INSERT INTO program_tierstanding AS standing
+                (customer_id, tier_id, changes, value, value_before, held_as, quiet, due_at)
+            SELECT person.id, person.tier_id, 0, 0, 0, '', %s, %s FROM customers_customer person
+            WHERE {which} ORDER BY person.id
+            ON CONFLICT (customer_id) DO UPDATE SET
+                due_at = coalesce(standing.due_at, excluded.due_at), quiet = standing.quiet OR excluded.quiet""",  # noqa: S608
+            [quiet, now, *parameters],
+        )
+
+
+def judge_some(*, now: datetime, limit: int = BATCH) -> int:
+    """Judge the next customers who are marked and in nobody's hands; gives back how many."""
+    with transaction.atomic():
+        marked = TierStanding.objects.filter(due_at__isnull=False).order_by("customer_id")
+        rows = list(marked.select_for_update(of=("self",), skip_locked=True).values_list(*FIGURES)[:limit])
+        if rows:
+            _judge(rows, now=now)
+    return len(rows)
+
+
+def _judge(rows: Sequence[tuple], *, now: datetime) -> None:
+    rules, steps, programme = ladder.rules(), ladder.load(), merchant.programme()
+    spans = windows.at(rules=rules, zone=programme.zone, now=now)
+    measured = measuring.measure(
+        customer_ids=[row[0] for row in rows], basis=rules.basis, windows=spans, currency=programme.currency, now=now
+    )
+    judged = [
+        _judge_one(
+            row, steps=steps, measured=measured.get(row[0], Measured()), rules=rules, programme=programme, now=now
+        )
+        for row in rows
+    ]
+    _keep(judged, now=now)
+    moves = [each.move for each in judged if each.move is not None]
+    changing.write(moves=moves, rules=rules, zone=programme.zone, window=spans.now, actor=SYSTEM, now=now)
+
+
+def _judge_one(
+    row: tuple, *, steps: Ladder, measured: Measured, rules: TierRules, programme: Programme, now: datetime
+) -> Judged:
+    """Excluded and anonymised customers are measured, and stay where they are."""
+    customer_id, tier_id, changes, grace_until, held_as, held_tier_id, held_until, quiet, state, erased_at = row
+    before = Place(
+        tier_id=tier_id, grace_until=grace_until, held_as=held_as, held_tier_id=held_tier_id, held_until=held_until
+    )
+    if state == CustomerState.DISABLED or erased_at is not None:
+        return Judged(customer_id=customer_id, place=before, measured=measured, move=None)
+    after = ladder.judge(
+        ladder=steps, place=before, measured=measured, grace_days=rules.grace_days, zone=programme.zone, now=now
+    )
+    move = None
+    if after.tier_id != tier_id:
+        known = tier_id is None or steps.rung(tier_id) is not None
+        upward = known and steps.place(after.tier_id) > steps.place(tier_id)
+        decisive = steps.rung(after.tier_id if upward else tier_id)
+        move = Move(
+            customer_id=customer_id,
+            number=changes + 1,
+            previous_id=tier_id,
+            current_id=after.tier_id,
+            upward=upward,
+            cause=TierCause.REACHED if upward else TierCause.LOST,
+            measured=measured.best,
+            threshold=decisive.milestone if decisive else None,
+            gives=not quiet,
+        )
+    return Judged(customer_id=customer_id, place=after, measured=measured, move=move)
+
+
+def _keep(judged: Sequence[Judged], *, now: datetime) -> None:
+    """Write the standings, and take their marks away: what happened since they were read has marked them anew."""
+    columns = list(
+        zip(
+            *(
+                (
+                    each.customer_id, each.place.tier_id, each.move is not None, each.measured.value,
+                    each.measured.before, each.place.grace_until, each.place.held_as, each.place.held_tier_id,
+                    each.place.held_until,
+                )
+                for each in judged
+            ),
+            strict=True,
+        )
+    )  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE program_tierstanding AS standing SET
+                tier_id = new.tier_id, changes = standing.changes + new.moved::int,
+                since = CASE WHEN new.moved THEN %s ELSE standing.since END,
+                value = new.value, value_before = new.value_before, measured_at = %s, grace_until = new.grace_until,
+                held_as = new.held_as, held_tier_id = new.held_tier_id, held_until = new.held_until,
+                due_at = NULL, quiet = false
+            FROM unnest(%s::bigint[], %s::bigint[], %s::boolean[], %s::numeric[], %s::numeric[], %s::timestamptz[],
+                        %s::text[], %s::bigint[], %s::timestamptz[])
+                AS new (customer_id, tier_id, moved, value, value_before, grace_until, held_as, held_tier_id, held_until)
+            WHERE standing.customer_id = new.customer_id""",
+            [now, now, *(list(column) for column in columns)],
+        )
