@@ -79,6 +79,9 @@ NUMBER = [
     OpenApiParameter("page", int, description="From 1."),
     OpenApiParameter("page_size", int, description="1 to 250, 50 when left out."),
 ]
+INCLUDE = OpenApiParameter(
+    "include", str, description="What else to send, with commas between. Unknown words are ignored."
+)
 IDENTIFIER = OpenApiParameter("id", int, OpenApiParameter.PATH, description="The id.")
 
 
@@ -143,6 +146,16 @@ def numbered_listing(
     """A list by page number."""
     envelope = _envelope(name, shape, kind="by_number")
     return _operation(f"list_{name}", summary, responses={200: envelope}, parameters=[*filters, *NUMBER])
+
+
+def whole_listing(
+    name: str, shape: SerializerClass, *, summary: str, description: str, filters: Sequence[OpenApiParameter] = ()
+) -> Decorator:
+    """A list that is short and comes whole."""
+    envelope = _envelope(name, shape, kind="by_number")
+    return _operation(
+        f"list_{name}", summary, description=description, responses={200: envelope}, parameters=list(filters)
+    )
 
 
 def feed(

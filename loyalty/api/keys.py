@@ -51,6 +51,7 @@ class Scope(models.TextChoices):
     VALUE_CODE_WRITE = "value_code:write", "Spend value codes, and give back what was spent"
     REFERRAL_READ = "referral:read", "See who recommended whom, and what came of it"
     REFERRAL_SETTINGS_READ = "referral_settings:read", "See what both sides of a referral get"
+    VIP_TIER_READ = "vip_tier:read", "See VIP tiers, and who moved between them"
     EVENT_READ = "event:read", "See what happened: points, rewards, parcels and customers, by their ids"
     EVENT_WRITE = "event:write", "Tell of orders and customers of a shop of one's own"
     ACTIVITY_READ = "activity:read", "See what customers did elsewhere, and what came of it"

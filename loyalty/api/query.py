@@ -69,6 +69,12 @@ def _known(name: str, value: str, words: Sequence[str]) -> str:
     return value
 
 
+def included(request: Request) -> frozenset[str]:
+    """The words of `include`. Unknown ones, and none, are nothing to refuse."""
+    given = ",".join(str(value) for value in request.query_params.getlist("include"))
+    return frozenset(word.strip() for word in given.split(","))
+
+
 def instant(request: Request, name: str) -> datetime | None:
     """A date and time with its offset; without one, and for a date alone, UTC. Raises InvalidParameter."""
     value = text(request, name)

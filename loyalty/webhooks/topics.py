@@ -19,6 +19,7 @@ class Thing(StrEnum):
     CUSTOMER = "customer"
     POINTS_HOLD = "points_hold"
     REFERRAL = "referral"
+    VIP_TIER_CHANGE = "vip_tier_change"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +86,10 @@ ALL: tuple[Topic, ...] = (
     Topic(
         "customer/updated",
         CUSTOMER,
-        ["customer.enrolled", "customer.updated", "customer.state_changed"],
+        ["customer.enrolled", "customer.updated", "customer.state_changed", "tier.changed"],
         "What is known of a customer changed, or is new.",
     ),
+    Topic("vip_tier_change/created", Thing.VIP_TIER_CHANGE, ["tier.changed"], "A customer moved between VIP tiers."),
     Topic("points/changed", CUSTOMER, CHANGES_POINTS, "What a customer can spend changed."),
     Topic("points_hold/created", HOLD, ["points.held"], "Points were set aside through the API."),
     Topic("points_hold/captured", HOLD, ["points.hold_captured"], "Points that were set aside were spent."),

@@ -18,6 +18,9 @@ READS = [
     ("points_product:read", "/points_products/1"),
     ("reward_fulfillment:read", "/reward_fulfillments"),
     ("reward_fulfillment:read", "/reward_fulfillments/1"),
+    ("vip_tier:read", "/vip_tiers"),
+    ("vip_tier:read", "/vip_tier_changes"),
+    ("vip_tier:read", "/vip_tier_changes/1"),
 ]
 WRITES = [
     ("customer:write", "/customers"),

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from loyalty.api import authentication, documentation, errors, fields, pagination, parsing, query, views
 from loyalty.api.keys import Scope
+from loyalty.api.v1 import vip_tiers
 from loyalty.customers import enrollment, profile
 from loyalty.customers.models import Customer, CustomerState
 from loyalty.points import queries as points
@@ -31,6 +32,7 @@ class CustomerSerializer(serializers.Serializer):
     vip_tier_id = serializers.IntegerField(source="tier_id", allow_null=True)
     created_at = fields.InstantField()
     updated_at = fields.InstantField()
+    vip_status = vip_tiers.VipStatusSerializer(required=False, help_text="With `include=vip_status`.")
     phone = fields.OptionalTextField(help_text="Extension.")
     points_pending = serializers.SerializerMethodField(help_text="Extension: points that become active later.")
     points_held = serializers.SerializerMethodField(help_text="Extension: points set aside by redemptions under way.")
@@ -70,8 +72,14 @@ class ChangedCustomerSerializer(serializers.Serializer):
     date_of_birth = serializers.DateField(required=False, allow_null=True)
 
 
-def shape(customers: list[Customer], *, now: datetime) -> list[dict[str, object]]:
+def shape(
+    customers: list[Customer], *, now: datetime, include: frozenset[str] = frozenset()
+) -> list[dict[str, object]]:
     """Customers as the wire has them, with their balances, in a constant number of queries."""
+    statuses = vip_tiers.statuses(customers, include=include, now=now)
+    for customer in customers:
+        if customer.pk in statuses:
+            customer.vip_status = statuses[customer.pk]  # type: ignore[attr-defined]
     context = context_of([customer.pk for customer in customers], now=now) if customers else {}
     return list(CustomerSerializer(customers, many=True, context=context).data)
 
@@ -95,11 +103,13 @@ class Customers(views.ApiView):
             documentation.filter_by("email", str, "Exact, ignoring case. At most one customer has it."),
             documentation.filter_by("state", CustomerState.values),
             documentation.UPDATED_AT_MIN,
+            documentation.INCLUDE,
         ],
     )
     def get(self, request: Request) -> Response:
         page = pagination.by_cursor(_filtered(request), request=request)
-        return Response({"customers": shape(page.rows, now=timezone.now()), "metadata": page.metadata})
+        rows = shape(page.rows, now=timezone.now(), include=query.included(request))
+        return Response({"customers": rows, "metadata": page.metadata})
 
     @documentation.write(
         "customer", CustomerSerializer, accepts=NewCustomerSerializer, summary="Create a customer (extension)"
@@ -128,12 +138,12 @@ class Customers(views.ApiView):
 class OneCustomer(views.ApiView):
     scopes = {"GET": Scope.CUSTOMER_READ, "POST": Scope.CUSTOMER_WRITE}
 
-    @documentation.single("customer", CustomerSerializer, summary="Get a customer")
+    @documentation.single("customer", CustomerSerializer, summary="Get a customer", filters=[documentation.INCLUDE])
     def get(self, request: Request, pk: str) -> Response:
         customer = Customer.objects.filter(pk=query.path_id(pk)).first()
         if customer is None:
             raise errors.NotFound(f"There is no customer {pk}.")
-        return Response({"customer": shape([customer], now=timezone.now())[0]})
+        return Response({"customer": shape([customer], now=timezone.now(), include=query.included(request))[0]})
 
     @documentation.write(
         "customer",

@@ -15,7 +15,15 @@ from loyalty.api.v1 import told_events
 from loyalty.events import reading
 from loyalty.events.models import Event, EventReader
 
-TOLD = ("customer.", "delivery.", "order.", "payout.", "points.", "reward.")  # what else happens is the desk's own
+TOLD = (
+    "customer.",
+    "delivery.",
+    "order.",
+    "payout.",
+    "points.",
+    "reward.",
+    "tier.",
+)  # what else happens is the desk's own
 PLACE = re.compile(r"v1:([0-9]{1,18})\.([0-9]{1,18})\.([0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
 NOW = "now"
 KIND = re.compile(r"[a-z_]{1,30}\.[a-z_]{1,30}", re.ASCII)

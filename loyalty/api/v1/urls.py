@@ -23,6 +23,7 @@ from loyalty.api.v1 import (
     schema,
     sign_in_links,
     value_codes,
+    vip_tiers,
     webhook_deliveries,
     webhook_endpoints,
 )
@@ -49,6 +50,9 @@ ADDRESSES: list[tuple[str, type[View], str]] = [
     ("points_products/<str:pk>/simulation", points_products.SimulatePointsProduct, "points_product_simulation"),
     ("points_purchases", points_purchases.AllPointsPurchases, "all_points_purchases"),
     ("points_purchases/<str:pk>", points_purchases.OnePointsPurchase, "points_purchase"),
+    ("vip_tiers", vip_tiers.VipTiers, "vip_tiers"),
+    ("vip_tier_changes", vip_tiers.VipTierChanges, "vip_tier_changes"),
+    ("vip_tier_changes/<str:pk>", vip_tiers.OneVipTierChange, "vip_tier_change"),
     ("rewards", rewards.Rewards, "rewards"),
     ("rewards/<str:pk>", rewards.OneReward, "reward"),
     ("reward_fulfillments", reward_fulfillments.RewardFulfillments, "reward_fulfillments"),

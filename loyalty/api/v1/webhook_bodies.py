@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from loyalty.api.keys import Scope
-from loyalty.api.v1 import customers, deliveries, points_holds, referrals, reward_fulfillments
+from loyalty.api.v1 import customers, deliveries, points_holds, referrals, reward_fulfillments, vip_tiers
 from loyalty.customers.models import Customer
 from loyalty.webhooks import topics
 from loyalty.webhooks.models import BodyStyle
@@ -49,12 +49,18 @@ def _referral(pk: int, now: datetime) -> Any:
     return found and referrals.shape([found], now=now)[0]
 
 
+def _vip_tier_change(pk: int, now: datetime) -> Any:
+    found = vip_tiers.readable().filter(pk=pk).first()
+    return found and vip_tiers.shape_change(found)
+
+
 WHOLE: Mapping[Thing, Callable[[int, datetime], Any]] = {
     Thing.REWARD_FULFILLMENT: _reward_fulfillment,
     Thing.DELIVERY: _delivery,
     Thing.CUSTOMER: _customer,
     Thing.POINTS_HOLD: _points_hold,
     Thing.REFERRAL: _referral,
+    Thing.VIP_TIER_CHANGE: _vip_tier_change,
 }
 # Their names in the OpenAPI document.
 SHAPES: Mapping[Thing, str] = {
@@ -63,6 +69,7 @@ SHAPES: Mapping[Thing, str] = {
     Thing.CUSTOMER: "Customer",
     Thing.POINTS_HOLD: "PointsHold",
     Thing.REFERRAL: "Referral",
+    Thing.VIP_TIER_CHANGE: "VipTierChange",
 }
 # What a key must be allowed to read before it may have whole objects sent somewhere.
 SCOPES: Mapping[Thing, Scope] = {
@@ -71,6 +78,7 @@ SCOPES: Mapping[Thing, Scope] = {
     Thing.CUSTOMER: Scope.CUSTOMER_READ,
     Thing.POINTS_HOLD: Scope.POINTS_HOLD_READ,
     Thing.REFERRAL: Scope.REFERRAL_READ,
+    Thing.VIP_TIER_CHANGE: Scope.VIP_TIER_READ,
 }
 
 
