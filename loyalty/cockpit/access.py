@@ -21,8 +21,8 @@ from loyalty.accounts.models import User
 from loyalty.cockpit import linking, speech
 from loyalty.common import actors
 from loyalty.customers.models import Customer, CustomerState
-from loyalty.merchant import queries as merchant
 from loyalty.merchant.models import Programme
+from loyalty.program.tiers import progress
 
 P = ParamSpec("P")
 
@@ -73,7 +73,7 @@ def customers_only(view: Callable[Concatenate[Visit, P], HttpResponse]) -> Calla
         if not isinstance(request.user, User):
             return _to_the_door(request)
         now = timezone.now()
-        programme = merchant.programme()
+        programme = progress.programme_of(user_id=request.user.pk)
         with timezone.override(programme.zone):
             try:
                 customer = linking.customer_of(user=request.user, now=now)

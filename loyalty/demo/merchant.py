@@ -8,7 +8,7 @@ from django.db import transaction
 
 from loyalty.common.actors import SYSTEM
 from loyalty.customers.models import CustomerIdentity
-from loyalty.demo import catalogue, friends, history, logins, people, shops, texts, today
+from loyalty.demo import catalogue, friends, history, logins, people, shops, texts, tiers, today
 from loyalty.demo.acts import World
 from loyalty.events import log, reading
 from loyalty.merchant import queries as merchant
@@ -83,6 +83,7 @@ def _load_history(
     history.load(world=world, now=now)
     catalogue.sell_out(products=dict(world.products), now=now)
     catalogue.pay_through(products=dict(world.products), account=account)
+    tiers.load(products=world.products, now=now)
     _note(HISTORY, now=now)
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from loyalty.accounts.models import User
 from loyalty.api import keys
-from loyalty.customers.models import Customer
+from loyalty.customers.models import Customer, Tier
 from loyalty.events.models import Event
 from loyalty.points import audit
 from loyalty.points import queries as points
@@ -160,6 +160,8 @@ def test_the_customer_can_redeem_several_rewards_but_not_the_dearest(demo):
 
 def test_the_catalogue_has_a_dozen_rewards_in_four_languages_and_one_for_each_obstacle(demo):
     assert Reward.objects.count() >= 12
+    assert all(tier.customer_set.exists() for tier in Tier.objects.all())
+    assert Tier.objects.count() == 3
     for reward in Reward.objects.all():
         languages = RewardText.objects.filter(reward=reward).values_list("language", flat=True)
         assert set(languages) == {"en", "de", "pl", "ja"}

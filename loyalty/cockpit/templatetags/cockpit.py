@@ -13,6 +13,7 @@ from loyalty.cockpit import countries, ends, look, speech
 from loyalty.cockpit.look import Look
 from loyalty.merchant import queries
 from loyalty.merchant.models import Programme
+from loyalty.program.tiers.progress import Progress
 from rewards import wording
 from rewards.models import RewardType
 
@@ -100,6 +101,14 @@ def languages() -> tuple[tuple[str, str], ...]:
 def money(amount: Decimal, currency: str) -> str:
     """$5, 5,50 €: as the page's language writes it."""
     return wording.money(amount, currency, (get_language() or "en").split("-")[0])
+
+
+@register.simple_tag(takes_context=True)
+def counted(context: Context, amount: Decimal, vip: Progress) -> str:
+    """What counts for a tier: points, or money, whole where it is."""
+    if vip.in_points:
+        return points(context, int(amount))
+    return money(amount, vip.currency)
 
 
 @register.filter

@@ -6,6 +6,7 @@ from django.views.decorators.http import require_safe
 from loyalty.cockpit import news, window
 from loyalty.cockpit.access import Visit, customers_only
 from loyalty.points import queries as points
+from loyalty.program.tiers import progress
 
 NEAREST = 6
 
@@ -20,6 +21,7 @@ def home(visit: Visit) -> HttpResponse:
         "cockpit/home.html",
         balance=holdings.balance,
         expiring=holdings.expiring,
+        vip=progress.at_a_glance(customer=visit.customer, programme=visit.programme, now=visit.now),
         news=news.latest(visit),
         offers=offers[:NEAREST],
         has_more=len(offers) > NEAREST,
