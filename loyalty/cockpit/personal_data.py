@@ -15,6 +15,7 @@ from loyalty.events.models import Event
 from loyalty.messages.models import Mail, Unsubscription
 from loyalty.points.models import PointsLot, PointsTransaction
 from loyalty.program.models import Activity, EarningAward, Order, OrderItem, Referral, ReferralLink
+from loyalty.program.tiers.models import VipTierChange
 from rewards import queries
 from rewards.models import RedeemedReward
 from rewards.states import VISIBLE
@@ -61,6 +62,11 @@ def _queries(who: int, now: datetime) -> dict[str, QuerySet[Any, dict[str, Any]]
         .values("order_id", "product", "categories", "quantity", "amount"),
         "activities": Activity.objects.filter(**own).order_by("pk").values(*ACTIVITY),
         "earned": EarningAward.objects.filter(**own).order_by("pk").values(*EARNED),
+        "vip_tier_changes": VipTierChange.objects.filter(**own)
+        .order_by("pk")
+        .values(
+            "changed_at", "cause", "measured", previous=F("previous_tier__name"), current=F("current_tier__name")
+        ),
         "e_mails": Mail.objects.filter(**own).order_by("pk").values(*MAIL),
         "e_mails_refused": Unsubscription.objects.filter(**own).order_by("pk").values("kind", "created_at"),
         "recommendation_link": ReferralLink.objects.filter(**own).values("code", "created_at"),

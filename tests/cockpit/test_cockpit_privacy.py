@@ -51,6 +51,9 @@ TOLD = {
     "program.Referral": "friends_recommended",
     "program.ReferralLink": "recommendation_link",
     "rewards.CampaignReward": None,  # told by the redeemed reward
+    "program.TierStanding": None,  # the tier stands with the customer; the rest is measured from points and orders
+    "program.TierEntry": None,  # told by its transaction and its redeemed rewards
+    "program.VipTierChange": "vip_tier_changes",
     "rewards.RedeemedReward": "redeemed_rewards",
     "rewards.RewardAudience": None,  # the merchant's own list
 }

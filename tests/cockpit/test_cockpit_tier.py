@@ -31,7 +31,7 @@ def test_says_the_tier_what_is_missing_until_when_and_what_it_brings(visitor, cu
         page = words(visitor.get(reverse("cockpit:home"), headers=SPOKEN))
 
     assert "Your status Silver" in page
-    assert f"1,000 points of 1,600 points to Gold, by Dec. 31, {now.year}" in page
+    assert f"1,000 of 1,600 points to Gold, by Dec. 31, {now.year}" in page
     assert f"Silver lasts until Dec. 31, {now.year + 1}." in page
     assert "Free coffee" in page
     assert len(asked) <= 6

@@ -13,7 +13,7 @@ from loyalty.merchant.models import Programme
 from loyalty.points import adjustments, earning
 from loyalty.points.models import PointsTransaction
 from loyalty.program import orders
-from loyalty.program.tiers import entries, progress, setting
+from loyalty.program.tiers import entries, evaluation, progress, setting
 from loyalty.program.tiers.models import EntryState, TierEntry, TierRules, TierStanding, VipTierChange
 from platforms.adapter import OrderStatus, ShopOrder, ShopRefund
 from rewards.models import RedeemedReward, Reward
@@ -397,3 +397,18 @@ def test_ranks_follow_the_milestones():
     assert list(names) == ["Bronze", "Silver", "Gold"]
     with pytest.raises(setting.TierRefused):
         tier("Other", 100, now=NOW)
+
+
+def test_many_are_judged_by_as_few_statements_as_one(tiers, django_assert_max_num_queries):
+    switch_on(now=NOW)
+    people = [CustomerFactory(email=None, phone=f"+4850000{number:04}") for number in range(25)]
+    for customer in people[:24]:
+        give(customer, 150, now=NOW)
+    evaluation.begin_day(now=NOW)
+    with django_assert_max_num_queries(30) as few:
+        evaluation.judge_some(now=NOW, limit=1)
+
+    with django_assert_max_num_queries(len(few)):
+        evaluation.judge_some(now=NOW)
+
+    assert VipTierChange.objects.count() == 24

@@ -111,6 +111,12 @@ def counted(context: Context, amount: Decimal, vip: Progress) -> str:
     return money(amount, vip.currency)
 
 
+@register.simple_tag
+def counted_bare(amount: Decimal, vip: Progress) -> str:
+    """The same before an amount that names what is counted: "120" of 500 points."""
+    return grouped(int(amount)) if vip.in_points else money(amount, vip.currency)
+
+
 @register.filter
 def last_day(end: datetime | None) -> str:
     """The last whole day on which something works that ends at this instant, exclusively."""

@@ -95,7 +95,7 @@ class VipTierChangeAdmin(desk.ReadOnlyAdmin):
         sign = "↑" if change.upward else "↓"
         word = "up" if change.upward else "down"
         return format_html(
-            '<span aria-label="{}">{}</span> {} → {}',
+            '<span><span title="{}">{}</span> {} → {}</span>',
             word,
             sign,
             change.previous_tier or "no tier",
