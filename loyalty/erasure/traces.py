@@ -55,6 +55,7 @@ BLANKED: Sequence[Trace] = (
     Trace("rewards.DeliveryChange", "redeemed_reward__customer", {"address_before": None, "comment": ""}),
     Trace("messages_out.Mail", "customer", {"address": "", "subject": "", "text": "", "html": ""}),
     Trace("program.Referral", "friend", {"source": "", "trouble": ""}),
+    Trace("program.Activity", "customer", {"distinct_id": None}),
 )
 
 # Rows that are nothing but who somebody is.

@@ -48,15 +48,20 @@ def name(terms: Mapping[str, Any]) -> str:
 
 def of_award(award: EarningAward) -> str:
     """Why it was given: the terms of then and the numbers they were applied to."""
-    return _why(award.terms, what="a reward" if award.reward_id is not None else f"{award.points} points")
+    return _why(award.terms, what=_what(award.points, award.reward_id))
 
 
 def of_verdict(verdict: Verdict) -> str:
     """The same of what would be given, or why nothing would."""
     if verdict.why_not is not None:
         return f"Nothing: {WHY_NOT[verdict.why_not]}."
-    what = "a reward" if verdict.reward_id is not None else f"{verdict.points} points"
-    return _why(awarding.recorded(verdict), what=what)
+    return _why(awarding.recorded(verdict), what=_what(verdict.points, verdict.reward_id))
+
+
+def _what(points: int, reward_id: int | None) -> str:
+    if reward_id is not None:
+        return "a reward"
+    return "1 point" if points == 1 else f"{points:,} points"
 
 
 def _why(terms: Mapping[str, Any], *, what: str) -> str:
