@@ -54,6 +54,7 @@ BLANKED: Sequence[Trace] = (
     ),
     Trace("rewards.DeliveryChange", "redeemed_reward__customer", {"address_before": None, "comment": ""}),
     Trace("messages_out.Mail", "customer", {"address": "", "subject": "", "text": "", "html": ""}),
+    Trace("program.VipTierChangeNote", "change__customer", {"internal_note": ""}),
     Trace("program.Referral", "friend", {"source": "", "trouble": ""}),
     Trace("program.Activity", "customer", {"distinct_id": None}),
 )
