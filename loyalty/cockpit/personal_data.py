@@ -64,9 +64,7 @@ def _queries(who: int, now: datetime) -> dict[str, QuerySet[Any, dict[str, Any]]
         "earned": EarningAward.objects.filter(**own).order_by("pk").values(*EARNED),
         "vip_tier_changes": VipTierChange.objects.filter(**own)
         .order_by("pk")
-        .values(
-            "changed_at", "cause", "measured", previous=F("previous_tier__name"), current=F("current_tier__name")
-        ),
+        .values("changed_at", "cause", "measured", previous=F("previous_tier__name"), current=F("current_tier__name")),
         "e_mails": Mail.objects.filter(**own).order_by("pk").values(*MAIL),
         "e_mails_refused": Unsubscription.objects.filter(**own).order_by("pk").values("kind", "created_at"),
         "recommendation_link": ReferralLink.objects.filter(**own).values("code", "created_at"),

@@ -75,6 +75,7 @@ SEARCHED: Sequence[Searched] = (
     Searched("webhooks.WebhookAttempt", ("excerpt",), {"excerpt": ""}),
     Searched("api.IdempotencyRecord", ("body",), {"body": {}}),
     Searched("hooks.InboundWebhook", ("body", "headers"), {"body": b"", "headers": {}, "body_emptied_at": Now()}),
+    Searched("rewards.Campaign", ("audience_text", "internal_note"), {"audience_text": "", "internal_note": ""}),
     Searched("accounts.SavedView", ("query", "name"), {}),
     Searched("admin.LogEntry", ("object_repr", "change_message"), {"object_repr": "", "change_message": ""}),
 )
