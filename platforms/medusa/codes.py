@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+from platforms import walking
 from platforms.adapter import Answer, CodePage, CodeSpec, Outcome, PlatformCode, Refusal
 from platforms.http import HttpAnswer
 from platforms.medusa import campaigns, client, cursors, fields, promotions, targets
@@ -75,8 +76,8 @@ def extend(conversation: Conversation, code: str, remote_id: str, expires_at: da
 def listed(conversation: Conversation, cursor: str) -> Answer[CodePage]:
     """Every promotion that a shopper types, by when it was made, which never changes."""
     try:
-        position = cursors.parse(cursor)
-    except cursors.NotACursor:
+        position = cursors.Cursor.parse(cursor)
+    except walking.NotACursor:
         reason = "The place we had reached in the shop's codes is unreadable. Begin anew."
         return Answer(outcome=Outcome.REJECTED, refusal=Refusal.INVALID, reason=reason)
     params = position.params("created_at", page_size=PAGE_SIZE) | {"fields": promotions.FIELDS}
@@ -90,7 +91,7 @@ def listed(conversation: Conversation, cursor: str) -> Answer[CodePage]:
         found = [promotions.read_or_bare(entry, now=datetime.now(UTC)) for entry in named]
     except Unreadable as error:
         return answer.unusable(str(error))
-    following = position.following(read=len(entries), last=last, page_size=PAGE_SIZE)
+    following = position.following(full=len(entries) >= PAGE_SIZE, last=last, page_size=PAGE_SIZE)
     shown = tuple(each.code for each in found if not each.is_automatic)
     return answer.success(CodePage(codes=shown, cursor=str(following), more=not following.caught_up))
 

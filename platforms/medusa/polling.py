@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from platforms import walking
 from platforms.adapter import Answer, OrderPage, Outcome, Refusal, ShopOrder, UnreadOrder
 from platforms.medusa import client, cursors, fields, orders
 from platforms.medusa.client import Conversation
-from platforms.medusa.cursors import Cursor, Mode, NotACursor
+from platforms.medusa.cursors import Cursor
 from platforms.medusa.fields import Unreadable
 
 PAGE_SIZE = 50  # an order comes with all its lines, asked for or not
@@ -35,10 +36,10 @@ def read_one(conversation: Conversation, external_id: str) -> Answer[ShopOrder |
 
 
 def since(conversation: Conversation, cursor: str) -> Answer[OrderPage]:
-    """Orders by their last change. See `cursors` for what a cursor holds and why pages overlap."""
+    """Orders by their last change. See `walking` for what a cursor holds and why pages overlap."""
     try:
-        position = cursors.parse(cursor)
-    except NotACursor:
+        position = Cursor.parse(cursor)
+    except walking.NotACursor:
         reason = "The place we had reached in the shop's orders is unreadable. Clear it to read from the beginning."
         return Answer(outcome=Outcome.REJECTED, refusal=Refusal.INVALID, reason=reason)
     params = position.params("updated_at", page_size=PAGE_SIZE) | {"fields": orders.FIELDS}
@@ -49,7 +50,7 @@ def since(conversation: Conversation, cursor: str) -> Answer[OrderPage]:
         entries = fields.objects(answer.data, "orders")
         _require_asked_for(position, entries)
         last = max((orders.changed_at(entry) for entry in entries), default=None)
-        following = position.following(read=len(entries), last=last, page_size=PAGE_SIZE)
+        following = position.following(full=len(entries) >= PAGE_SIZE, last=last, page_size=PAGE_SIZE)
         paid = _paid_meanwhile(conversation, position, following, known={fields.identity(entry) for entry in entries})
         if paid.value is None:
             return client.relay(paid)
@@ -65,7 +66,7 @@ def _require_asked_for(position: Cursor, entries: Entries) -> None:
     stamps = [orders.changed_at(entry) for entry in entries]
     if position.after is not None and any(stamp < position.after for stamp in stamps):
         raise Unreadable("it tells orders that did not change since")
-    if position.mode is not Mode.INSTANT and stamps != sorted(stamps):
+    if position.mode is not walking.Mode.INSTANT and stamps != sorted(stamps):
         raise Unreadable("its orders do not come by their last change")
 
 
@@ -76,9 +77,9 @@ def _paid_meanwhile(
 
     A first reading needs none: it sees every payment as it is.
     """
-    if position.after is None or position.mode is Mode.INSTANT:
+    if position.after is None or position.mode is walking.Mode.INSTANT:
         return Answer(outcome=Outcome.OK, value=[])
-    end = None if following.caught_up or following.at is None else following.at + 2 * cursors.TICK
+    end = None if following.caught_up or following.at is None else following.at + Cursor.width
     ids = _orders_of_payments(conversation, after=position.after, before=end)
     if ids.value is None:
         return client.relay(ids)
@@ -114,7 +115,7 @@ def _orders_of_payments(conversation: Conversation, *, after: datetime, before: 
         if len(payments) < PAYMENTS_A_PAGE:
             return Answer(outcome=Outcome.OK, value=list(found), observed=answer.observed)
         # One that changes meanwhile leaves the stretch, and must not push another out of sight.
-        skip += PAYMENTS_A_PAGE - PAYMENTS_A_PAGE // cursors.SPARE
+        skip += PAYMENTS_A_PAGE - PAYMENTS_A_PAGE // walking.SPARE
 
 
 def _by_ids(conversation: Conversation, ids: Sequence[str]) -> Answer[Entries]:

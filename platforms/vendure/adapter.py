@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from platforms import walking
 from platforms.adapter import (
     Access,
     Answer,
@@ -97,11 +98,11 @@ class VendureAdapter:
         Pages go on by time as those of orders do: one that is removed meanwhile pushes no other out of sight.
         """
         try:
-            position = cursors.parse(cursor)
-        except cursors.NotACursor:
+            position = cursors.Cursor.parse(cursor)
+        except walking.NotACursor:
             reason = "The place we had reached in the shop's codes is unreadable. Begin anew."
             return Answer(outcome=Outcome.REJECTED, refusal=Refusal.INVALID, reason=reason)
-        wanted = {"couponCode": {"isNull": False, "notEq": ""}} | _within(position, "createdAt")
+        wanted = {"couponCode": {"isNull": False, "notEq": ""}} | position.within("createdAt")
         answer = client.Conversation(self._access).ask(
             queries.LIST_CODES, filter=wanted, sort=position.sort_by("createdAt"), take=PAGE_SIZE, skip=position.skip
         )
@@ -112,7 +113,7 @@ class VendureAdapter:
         except reading.Unreadable as error:
             return _unreadable(answer, error)
         last = found[-1].created_at if found else None
-        following = position.following(read=len(found), last=last, page_size=PAGE_SIZE)
+        following = position.following(full=len(found) >= PAGE_SIZE, last=last, page_size=PAGE_SIZE)
         listed = tuple(promotion.code for promotion in found)
         return _ok(answer, CodePage(codes=listed, cursor=str(following), more=not following.caught_up))
 
@@ -140,10 +141,10 @@ class VendureAdapter:
             return _unreadable(answer, error)
 
     def orders_since(self, cursor: str) -> Answer[OrderPage]:
-        """Placed orders by their last change. See `cursors` for what a cursor holds and why pages overlap."""
+        """Placed orders by their last change. See `walking` for what a cursor holds and why pages overlap."""
         try:
-            position = cursors.parse(cursor)
-        except cursors.NotACursor:
+            position = cursors.Cursor.parse(cursor)
+        except walking.NotACursor:
             reason = "The place we had reached in the shop's orders is unreadable. Clear it to read from the beginning."
             return Answer(outcome=Outcome.REJECTED, refusal=Refusal.INVALID, reason=reason)
         answer = client.Conversation(self._access).ask(
@@ -161,7 +162,7 @@ class VendureAdapter:
             last = reading.updated_at(entries[-1]) if entries else None
         except reading.Unreadable as error:
             return _unreadable(answer, error)
-        following = position.following(read=len(entries), last=last, page_size=PAGE_SIZE)
+        following = position.following(full=len(entries) >= PAGE_SIZE, last=last, page_size=PAGE_SIZE)
         page = OrderPage(
             orders=tuple(orders), unread=tuple(unread), cursor=str(following), more=not following.caught_up
         )
@@ -184,14 +185,7 @@ class VendureAdapter:
 def _wanted(position: cursors.Cursor) -> dict[str, Any]:
     """The filter for placed orders from a cursor on: no carts, no drafts, no sellers' parts of an order."""
     wanted: dict[str, Any] = {"active": {"eq": False}, "state": {"notEq": "Draft"}, "type": {"notEq": "Seller"}}
-    return wanted | _within(position, "updatedAt")
-
-
-def _within(position: cursors.Cursor, field: str) -> dict[str, Any]:
-    """The bounds in time that a cursor stands for, as a filter of that field; none from the beginning."""
-    bounds = {"after": position.after, "before": position.before}
-    set_bounds = {name: bound.isoformat(timespec="milliseconds") for name, bound in bounds.items() if bound is not None}
-    return {field: set_bounds} if set_bounds else {}
+    return wanted | position.within("updatedAt")
 
 
 Found = tuple[reading.Shop, list[reading.Promotion]]

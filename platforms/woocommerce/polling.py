@@ -7,9 +7,10 @@ from typing import Any
 
 from platforms.adapter import Answer, OrderPage, Outcome, Refusal, ShopOrder, UnreadOrder
 from platforms.http import HttpAnswer
-from platforms.woocommerce import client, cursors, fields, orders
+from platforms.walking import Mode, NotACursor
+from platforms.woocommerce import client, fields, orders
 from platforms.woocommerce.client import Conversation
-from platforms.woocommerce.cursors import Cursor, Mode, NotACursor
+from platforms.woocommerce.cursors import Cursor
 from platforms.woocommerce.fields import Unreadable
 
 PAGE_SIZE = 100
@@ -42,9 +43,9 @@ def read_one(conversation: Conversation, external_id: str) -> Answer[ShopOrder |
 
 
 def since(conversation: Conversation, cursor: str) -> Answer[OrderPage]:
-    """Orders by their last change. See `cursors` for what a cursor holds and why pages overlap."""
+    """Orders by their last change. See `walking` for what a cursor holds and why pages overlap."""
     try:
-        position = cursors.parse(cursor)
+        position = Cursor.parse(cursor)
     except NotACursor:
         reason = "The place we had reached in the shop's orders is unreadable. Clear it to read from the beginning."
         return Answer(outcome=Outcome.REJECTED, refusal=Refusal.INVALID, reason=reason)
@@ -55,7 +56,7 @@ def since(conversation: Conversation, cursor: str) -> Answer[OrderPage]:
         entries = fields.entries(answer.data, "orders")
         _require_asked_for(position, entries)
         last = max((orders.changed_at(entry) for entry in entries), default=None)
-        following = position.following(last=last, is_full=_goes_on(position, answer, entries), page_size=PAGE_SIZE)
+        following = position.following(full=_goes_on(position, answer, entries), last=last, page_size=PAGE_SIZE)
         if following.caught_up:
             binned = _binned(conversation, position)
             if binned.value is None:
@@ -77,13 +78,13 @@ def _require_asked_for(position: Cursor, entries: Entries) -> None:
     stamps = [orders.changed_at(entry) for entry in entries]
     if position.after is not None and any(stamp < position.after for stamp in stamps):
         raise Unreadable("it tells orders that did not change since, so it may be older than WooCommerce 7.9")
-    if position.mode is not Mode.SECOND and stamps != sorted(stamps):
+    if position.mode is not Mode.INSTANT and stamps != sorted(stamps):
         raise Unreadable("its orders do not come by their last change, so a plugin may sort them otherwise")
 
 
 def _goes_on(position: Cursor, answer: HttpAnswer, entries: Entries) -> bool:
     # Whoever skips by an offset is shown a next page whatever there is: then the end is where nothing comes.
-    return bool(entries) if position.mode is Mode.SECOND else _has_more(answer, entries)
+    return bool(entries) if position.mode is Mode.INSTANT else _has_more(answer, entries)
 
 
 def _has_more(answer: HttpAnswer, entries: Entries) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from platforms import walking
 from platforms.adapter import Outcome, Refusal
 from platforms.vendure import cursors
 from tests.fakes import vendure as fake
@@ -24,12 +25,12 @@ def test_refuses_a_cursor_that_is_not_ours():
     [
         cursors.Cursor(),
         cursors.Cursor(at=NOW),
-        cursors.Cursor(at=NOW + timedelta(milliseconds=7), mode=cursors.Mode.PAGE),
-        cursors.Cursor(at=NOW, mode=cursors.Mode.INSTANT, skip=80),
+        cursors.Cursor(at=NOW + timedelta(milliseconds=7), mode=walking.Mode.PAGE),
+        cursors.Cursor(at=NOW, mode=walking.Mode.INSTANT, skip=80),
     ],
 )
 def test_keeps_its_place_in_a_short_text(cursor: cursors.Cursor):
-    assert cursors.parse(str(cursor)) == cursor
+    assert cursors.Cursor.parse(str(cursor)) == cursor
     assert len(str(cursor)) < 100
 
 
@@ -62,8 +63,8 @@ def read_to_the_end(listing: ListingOfOrders, cursor: cursors.Cursor, *, size: i
     for _round in range(500):
         rows = listing.page(cursor, size=size)
         seen += [number for _changed, number in rows]
-        cursor = cursors.parse(
-            str(cursor.following(read=len(rows), last=rows[-1][0] if rows else None, page_size=size))
+        cursor = cursors.Cursor.parse(
+            str(cursor.following(full=len(rows) >= size, last=rows[-1][0] if rows else None, page_size=size))
         )
         if cursor.caught_up:
             return seen, cursor
@@ -85,7 +86,7 @@ def test_reads_every_order_whatever_number_share_an_instant(together: int, gap: 
     assert set(seen) == set(range(100))
     newest = NOW + gap * (99 // together)
     assert cursor.at is not None
-    assert newest - cursors.TICK < cursor.at < newest + cursors.LOOK_BACK / 1000
+    assert newest - cursors.Cursor.tick < cursor.at < newest + walking.LOOK_BACK / 1000
 
 
 @pytest.mark.parametrize("gap", GAPS)

@@ -8,8 +8,9 @@ import pytest
 
 from platforms.adapter import OrderStatus as Status
 from platforms.adapter import Outcome, Refusal, ShopOrder, UnreadOrder
+from platforms.walking import Mode, NotACursor
 from platforms.woocommerce import polling
-from platforms.woocommerce.cursors import Cursor, Mode, NotACursor, parse
+from platforms.woocommerce.cursors import Cursor
 from tests.fakes.woocommerce import WooShop, running_woocommerce
 from tests.fakes.woocommerce_shop import Order
 
@@ -300,16 +301,20 @@ def test_says_so_before_it_passes_orders_over_in_a_shop_that_drops_what_it_asks_
 
 @pytest.mark.parametrize(
     "cursor",
-    [Cursor(), Cursor(AT), Cursor(AT, Mode.PAGE), Cursor(AT, Mode.SECOND, 160)],
+    [Cursor(), Cursor(AT), Cursor(AT, Mode.PAGE), Cursor(AT, Mode.INSTANT, 160)],
 )
 def test_reads_back_what_a_cursor_was_written_as(cursor: Cursor) -> None:
-    assert parse(str(cursor)) == cursor
+    assert Cursor.parse(str(cursor)) == cursor
+
+
+def test_goes_on_from_the_place_that_an_earlier_release_wrote_down() -> None:
+    assert Cursor.parse("second 2026-11-21T20:00:00 160") == Cursor(AT, Mode.INSTANT, 160)
 
 
 @pytest.mark.parametrize("text", ["x", "poll 2026-11-21 0", "poll 2026-13-21T20:00:00 0", "poll 0001-01-01T00:00:00 0"])
 def test_takes_no_other_text_for_a_cursor(shop: WooShop, text: str) -> None:
     with pytest.raises(NotACursor):
-        parse(text)
+        Cursor.parse(text)
     answer = shop.adapter().orders_since(text)
     assert (answer.refusal, shop.asked) == (Refusal.INVALID, [])
 
@@ -323,4 +328,4 @@ def test_asks_a_minute_back_once_it_has_caught_up_and_a_second_back_until_then()
 def test_never_moves_back() -> None:
     earlier = AT - timedelta(seconds=30)
 
-    assert Cursor(AT).following(last=earlier, is_full=False, page_size=100) == Cursor(AT)
+    assert Cursor(AT).following(full=False, last=earlier, page_size=100) == Cursor(AT)
