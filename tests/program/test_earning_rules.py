@@ -277,6 +277,17 @@ def test_a_rule_gives_a_reward_and_takes_it_back_unused_with_the_order(shop, cus
     assert RedeemedReward.objects.get().fulfillment_status == FulfillmentStatus.CANCELLED
 
 
+def test_the_refund_of_an_order_that_earned_a_reward_debits_no_points(shop, customer, programme):
+    """Peers B16: the refund took the points again."""
+    reward_rule()
+    record(shop)
+
+    record(shop, refunds=refund("39.90"), updated_at=NOW + HOUR)
+
+    assert not PointsTransaction.objects.exists()
+    assert EarningAward.objects.get().state == AwardState.UNDONE
+
+
 def test_a_reward_that_was_used_stands_for_a_person_to_see(shop, customer, programme):
     reward_rule()
     record(shop)

@@ -1,5 +1,6 @@
 """What an order earns: read from its row, judged, and given once; what it comes to when money goes back."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
@@ -12,8 +13,8 @@ from loyalty.points import clawback, locking
 from loyalty.points.models import PointsTransaction
 from loyalty.program.earning import awarding, facts, rules
 from loyalty.program.earning.awarding import Happening
-from loyalty.program.earning.facts import Item, OrderFacts
-from loyalty.program.earning.models import AwardState, EarningAward
+from loyalty.program.earning.facts import Item, OrderFacts, Terms
+from loyalty.program.earning.models import AwardState, EarningAward, RuleKind
 from loyalty.program.models import Order, OrderStatus
 from rewards import cancellation
 from rewards.cancellation import CancellationRefused
@@ -33,14 +34,14 @@ def earn(*, order: Order, programme: Programme, actor: Actor, now: datetime) -> 
         at=order.placed_at,
         prefix=key(order),
         cause=Cause(CauseType.ORDER, order.pk),
-        order=facts_of(order),
+        order=facts_of(order, terms),
         order_id=order.pk,
     )
     awarding.award(happening=happening, terms=terms, programme=programme, actor=actor, now=now)
 
 
-def facts_of(order: Order) -> OrderFacts:
-    """The order as rules see it. Whether it is the first is sure while nobody else judges the customer's orders."""
+def facts_of(order: Order, terms: Iterable[Terms]) -> OrderFacts:
+    """The order as these rules see it; whether it is the buyer's first is looked up where one of them asks."""
     told = order.items.order_by("position")
     items = tuple(
         Item(
@@ -58,7 +59,7 @@ def facts_of(order: Order) -> OrderFacts:
         tax=order.tax,
         shipping=order.shipping,
         items=items or None,
-        is_first=not _completed_before(order),
+        is_first=any(each.kind == RuleKind.FIRST_ORDER for each in terms) and not _completed_before(order),
     )
 
 
