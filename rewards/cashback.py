@@ -72,7 +72,7 @@ def work(*, claim: Claim, now: datetime, patience: float) -> Verdict:
             return verdict
         wait = max(verdict, pause)
         if watch.elapsed + wait >= patience:
-            return _put_off(claim, now=watch.now)
+            return _put_off(claim, now=watch.now, wait=verdict)
         time.sleep(wait)
         pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -224,7 +224,7 @@ def _not_told(claim: Claim, payout: Payout, answer: Answer[PayoutReport | None],
     """The provider gave no answer, or refused the question, which says nothing of the payment."""
     since = payout.unknown_since
     if since is None:
-        return _put_off(claim, now=watch.now, reason=answer.reason)
+        return _put_off(claim, now=watch.now, reason=answer.reason, wait=answer.retry_after or 0.0)
     limit = LOOK_AFTER if answer.outcome is Outcome.REJECTED else LOOK_UNREACHABLE_AFTER
     if watch.now - since >= limit:
         return _hand_over(claim, answer.reason, watch)
@@ -302,14 +302,14 @@ def _verdict_or_later(claim: Claim, payout: Payout, watch: Stopwatch) -> Verdict
     return _put_off(claim, now=watch.now)
 
 
-def _put_off(claim: Claim, *, now: datetime, reason: str = "") -> Verdict:
-    """Leave it to a later turn, if it is still ours."""
+def _put_off(claim: Claim, *, now: datetime, reason: str = "", wait: float = 0.0) -> Verdict:
+    """Leave it to a later turn, if it is still ours, and not before `wait` seconds that the provider asked for."""
     with transaction.atomic():
         rows = Payout.objects.select_for_update().filter(redeemed_reward_id=claim.redeemed_reward_id)
         payout = rows.filter(claim=claim.token).first()
         if payout is not None:
             payout.claim = payout.claimed_until = None
-            payout.next_attempt_at = now + payouts.pause(payout, now=now)
+            payout.next_attempt_at = now + max(payouts.pause(payout, now=now), timedelta(seconds=wait))
             payout.last_reason = reason[:500] or payout.last_reason
             payout.save()
     return _verdict(claim)

@@ -27,7 +27,7 @@ def work(*, claim: Claim, now: datetime, patience: float) -> Verdict:
             return verdict
         wait = max(verdict, pause)
         if watch.elapsed + wait >= patience:
-            return _put_off(claim, watch)
+            return _put_off(claim, watch, wait=verdict)
         time.sleep(wait)
         pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -105,7 +105,7 @@ def _nothing_done(
     return recording.fail(claim, decision.failure, now=watch.now)
 
 
-def _put_off(claim: Claim, watch: Stopwatch) -> Verdict:
-    """Our patience is over."""
-    claims.put_off(claim, now=watch.now)
+def _put_off(claim: Claim, watch: Stopwatch, *, wait: float = 0.0) -> Verdict:
+    """Our patience is over. A shop that asked for `wait` seconds gets them."""
+    claims.put_off(claim, now=watch.now, wait=wait)
     return claims.verdict_of(RedeemedReward.objects.get(pk=claim.redeemed_reward_id))

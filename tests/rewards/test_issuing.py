@@ -124,6 +124,17 @@ def test_looks_into_a_doubt_ever_more_rarely(granted, shop):
     assert IssueAttempt.objects.filter(call="create").count() == 1
 
 
+def test_looks_into_a_doubt_no_sooner_than_the_shop_said(granted, shop):
+    shop.fault("create", "drop")
+    work(granted)
+    shop.fault("find", "throttle", seconds=600)
+    later = NOW + timedelta(minutes=2)
+
+    assert work(granted, now=later) == issuing.Verdict.WAITING
+
+    assert IssueWork.objects.get().due_at - later >= timedelta(seconds=600)
+
+
 def test_gives_up_after_its_tries_and_says_what_the_shop_said_last(granted, shop, monkeypatch):
     monkeypatch.setattr(breaker, "MOST_FAILURES", 99)  # each try is one
     shop.stop()

@@ -197,6 +197,17 @@ def test_an_answer_that_never_came_leaves_the_points_held_until_somebody_asked(c
     assert (balance(customer), held(customer)) == (150, 0)
 
 
+def test_a_payout_in_doubt_is_asked_about_no_sooner_than_the_provider_said(customer, price, shop, monkeypatch):
+    monkeypatch.setattr(cashback, "CALL_TIMEOUT", 0.5)
+    shop.fault("payout", "drop_after_accepting")
+    shop.fault("payout_query", "throttle", seconds=600)
+
+    with pytest.raises(RedemptionUnresolved):
+        buy(customer, price, deadline=6.0)
+
+    assert only()[0].next_attempt_at > timezone.now() + timedelta(seconds=580)
+
+
 def test_a_redemption_the_provider_proves_it_never_got_fails_and_frees_the_points(customer, price, shop, monkeypatch):
     monkeypatch.setattr(cashback, "CALL_TIMEOUT", 1.0)
     shop.fault("payout", "drop")
