@@ -154,8 +154,10 @@ def _denial(connection: StoreConnection, health: ShopHealth, *, wait: float, now
 def _answered(connection: StoreConnection, leave: Pass, *, now: datetime, ok_at: datetime | None = None) -> None:
     """It answers. Written when it changes something, else now and then, so that a busy shop's row is not a hot one."""
     health = leave.health
-    if health is not None and _is_calm(health) and (ok_at is None or _lately(health.ok_at, now=now)):
-        return
+    if health is not None and _is_calm(health):
+        if ok_at is None or _lately(health.ok_at, now=now) or (connection.pk, health.ok_at) in _written.items():
+            return
+        _written[connection.pk] = health.ok_at
     changes: dict[str, Any] = _CALM | ({"ok_at": ok_at} if ok_at is not None else {})
     _write(connection, **changes, refusals=0, refused_since=None, closed_at=_closed(now))
     if health is not None and health.opened_at is not None:
@@ -232,6 +234,7 @@ def _write(connection: StoreConnection, **changes: Any) -> None:
 
 
 _known: dict[int, tuple[float, ShopHealth | None]] = {}  # when it was read, on the monotonic clock, and what
+_written: dict[int, datetime | None] = {}  # the last success after which a thread of this process wrote the next one
 
 
 def _health(connection_id: int, *, anew: bool = False) -> ShopHealth | None:
@@ -239,6 +242,8 @@ def _health(connection_id: int, *, anew: bool = False) -> ShopHealth | None:
     read_at, health = _known.get(connection_id, (0.0, None))
     moment = time.monotonic()
     if anew or connection_id not in _known or moment - read_at > BELIEVED:
+        if connection_id in _known:
+            _known[connection_id] = moment, health  # many threads may ask one shop: one of them looks, for all
         health = ShopHealth.objects.filter(pk=connection_id).first()
         _known[connection_id] = moment, health
     return health

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 LONGEST_EXCERPT = 500
@@ -41,13 +42,19 @@ def is_plain(text: Any, *, longest: int = 1000) -> bool:
     )
 
 
+@lru_cache(maxsize=1024)
+def _is_private(key: str) -> bool:
+    return _PRIVATE_KEY.search(key) is not None
+
+
 def _clean(text: str, *, secrets: Iterable[str]) -> str:
     """On one line, without secrets, addresses and what cannot be shown."""
     # Long secrets first, so that one that contains another leaves nothing behind.
     for secret in sorted((entry for entry in secrets if len(entry) >= 4), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     text = _BEARER.sub(rf"\1 {HIDDEN}", _EMAIL.sub(HIDDEN, text))
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    shown = text if text.isprintable() else "".join(sign if sign.isprintable() else " " for sign in text)
+    return " ".join(shown.split())
 
 
 def _without_private(value: Any, *, depth: int) -> Any:
@@ -56,7 +63,7 @@ def _without_private(value: Any, *, depth: int) -> Any:
         return "…"
     if isinstance(value, Mapping):
         return {
-            str(key): HIDDEN if _PRIVATE_KEY.search(str(key)) else _without_private(entry, depth=depth + 1)
+            str(key): HIDDEN if _is_private(str(key)) else _without_private(entry, depth=depth + 1)
             for key, entry in list(value.items())[:40]
         }
     if isinstance(value, list):
