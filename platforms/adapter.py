@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from loyalty.common.errors import DomainError
+from platforms.pace import Pace
 from platforms.privacy import PrivacyAsk
 
 T_co = TypeVar("T_co", covariant=True)
@@ -294,6 +295,7 @@ class Access:
     currency: str
     allow_private_addresses: bool = False
     timeout: float = 20.0
+    pace: Pace | None = field(default=None, repr=False, compare=False)  # of all calls to this shop, ours and others'
 
 
 class Adapter(Protocol):

@@ -106,7 +106,7 @@ class ConnectionForm(SecretsForm):
 
     class Meta:
         model = StoreConnection
-        fields = ("name", "base_url", "currency", "enabled")
+        fields = ("name", "base_url", "currency", "calls_per_second", "enabled")
         field_classes = {"base_url": AddressField}
         widgets = {"base_url": forms.URLInput(attrs={"class": "vTextField"})}
 

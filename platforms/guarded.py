@@ -18,18 +18,23 @@ from platforms.adapter import (
     CodeSpec,
     CredentialField,
     OrderPage,
+    Outcome,
     PlatformCode,
     ShopInfo,
     ShopOrder,
     WebhookMessage,
 )
 from platforms.models import StoreConnection
+from platforms.pace import Pace
 
 T = TypeVar("T")
 
 
 class GuardedAdapter(BulkAdapter):
-    """Asks the shop through its breaker. Webhooks are read without it, and a test by a person always goes out."""
+    """Asks the shop through its breaker. Webhooks are read without it, and a test by a person always goes out.
+
+    A shop that asks for time gets it from all processes, for the next moments.
+    """
 
     # What it says of itself is what the adapter inside says.
     key: ClassVar[str] = ""
@@ -38,9 +43,10 @@ class GuardedAdapter(BulkAdapter):
     credential_fields: ClassVar[tuple[CredentialField, ...]] = ()
     code_page: ClassVar[str] = ""
 
-    def __init__(self, adapter: Adapter, connection: StoreConnection) -> None:
+    def __init__(self, adapter: Adapter, connection: StoreConnection, *, pace: Pace) -> None:
         self._adapter = adapter
         self._connection = connection
+        self._pace = pace
         for name in ("key", "label", "capabilities", "credential_fields", "code_page"):
             vars(self)[name] = getattr(adapter, name)
 
@@ -90,6 +96,8 @@ class GuardedAdapter(BulkAdapter):
         return leave if isinstance(leave, Answer) else self._noted(leave, call())
 
     def _noted(self, leave: breaker.Pass, answer: Answer[T]) -> Answer[T]:
+        if answer.outcome is Outcome.THROTTLED and answer.retry_after and answer.observed.status is not None:
+            self._pace.rest(seconds=answer.retry_after)
         with _session_as_found():
             breaker.note(connection=self._connection, leave=leave, answer=answer, now=_now())
         return answer

@@ -4,23 +4,21 @@ Nothing is retried and no redirect is followed: the domain decides what to do ne
 host, the path, the status and the time; never a header, a query string or a body.
 """
 
-import json
 import logging
 import re
 import time
-import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn, TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpcore2
 import httpx2
 
-from platforms import lines, wire
+from platforms import bodies, lines, wire
 from platforms.adapter import Access, Answer, Observed, Outcome, Refusal
 from platforms.redaction import excerpt_of, said
 from platforms.wire import (
@@ -34,12 +32,11 @@ for _chatty in ("httpx2", "httpcore2"):
     logging.getLogger(_chatty).setLevel(logging.WARNING)  # theirs would show query strings and headers
 
 USER_AGENT = "LoyaltyDesk/0.1"
-LARGEST_BODY = 5_000_000
 LONGEST_WAIT = 86_400.0
 KEPT_HEADERS = frozenset(
     {
         "content-type", "date", "link", "location", "retry-after",
-        "x-rate-limit-requests-left", "x-rate-limit-time-reset-ms",
+        "x-rate-limit-requests-left", "x-rate-limit-requests-quota", "x-rate-limit-time-reset-ms",
     }
 )  # fmt: skip
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "paypal-debug-id")
@@ -48,16 +45,12 @@ UNCERTAIN = "It may or may not have done it."
 T = TypeVar("T")
 
 
-class _Unreadable(Exception):
-    """The body is too large, or not packed as it says."""
-
-
 # The last three happen before anything is sent: a line break or a letter in a credential that no header may hold.
 _FORESEEN = (
     AddressNotAllowed,
     HostNotFound,
     OutOfTime,
-    _Unreadable,
+    bodies.Unreadable,
     httpcore2.NetworkError,
     httpcore2.TimeoutException,
     httpcore2.ProtocolError,
@@ -134,13 +127,18 @@ def call(
     """Send one request to the shop at `access.base_url` and say what became of it. Never raises for the network.
 
     `path` starts with a slash and has its variable parts already quoted; `body` is sent as JSON unless None, bytes as
-    they are, and `form` as a form. `who` begins the sentences for staff: whom they know at this address.
+    they are, and `form` as a form. `who` begins the sentences for staff: whom they know at this address. Where the shop
+    has a pace, the call waits for its turn within its time; a turn that is too far away is THROTTLED, and nothing sent.
     """
     started = time.monotonic()
     fault = wire.fault_of_address(access.base_url, allow_private_addresses=access.allow_private_addresses, who=who)
     if fault:
         logger.info("%s refused before sending: %s", method, fault)
         return _not_sent(fault)
+    if access.pace is not None:
+        if wait := access.pace.enter(patience=access.timeout / 2):
+            return HttpAnswer(outcome=Outcome.THROTTLED, retry_after=wait, reason=who + _OUR_PACE, who=who)
+        access = replace(access, timeout=access.timeout - (time.monotonic() - started))
     own_headers = {"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": "gzip"}
     options = {
         "headers": own_headers | dict(headers or {}),
@@ -166,13 +164,15 @@ def call(
 
 def _exchange(access: Access, method: str, path: str, *, who: str, options: dict[str, Any]) -> HttpAnswer:
     response: httpcore2.Response | None = None
+    heard: dict[str, str] = {}
     content, problem, sent = b"", "", False
     try:
-        request = httpx2.Request(method, access.base_url.rstrip("/") + path, **options)
+        request = httpx2.Request(method, _url(access.base_url.rstrip("/") + path), **options)
         with lines.to(request.url, allow_private_addresses=access.allow_private_addresses) as line:
             try:
                 response = line.ask(request, seconds=access.timeout)
-                content = _read(response)
+                heard = bodies.headers(response)
+                content = bodies.read(response, encoding=heard.get("content-encoding", ""))
             finally:
                 sent = line.wire.sent
                 if response is not None:
@@ -181,7 +181,8 @@ def _exchange(access: Access, method: str, path: str, *, who: str, options: dict
         problem = _explain(error, who=who)
     if response is not None:
         secrets = (*access.credentials.values(), *access.webhook_secrets)
-        return _classify(response, content, method=method, problem=problem, secrets=secrets, who=who)
+        status = response.status
+        return _classify(status, heard, content, method=method, problem=problem, secrets=secrets, who=who)
     if not sent:
         return _not_sent(f"{who} at {urlsplit(access.base_url).hostname} could not be asked: {problem}.")
     return HttpAnswer(outcome=Outcome.UNKNOWN, reason=f"{who} was asked, but {problem}. {UNCERTAIN}", who=who)
@@ -191,7 +192,7 @@ def _explain(error: Exception, *, who: str) -> str:
     """The clause that follows "could not be asked:" or "was asked, but"."""
     if isinstance(error, AddressNotAllowed):
         return f"{error}. Use {_inside(who)}'s public address"
-    if isinstance(error, _Unreadable):
+    if isinstance(error, bodies.Unreadable):
         return str(error)
     return next((clause for kinds, clause in _CLAUSES if isinstance(error, kinds)), _UNSENDABLE)
 
@@ -205,21 +206,10 @@ _CLAUSES = (
 _UNSENDABLE = "the address or the credentials hold characters that cannot be sent. Enter them again"
 
 
-def _read(response: httpcore2.Response) -> bytes:
-    encoding = httpx2.Headers(response.headers).get("content-encoding", "identity").strip().lower()
-    if encoding not in {"identity", "gzip", "deflate", ""}:
-        raise _Unreadable(f"its answer was encoded as {encoding[:20]}")
-    unpack = zlib.decompressobj(wbits=47) if encoding in {"gzip", "deflate"} else None
-    content = bytearray()
-    for chunk in response.iter_stream():
-        try:
-            # The limit holds for the unpacked size, so a small bomb stays small.
-            content += chunk if unpack is None else unpack.decompress(chunk, LARGEST_BODY + 1 - len(content))
-        except zlib.error:
-            raise _Unreadable("its answer was not packed as it said") from None
-        if len(content) > LARGEST_BODY:
-            raise _Unreadable(f"its answer was larger than {LARGEST_BODY // 1_000_000} MB")
-    return bytes(content)
+@lru_cache(maxsize=512)
+def _url(address: str) -> httpx2.URL:
+    """Taken apart once: most questions to a shop have the same few addresses."""
+    return httpx2.URL(address)
 
 
 def _inside(who: str) -> str:
@@ -228,10 +218,16 @@ def _inside(who: str) -> str:
 
 
 def _classify(
-    response: httpcore2.Response, content: bytes, *, method: str, problem: str, secrets: tuple[str, ...], who: str
+    status: int,
+    headers: Mapping[str, str],
+    content: bytes,
+    *,
+    method: str,
+    problem: str,
+    secrets: tuple[str, ...],
+    who: str,
 ) -> HttpAnswer:
-    status, headers = response.status, httpx2.Headers(response.headers)
-    data, readable = _parse(content)
+    data, readable = bodies.parse(content)
     wait = retry_after(headers.get("retry-after", ""))
     # A 503 with a wait may come from a proxy whose shop had begun: only a question was surely not acted on.
     throttled = status in {425, 429} or (status == 503 and wait is not None and method == "GET")
@@ -245,7 +241,7 @@ def _classify(
         outcome=outcome,
         status=status,
         data=data,
-        headers={name: value for name, value in headers.items() if name in KEPT_HEADERS},
+        headers={name: headers[name] for name in KEPT_HEADERS & headers.keys()},
         retry_after=wait,
         request_id=_request_id(headers),
         excerpt=excerpt_of(data if readable and data is not None else content, secrets=secrets),
@@ -267,6 +263,7 @@ def _verdict(status: int, *, problem: str, who: str) -> tuple[Outcome, str]:
 
 # What follows the name of whom was asked.
 _WAIT = " asks us to wait before asking again."
+_OUR_PACE = " may be asked so many times a second, and others of our calls are before this one: nothing was sent yet."
 _WRONG_CREDENTIALS = " refused our credentials. Enter them again in the connection's settings."
 _NOTHING_THERE = " knows no such thing, or nothing is at this address."
 _SENTENCES = {401: _WRONG_CREDENTIALS, 403: _WRONG_CREDENTIALS, 404: _NOTHING_THERE, 410: _NOTHING_THERE}
@@ -280,19 +277,6 @@ def _refusal(status: int | None) -> Refusal:
 
 def _not_sent(reason: str) -> HttpAnswer:
     return HttpAnswer(outcome=Outcome.NOT_SENT, reason=reason)
-
-
-def _parse(content: bytes) -> tuple[Any, bool]:
-    if not content.strip():
-        return None, True
-    try:
-        return json.loads(content, parse_float=Decimal, parse_constant=_no_constant), True
-    except (ValueError, RecursionError):
-        return None, False
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def retry_after(text: str) -> float | None:
@@ -314,6 +298,6 @@ def _host_of(address: str) -> str:
         return ""
 
 
-def _request_id(headers: httpx2.Headers) -> str:
+def _request_id(headers: Mapping[str, str]) -> str:
     found = next((headers[name] for name in REQUEST_ID_HEADERS if name in headers), "")
     return re.sub(r"[^\w.:/-]", "", found, flags=re.ASCII)[:100]

@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.core.validators import MinValueValidator
 from django.db import models
 
 
@@ -29,6 +30,12 @@ class StoreConnection(models.Model):
     base_url = models.URLField("shop address", max_length=300)
     currency = models.CharField(max_length=3, default="USD")
     enabled = models.BooleanField(default=True)
+    calls_per_second = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="How many calls a second the shop bears from us, all workers together. Empty: as many as its answers allow.",
+    )
     credentials = models.TextField(blank=True, editable=False)  # sealed by platforms.credentials
     webhook_key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)  # in the address the shop calls
     orders_cursor = models.CharField(max_length=200, blank=True, editable=False)
@@ -41,6 +48,7 @@ class StoreConnection(models.Model):
         constraints = [
             models.CheckConstraint(condition=models.Q(currency__regex="^[A-Z]{3}$"), name="connection_currency_code"),
             models.UniqueConstraint(fields=["name"], name="connection_name_unique"),
+            models.CheckConstraint(condition=~models.Q(calls_per_second=0), name="connection_asked_at_all"),
         ]
 
     def __str__(self) -> str:

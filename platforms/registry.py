@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from platforms import credentials
+from platforms import credentials, pace
 from platforms.adapter import Access, Adapter
 from platforms.bigcommerce.adapter import BigCommerceAdapter
 from platforms.guarded import GuardedAdapter
@@ -40,6 +40,7 @@ def adapter_for(connection: StoreConnection | None, *, timeout: float = 20.0) ->
     if connection is None:
         return OwnCodesAdapter(Access(base_url="", credentials={}, webhook_secrets=(), currency=""))
     opened = credentials.unseal(connection.credentials)
+    its_pace = pace.of(str(connection.pk), rate=connection.calls_per_second, url=settings.REDIS_URL)
     secrets = tuple(opened[name] for name in WEBHOOK_SECRET_FIELDS if opened.get(name))
     adapter = ADAPTERS[connection.platform](
         Access(
@@ -49,9 +50,10 @@ def adapter_for(connection: StoreConnection | None, *, timeout: float = 20.0) ->
             currency=connection.currency,
             allow_private_addresses=settings.ALLOW_PRIVATE_SHOP_ADDRESSES,
             timeout=timeout,
+            pace=its_pace,
         )
     )
-    return GuardedAdapter(adapter, connection)
+    return GuardedAdapter(adapter, connection, pace=its_pace)
 
 
 def code_url(connection: StoreConnection | None, *, remote_id: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from platforms import http
 from platforms.adapter import Access, Answer, Outcome, Refusal
 from platforms.http import HttpAnswer
+from platforms.pace import Pace
 
 ADDRESS = (
     "The shop's address must be the API path that BigCommerce shows with the API account, such as "
@@ -74,6 +75,7 @@ class Conversation:
         answer = http.call(replace(self._access, timeout=left), method, path, headers=headers, params=params, body=body)
         if answer.headers.get("x-rate-limit-requests-left") == "0":
             self._spent = answer
+        _heed_quota(answer, self._access.pace)
         return _judged(answer, store=self._store)
 
 
@@ -134,6 +136,22 @@ def _refused(answer: HttpAnswer, *, store: str) -> str:
         )
     words = said(answer)
     return f"The shop refused: {words}" if words else answer.reason
+
+
+def _heed_quota(answer: HttpAnswer, pace: Pace | None) -> None:
+    """When half of the quota, which the store's other apps use too, is spent, spread the rest over the time it is for."""
+    left, quota, reset = _count(answer, "left"), _count(answer, "quota"), _reset(answer)
+    if pace is None or left is None or not reset:
+        return
+    if not left:
+        pace.rest(seconds=reset)
+    elif quota is None or left < quota / 2:
+        pace.tell(rate=left / reset, seconds=reset)
+
+
+def _count(answer: HttpAnswer, name: str) -> int | None:
+    text = answer.headers.get(f"x-rate-limit-requests-{name}", "")
+    return int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else None
 
 
 def _reset(answer: HttpAnswer) -> float | None:

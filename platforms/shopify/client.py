@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from platforms import http, redaction, tokens
 from platforms.adapter import Access, Answer, Outcome, Refusal
+from platforms.pace import Pace
 from platforms.shopify import sentences
 from platforms.shopify.values import Unreadable
 
@@ -24,6 +25,7 @@ T = TypeVar("T")
 _MYSHOPIFY = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com", re.ASCII)
 LONGEST_WAIT = 60.0
 SHORTEST_WAIT = 1.0
+TOLD_SECONDS = 5.0  # for which a pace holds: each answer tells it anew
 
 _UNFINISHED = frozenset({"INTERNAL_SERVER_ERROR", "TIMEOUT", "MAX_COST_EXCEEDED_WHILE_RUNNING"})
 _USER_ERRORS = {"TAKEN": Refusal.DUPLICATE_CODE, "DUPLICATE": Refusal.DUPLICATE_CODE}
@@ -73,6 +75,7 @@ class Conversation:
             headers={"x-shopify-access-token": token.text},
             body={"query": document, "variables": variables},
         )
+        _heed_cost(answer.data, self._access.pace)
         return _read(answer)
 
     def _token(self) -> "_Token | Answer[Any]":
@@ -231,18 +234,42 @@ def _errors(answer: http.HttpAnswer, errors: list[Any]) -> Answer[dict[str, Any]
     return Answer(outcome=Outcome.REJECTED, refusal=Refusal.INVALID, reason=reason, observed=answer.observed)
 
 
-def _wait(data: Mapping[str, Any]) -> float:
-    """Seconds until the bucket holds what the question costs."""
-    extensions = data.get("extensions")
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """In points: what a question cost, what the shop's bucket holds and holds at most, and what flows in each second."""
+
+    wanted: float
+    there: float
+    restore: float
+    most: float | None
+
+
+def _cost(data: Any) -> _Cost | None:
+    extensions = data.get("extensions") if isinstance(data, Mapping) else None
     cost = extensions.get("cost") if isinstance(extensions, Mapping) else None
     bucket = cost.get("throttleStatus") if isinstance(cost, Mapping) else None
     if not isinstance(cost, Mapping) or not isinstance(bucket, Mapping):
-        return SHORTEST_WAIT
+        return None
     wanted, there = _figure(cost.get("requestedQueryCost")), _figure(bucket.get("currentlyAvailable"))
-    rate = _figure(bucket.get("restoreRate"))
-    if wanted is None or there is None or not rate:
+    restore = _figure(bucket.get("restoreRate"))
+    if wanted is None or there is None or not restore:
+        return None
+    return _Cost(wanted, there, restore, _figure(bucket.get("maximumAvailable")))
+
+
+def _wait(data: Mapping[str, Any]) -> float:
+    """Seconds until the bucket holds what the question costs."""
+    cost = _cost(data)
+    if cost is None:
         return SHORTEST_WAIT
-    return min(max((wanted - there) / rate, SHORTEST_WAIT), LONGEST_WAIT)
+    return min(max((cost.wanted - cost.there) / cost.restore, SHORTEST_WAIT), LONGEST_WAIT)
+
+
+def _heed_cost(data: Any, pace: Pace | None) -> None:
+    """When half of the bucket is spent, ask no faster than what flows in pays for."""
+    cost = _cost(data)
+    if pace is not None and cost is not None and cost.most is not None and cost.there < cost.most / 2:
+        pace.tell(rate=cost.restore / max(cost.wanted, 1.0), seconds=TOLD_SECONDS)
 
 
 def _figure(value: Any) -> float | None:

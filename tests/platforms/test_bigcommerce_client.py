@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,6 +13,7 @@ from platforms import bigcommerce, http
 from platforms.adapter import Answer, CodeSpec, DiscountKind, Outcome, PlatformCode, Refusal
 from platforms.bigcommerce import client
 from tests.fakes.bigcommerce import BigCommerceShop, running_store
+from tests.fakes.pacing import Told
 
 SPEC = CodeSpec(
     code="LOY-7KQ2M9XA",
@@ -186,3 +188,14 @@ def test_keeps_the_token_out_of_what_it_tells(shop: BigCommerceShop):
     assert (answer.outcome, answer.refusal) == (Outcome.REJECTED, Refusal.UNAUTHORIZED)
     assert "for the store abcde" in answer.reason
     assert "wrong-token" not in repr(answer)
+
+
+def test_spreads_the_second_half_of_the_quota_over_the_time_it_is_for(shop: BigCommerceShop):
+    told = Told()
+    paced = client.Conversation(replace(shop.adapter()._access, pace=told))
+    shop.reset_ms = 10_000
+    for left in (100, 40, 0):
+        shop.quota = left
+        paced.ask("GET", "/v2/store")
+
+    assert (told.paces, told.rests) == ([(3.9, 10.0)], [10.0])

@@ -9,8 +9,9 @@ from platforms.adapter import Access, Outcome, Refusal
 from platforms.payouts import shopify_credit
 from platforms.shopify import sentences
 from platforms.shopify.adapter import ShopifyAdapter
+from tests.fakes.pacing import Told
 from tests.fakes.shopify import checks, prune
-from tests.fakes.shopify.server import Shopify, running_shopify
+from tests.fakes.shopify.server import RESTORE, Shopify, running_shopify
 from tests.fakes.shopify.shop import CLIENT_ID, CLIENT_SECRET, PASTED
 
 
@@ -171,3 +172,16 @@ def test_asks_only_what_each_version_of_the_schema_knows_within_the_scopes_it_li
         needed |= {scopes[0] for scopes in wanted.values()}
 
     assert {*sentences.SCOPES, *shopify_credit.SCOPES[:2]} <= needed
+
+
+def test_asks_no_faster_than_flows_in_once_half_of_the_bucket_is_spent(fake: Shopify) -> None:
+    told = Told()
+    adapter = fake.adapter(pace=told)
+    adapter.find_code("NOBODY")
+    assert told.paces == []
+
+    fake.available = 900
+    adapter.find_code("NOBODY")
+
+    ((rate, _seconds),) = told.paces
+    assert 0 < rate < RESTORE

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from platforms import http
+from platforms import bodies, http
 from platforms.adapter import Access, Answer, CodeSpec, DiscountKind, Outcome
 from platforms.bigcommerce.adapter import BigCommerceAdapter
 from platforms.http import HttpAnswer
@@ -378,7 +378,7 @@ def test_answers_whatever_stands_in_the_place_of_a_field(what: str, monkeypatch:
 
     for path in places(good):
         for text in STRANGE:
-            strange, readable = http._parse(text.encode())
+            strange, readable = bodies.parse(text.encode())
             if not readable:
                 continue
             told = put(good, path, strange)
