@@ -423,6 +423,8 @@ ISSUE_LEASE_SECONDS = whole_number("ISSUE_LEASE_SECONDS", default=60, lowest=2, 
 # How many calls a worker makes to one shop at the same time, unless the shop bears fewer; and how many workers at once.
 ISSUE_CALLS_AT_ONCE = whole_number("ISSUE_CALLS_AT_ONCE", default=32, lowest=1, highest=200)
 ISSUE_WORKERS_PER_SHOP = whole_number("ISSUE_WORKERS_PER_SHOP", default=1, lowest=1, highest=50)
+# How many codes one call may make, where the shop takes several; 1: each by a call of its own.
+ISSUE_CODES_A_CALL = whole_number("ISSUE_CODES_A_CALL", default=100, lowest=1, highest=250)
 ABSENCE_PROVED_AFTER_SECONDS = whole_number("ABSENCE_PROVED_AFTER_SECONDS", default=30, lowest=1, highest=600)
 REDEEM_DEADLINE_SECONDS = whole_number("REDEEM_DEADLINE_SECONDS", default=10, lowest=1, highest=60)
 # Shops: after how many minutes of waiting, and from what share of failures within an hour, staff are told.

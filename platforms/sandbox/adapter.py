@@ -1,6 +1,7 @@
 """The sandbox shop, seen as any other platform."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -29,6 +30,7 @@ from platforms.sandbox.reading import Unreadable
 
 PAGE_SIZE = 100
 CODES_PER_PAGE = 250
+MOST_CODES = 250  # of one call
 NOT_A_SHOP = "Something answers at this address, but it is not a sandbox shop. Enter the shop's own address."
 
 
@@ -45,6 +47,7 @@ class SandboxAdapter:
         returns_use_on_cancel=True,
         registers_webhooks=True,
         calls_at_once=200,
+        bulk=MOST_CODES,
         steps_to_disable=(
             "Open {shop} and sign in to its staff pages (its address with /admin).",
             "Open Codes and search for {code}.",
@@ -61,14 +64,25 @@ class SandboxAdapter:
 
     def create_code(self, spec: CodeSpec) -> Answer[PlatformCode]:
         answer = self._call("POST", "/api/codes", body=_code_body(spec))
+        return self._made(answer, answer.data, spec) if answer.ok else _failure(answer)
+
+    def create_codes(self, specs: Sequence[CodeSpec]) -> Answer[tuple[Answer[PlatformCode], ...]]:
+        """Make several in one call, each as `create_code` would."""
+        if len(specs) > MOST_CODES:
+            reason = f"A sandbox shop is given {MOST_CODES} codes at once, not {len(specs)}."
+            return Answer(outcome=Outcome.REJECTED, refusal=Refusal.INVALID, reason=reason)
+        answer = self._call("POST", "/api/codes/batch", body={"codes": [_code_body(spec) for spec in specs]})
         if not answer.ok:
             return _failure(answer)
         try:
-            code = reading.code(answer.data)
+            entries = reading.objects(answer.data, "codes")
         except Unreadable as error:
             return answer.unusable(str(error))
-        difference = _difference(code, spec)
-        return self._withdraw(answer, code, difference) if difference else answer.success(code)
+        if len(entries) != len(specs):
+            return answer.unusable(f"it told of {len(entries)} codes, and was sent {len(specs)}")
+        return answer.success(
+            tuple(self._one_of_many(answer, entry, spec) for entry, spec in zip(entries, specs, strict=True))
+        )
 
     def find_code(self, code: str) -> Answer[PlatformCode | None]:
         answer = self._call("GET", "/api/codes", params={"code": code})
@@ -163,6 +177,20 @@ class SandboxAdapter:
     def _call(self, method: str, path: str, **options: Any) -> HttpAnswer:
         headers = {"authorization": f"Bearer {self._access.credentials.get('token', '')}"}
         return http.call(self._access, method, path, headers=headers, **options)
+
+    def _one_of_many(self, answer: HttpAnswer, entry: Any, spec: CodeSpec) -> Answer[PlatformCode]:
+        if isinstance(entry, Mapping) and "error" in entry:
+            return _failure(replace(answer, outcome=Outcome.REJECTED, data=entry))
+        return self._made(answer, entry, spec)
+
+    def _made(self, answer: HttpAnswer, entry: Any, spec: CodeSpec) -> Answer[PlatformCode]:
+        """The code as the shop made it, when it is what we asked for."""
+        try:
+            code = reading.code(entry)
+        except Unreadable as error:
+            return answer.unusable(str(error))
+        difference = _difference(code, spec)
+        return self._withdraw(answer, code, difference) if difference else answer.success(code)
 
     def _disable(self, remote_id: str) -> HttpAnswer:
         return self._call("POST", f"/api/codes/{quote(remote_id, safe='')}/disable")

@@ -13,9 +13,9 @@ from platforms.woocommerce.coupons import Coupon
 from platforms.woocommerce.fields import Unreadable
 
 MOST = 50  # the shop takes 100, but PHP makes them one by one, and must be done before we stop listening
-# Who makes a second coupon of a name did not see the first, so it came to be shortly before or after ours.
-AROUND = timedelta(minutes=10)
-MOST_PAGES = 20
+# Who makes a second coupon of a name did not see the first, so it came to be moments before or after ours.
+AROUND = timedelta(minutes=1)
+MOST_PAGES = 5  # of a hundred: where more come to be at the same time, each name is sooner asked for by itself
 
 Made = Answer[PlatformCode]
 
@@ -139,4 +139,15 @@ def _around(conversation: Conversation, made: Sequence[Coupon]) -> Answer[dict[s
             return answer.unusable(str(error))
         if not client.has_next_page(answer):
             return Answer(outcome=Outcome.OK, value=found)
-    return Answer(outcome=Outcome.UNKNOWN, reason="More coupons were made at the same time than could be looked at.")
+    return _one_by_one(conversation, made)
+
+
+def _one_by_one(conversation: Conversation, made: Sequence[Coupon]) -> Answer[dict[str, list[Coupon]]]:
+    """The same, asked for by their names."""
+    found: dict[str, list[Coupon]] = {}
+    for each in made:
+        same = codes.named(conversation, each.code.code)
+        if same.value is None:
+            return client.relay(same)
+        found[each.code.code.casefold()] = list(same.value)
+    return Answer(outcome=Outcome.OK, value=found)

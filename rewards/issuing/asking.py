@@ -1,14 +1,17 @@
-"""One question to the shop about one reward, and its answer: the part that waits. Nothing here reads or writes a row."""
+"""One question to the shop about one reward, or one about several, and its answer: the part that waits.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+Nothing here reads or writes a row.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from loyalty.common import codes
 from loyalty.common.clock import Stopwatch
-from platforms.adapter import Adapter, Answer, CodeSpec, Outcome, PlatformCode, Refusal
+from platforms.adapter import Adapter, Answer, BulkAdapter, CodeSpec, Outcome, PlatformCode, Refusal
 from rewards import lifecycle
 from rewards.models import IssueWork, RedeemedReward
 from rewards.types import registry as types
@@ -72,7 +75,33 @@ def ask(adapter: Adapter, question: Question, watch: Stopwatch) -> tuple[Exchang
     if question.spec is None:
         return (_exchange(Call.FIND, lambda: adapter.find_code(question.code), watch),)
     spec = question.spec
-    made = _exchange(Call.CREATE, lambda: adapter.create_code(spec), watch)
+    return _looked_up(adapter, question, _exchange(Call.CREATE, lambda: adapter.create_code(spec), watch), watch)
+
+
+def ask_together(
+    adapter: BulkAdapter, questions: Sequence[Question], watch: Stopwatch
+) -> tuple[tuple[tuple[Exchange, ...], ...], bool]:
+    """Let the shop make the codes of all these in one call; what became of each, in their order. All are to be made.
+
+    Also whether the next are better asked about alone: the call as a whole was refused, and then nothing is told of any
+    of them, or nobody knows what it did, and then each of them is in doubt.
+    """
+    started_at = watch.now
+    answer = adapter.create_codes([question.spec for question in questions if question.spec is not None])
+    finished_at = watch.now
+    refused = answer.outcome is Outcome.REJECTED and answer.refusal is not Refusal.UNAUTHORIZED
+    if refused:
+        return tuple(() for _ in questions), True
+    told = answer.value if answer.value is not None else (replace(answer, value=None),) * len(questions)
+    found: list[tuple[Exchange, ...]] = []
+    for question, each in zip(questions, told, strict=True):
+        made = Exchange(call=Call.CREATE, answer=each, started_at=started_at, finished_at=finished_at)
+        found.append(_looked_up(adapter, question, made, watch))
+    return tuple(found), answer.outcome in {Outcome.UNKNOWN, Outcome.REJECTED}
+
+
+def _looked_up(adapter: Adapter, question: Question, made: Exchange, watch: Stopwatch) -> tuple[Exchange, ...]:
+    """The same, with a look at the code where the shop says that it has it already."""
     if made.answer.outcome is Outcome.REJECTED and made.answer.refusal is Refusal.DUPLICATE_CODE:
         return made, _exchange(Call.FIND, lambda: adapter.find_code(question.code), watch)
     return (made,)

@@ -20,11 +20,16 @@ from platforms.models import StoreConnection
 from rewards.claim import Claim
 from rewards.issuing import asking, claims, deciding, lanes, many, recording
 from rewards.issuing.asking import Purpose
-from rewards.issuing.calling import Asked, Callers, Errand
+from rewards.issuing.calling import Asked, Callers, Errand, Item
 from rewards.issuing.deciding import Failure
 from rewards.models import IssueWork, Origin, RedeemedReward
 
 CALL_TIMEOUT = 8.0
+TOGETHER_TIMEOUT = 20.0  # a shop makes the codes of one call one by one
+TOGETHER_FROM = 10  # so many waiting; fewer are made sooner side by side, and each failure is that of one
+BOOKED_WITHIN = 0.1  # seconds in which those that were made are gathered, to be recorded together
+BOOKED_AT = 250  # or so many of them
+CALLS_UNDER_WAY = 2.0  # seconds: of a shop with a pace, as many callers as it answers or lets wait in that time
 LOOK_AGAIN = 0.25  # seconds between two looks for more while there was none
 CUSTOMERS_PATIENCE = 20.0  # seconds for which a redemption, which no customer waits for any more, follows a busy shop
 
@@ -54,9 +59,11 @@ class Run:
         self._lane = lane
         self._patience = patience
         self._ready: deque[Errand] = deque()
-        self._locked: list[many.Made] = []  # made, and not recorded yet
-        self._look_at = 0.0  # all three on our watch
+        self._made: list[many.Made] = []  # and not recorded yet
+        self._together = 1  # codes that one call may make
+        self._look_at = 0.0  # all four on our watch
         self._kept_at = 0.0
+        self._booked_at = 0.0
         self._resting_until = 0.0
         self._callers = Callers(1, watch)
 
@@ -66,8 +73,12 @@ class Run:
 
     def go(self) -> None:
         shop = StoreConnection.objects.get(pk=self._lane.connection_id)
-        bears = platforms.adapter_class(shop.platform).capabilities.calls_at_once
-        with Callers(min(settings.ISSUE_CALLS_AT_ONCE, bears), self.watch) as self._callers:
+        able = platforms.adapter_class(shop.platform).capabilities
+        self._together = min(settings.ISSUE_CODES_A_CALL, able.bulk)
+        width = min(settings.ISSUE_CALLS_AT_ONCE, able.calls_at_once)
+        if shop.calls_per_second is not None:  # more would only wait for their turn
+            width = min(width, max(round(shop.calls_per_second * CALLS_UNDER_WAY), 1))
+        with Callers(width, self.watch) as self._callers:
             while self._step():
                 pass
 
@@ -82,12 +93,15 @@ class Run:
             self._refill()
             self._hand_out()
         if not self._callers.busy:
+            self._book()
             self._record_locked()
             if ending or not self.rest:
                 return False
             time.sleep(min(self.rest, LOOK_AGAIN))
             return True
-        self._record(self._callers.collect(seconds=LOOK_AGAIN))
+        self._record(self._callers.collect(seconds=BOOKED_WITHIN if self._made else LOOK_AGAIN))
+        if len(self._made) >= BOOKED_AT or self.watch.elapsed - self._booked_at >= BOOKED_WITHIN:
+            self._book()
         return True
 
     def _ending(self) -> bool:
@@ -102,7 +116,8 @@ class Run:
 
     def _let_go(self, errands: Iterable[Errand]) -> None:
         """Nobody asked about these: others may."""
-        many.let_go(claim=self._lane.token, ids=[each.redeemed.pk for each in errands], now=self.watch.now)
+        ids = [item.redeemed.pk for each in errands for item in each.items]
+        many.let_go(claim=self._lane.token, ids=ids, now=self.watch.now)
 
     def _hand_out(self) -> None:
         """As many as can be called at once, and some ahead, so that no caller waits for us."""
@@ -111,20 +126,29 @@ class Run:
 
     @property
     def _ahead(self) -> int:
-        """Errands that wait for a caller: when all of them are through at the same time, each has its next at once."""
-        return max(2, self._callers.width)
+        """Errands that wait for a caller: when all of them are through at the same time, each has its next at once.
+
+        Half as many where each is many rewards: what is claimed is in doubt when we are killed.
+        """
+        return max(2, self._callers.width if self._codes_a_call == 1 else self._callers.width // 2)
 
     def _refill(self) -> None:
         wanted = self._callers.width + self._ahead - self._callers.busy - len(self._ready)
-        if wanted < self._ahead // 2 or (self._callers.busy and self.watch.elapsed < self._look_at):
+        if wanted < max(self._ahead // 2, 1) or (self._callers.busy and self.watch.elapsed < self._look_at):
             return
         now, ends_at = self.watch.now, time.monotonic() + claims.lease().total_seconds()
-        found = many.take(connection_id=self._lane.connection_id, claim=self._lane.token, count=wanted, now=now)
-        self._look_at = self.watch.elapsed + LOOK_AGAIN if len(found) < wanted else 0.0
+        count = wanted * self._codes_a_call
+        found = many.take(connection_id=self._lane.connection_id, claim=self._lane.token, count=count, now=now)
+        self._look_at = self.watch.elapsed + LOOK_AGAIN if len(found) < count else 0.0
         if found:
             self._prepare(sorted(found, key=lambda work: work.turn), ends_at=ends_at)
 
+    @property
+    def _codes_a_call(self) -> int:
+        return 1 if self._callers.alone else self._together
+
     def _prepare(self, found: Sequence[IssueWork], *, ends_at: float) -> None:
+        items: list[Item] = []
         rewards = RedeemedReward.objects.select_related("code").in_bulk([work.pk for work in found])
         shop = StoreConnection.objects.get(pk=self._lane.connection_id)  # fresh: its credentials may have changed
         adapter: Adapter | None = None
@@ -146,10 +170,24 @@ class Run:
                 claims.start(claim, shared=True)  # nothing is made there, so nothing can be in doubt
             if question.counts and work.attempts >= claims.MOST_ATTEMPTS:
                 recording.give_up(claim, now=self.watch.now)
-            elif adapter is not None:
-                self._ready.append(
-                    Errand(claim=claim, redeemed=redeemed, question=question, adapter=adapter, ends_at=ends_at)
-                )
+            else:
+                items.append(Item(claim, redeemed, question))
+        if adapter is not None:
+            self._queue(items, shop=shop, adapter=adapter, ends_at=ends_at)
+
+    def _queue(self, items: Sequence[Item], *, shop: StoreConnection, adapter: Adapter, ends_at: float) -> None:
+        """One call for each; grants that are to be made share calls where the shop takes that and many wait."""
+        shared = [item for item in items if self._codes_a_call > 1 and _is_one_of_many(item)]
+        if len(shared) < TOGETHER_FROM:
+            shared = []
+        together = {item.claim.redeemed_reward_id for item in shared}
+        for item in items:
+            if item.claim.redeemed_reward_id not in together:
+                self._ready.append(Errand(items=(item,), adapter=adapter, ends_at=ends_at))
+        patient = platforms.adapter_for(shop, timeout=TOGETHER_TIMEOUT) if shared else adapter
+        for start in range(0, len(shared), self._together):
+            portion = tuple(shared[start : start + self._together])
+            self._ready.append(Errand(items=portion, adapter=patient, ends_at=ends_at))
 
     def _cannot_ask(self, claim: Claim, work: IssueWork, refusal: DomainError) -> None:
         if work.in_doubt_since is not None:  # its code may live: only the shop can say, once it can be asked again
@@ -158,66 +196,75 @@ class Run:
             recording.fail(claim, Failure(refusal.code, refusal.sentence), now=self.watch.now)
 
     def _record(self, asked: Sequence[Asked]) -> None:
-        made, self._locked = self._locked, []
         others: list[tuple[Asked, deciding.Decision]] = []
         for each in asked:
             if not each.exchanges:
                 continue
             self._heed(each)
-            decision = deciding.decide(each.errand.redeemed, each.errand.question, each.exchanges)
-            if isinstance(decision, deciding.Issue) and many.fits(each.errand.redeemed):
-                made.append(many.Made(each, decision))
+            decision = deciding.decide(each.item.redeemed, each.item.question, each.exchanges)
+            if isinstance(decision, deciding.Issue) and many.fits(each.item.redeemed):
+                self._made.append(many.Made(each, decision))
             else:
                 others.append((each, decision))
-        self._let_go(each.errand for each in asked if not each.exchanges)
+        unasked = [each.item.redeemed.pk for each in asked if not each.exchanges]
+        many.let_go(claim=self._lane.token, ids=unasked, now=self.watch.now)
         if not self.rest:
             self._hand_out()  # first the callers, then the books
-        if made:
-            self._locked = many.issue(claim=self._lane.token, made=made, now=self.watch.now)
         if others:
-            rows = [row for each, _ in others for row in recording.attempts(each.errand.redeemed.pk, each.exchanges)]
+            rows = [row for each, _ in others for row in recording.attempts(each.item.redeemed.pk, each.exchanges)]
             copying.insert(rows)
             for each, decision in others:
-                self._act(each.errand, decision)
+                self._act(each.item, decision)
+
+    def _book(self) -> None:
+        """Record those that were made, together; those that somebody has locked stay for the next time."""
+        self._booked_at = self.watch.elapsed
+        if self._made:
+            self._made = many.issue(claim=self._lane.token, made=self._made, now=self.watch.now)
 
     def _record_locked(self) -> None:
         """Those that somebody had locked, now that nobody waits for us: one by one, as long as it takes."""
-        for each in self._locked:
-            copying.insert(recording.attempts(each.asked.errand.redeemed.pk, each.asked.exchanges))
-            recording.issue(each.asked.errand.claim, each.found, now=self.watch.now)
-        self._locked = []
+        for each in self._made:
+            copying.insert(recording.attempts(each.asked.item.redeemed.pk, each.asked.exchanges))
+            recording.issue(each.asked.item.claim, each.found, now=self.watch.now)
+        self._made = []
 
     def _heed(self, asked: Asked) -> None:
         """A shop that asks for time gets it, from all of us."""
         if wait := asked.exchanges[-1].wait:
             self._resting_until = max(self._resting_until, self.watch.elapsed + wait)
 
-    def _act(self, errand: Errand, decision: deciding.Decision) -> None:
-        claim, now = errand.claim, self.watch.now
+    def _act(self, item: Item, decision: deciding.Decision) -> None:
+        claim, now = item.claim, self.watch.now
         match decision:
             case deciding.Issue():
                 recording.issue(claim, decision, now=now)
             case deciding.Fail(failure):
                 recording.fail(claim, failure, now=now)
             case deciding.AnotherCode():
-                if recording.replace_code(claim, errand.redeemed, now=now) is None:
+                if recording.replace_code(claim, item.redeemed, now=now) is None:
                     claims.let_go(claim, due_at=now)
             case deciding.Doubtful():
                 claims.doubt(claim, now=now)
                 claims.put_off(claim, now=now)
             case deciding.NotMade():
-                recording.not_made(claim, errand.redeemed, now=now)
+                recording.not_made(claim, item.redeemed, now=now)
             case _:
-                self._wait(errand, decision, now=now)
+                self._wait(item, decision, now=now)
 
-    def _wait(self, errand: Errand, decision: deciding.AskAgain | deciding.NothingDone, *, now: datetime) -> None:
+    def _wait(self, item: Item, decision: deciding.AskAgain | deciding.NothingDone, *, now: datetime) -> None:
         """A grant is tried again later. A redemption follows a busy shop for some seconds; else it ends here."""
-        redeemed, wait = errand.redeemed, decision.wait
+        redeemed, wait = item.redeemed, decision.wait
         if isinstance(decision, deciding.AskAgain):
-            claims.put_off(errand.claim, now=now, wait=decision.wait)
+            claims.put_off(item.claim, now=now, wait=decision.wait)
             return
         lasts = (now - redeemed.redeemed_at).total_seconds() + (wait or 0.0)
         if redeemed.origin != Origin.REDEMPTION or (wait and lasts < CUSTOMERS_PATIENCE):
-            claims.later(errand.claim, now=now, wait=wait)
+            claims.later(item.claim, now=now, wait=wait)
         else:
-            recording.fail(errand.claim, decision.failure, now=now)
+            recording.fail(item.claim, decision.failure, now=now)
+
+
+def _is_one_of_many(item: Item) -> bool:
+    """Nobody waits for it, and it is to be made: a customer's own is made by a call of its own, which is sooner back."""
+    return item.question.purpose is Purpose.MAKE and item.redeemed.origin != Origin.REDEMPTION

@@ -5,6 +5,7 @@ import threading
 import time
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from loyalty.common.clock import Stopwatch
 from platforms import lines
@@ -16,14 +17,23 @@ from rewards.models import RedeemedReward
 
 logger = logging.getLogger(__name__)
 
+GATHER = 0.01  # seconds: less than any call takes, and every caller has its next errand meanwhile
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
-    """A question that may be asked as long as our claim lasts."""
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One reward that is asked about, and our claim on it."""
 
     claim: Claim
     redeemed: RedeemedReward
     question: Question
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """One call that may begin as long as our claims last: about one reward, or about several to be made together."""
+
+    items: tuple[Item, ...]
     adapter: Adapter
     ends_at: float  # on the monotonic clock: not asked from then on
 
@@ -32,7 +42,7 @@ class Errand:
 class Asked:
     """What the shop said to a question; nothing when it was not asked, in time or at all."""
 
-    errand: Errand
+    item: Item
     exchanges: tuple[Exchange, ...]
 
 
@@ -43,9 +53,10 @@ class Callers:
         self.width = width
         self.busy = 0  # errands given and not collected yet
         self.halted = False  # the shop has asked for time: nothing more is asked until somebody takes this back
+        self.alone = False  # the shop did not take several at once, or did not answer: from now on one by one
         self._watch = watch
         self._errands: SimpleQueue[Errand | None] = SimpleQueue()
-        self._answers: SimpleQueue[Asked | Errand] = SimpleQueue()
+        self._answers: SimpleQueue[tuple[Asked, ...]] = SimpleQueue()  # one entry an errand
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> "Callers":
@@ -66,14 +77,17 @@ class Callers:
         self._errands.put(errand)
 
     def collect(self, *, seconds: float) -> list[Asked]:
-        """Wait so long for a first answer, and take all that are there. One that went wrong is logged and left out."""
+        """Wait so long for a first answer, and take all that are there a moment later.
+
+        What went wrong is logged and left out.
+        """
         found: list[Asked] = []
         try:
-            answer = self._answers.get(timeout=seconds)
+            answer = self._answers.get(timeout=max(seconds, 0.001))
+            time.sleep(GATHER)
             while True:
                 self.busy -= 1
-                if isinstance(answer, Asked):
-                    found.append(answer)
+                found += answer
                 answer = self._answers.get_nowait()
         except Empty:
             return found
@@ -94,11 +108,25 @@ class Callers:
         with lines.kept():
             while (errand := self._errands.get()) is not None:
                 try:
-                    may_ask = not self.halted and time.monotonic() < errand.ends_at
-                    exchanges = asking.ask(errand.adapter, errand.question, self._watch) if may_ask else ()
-                    self.halted |= any(each.wait for each in exchanges)
-                    self._answers.put(Asked(errand, exchanges))
+                    self._answers.put(self._ask(errand))
                 except Exception:
-                    # A mistake of ours: the claim runs out, and whoever comes next looks the code up.
-                    logger.exception("Redeemed reward %s could not be asked about", errand.redeemed.pk)
-                    self._answers.put(errand)
+                    # A mistake of ours: the claims run out, and whoever comes next looks the codes up.
+                    logger.exception("Redeemed rewards %s could not be asked about", _ids(errand))
+                    self._answers.put(())
+
+    def _ask(self, errand: Errand) -> tuple[Asked, ...]:
+        items, adapter = errand.items, errand.adapter
+        told: tuple[tuple[Exchange, ...], ...] = tuple(() for _ in items)
+        if not self.halted and time.monotonic() < errand.ends_at:
+            if len(items) == 1:
+                told = (asking.ask(adapter, items[0].question, self._watch),)
+            elif not self.alone:
+                bulk: Any = adapter  # its capabilities say that it is a BulkAdapter
+                told, alone = asking.ask_together(bulk, [item.question for item in items], self._watch)
+                self.alone |= alone
+        self.halted |= any(exchange.wait for each in told for exchange in each)
+        return tuple(map(Asked, items, told))
+
+
+def _ids(errand: Errand) -> str:
+    return ", ".join(str(item.redeemed.pk) for item in errand.items)

@@ -85,13 +85,13 @@ def issue(*, claim: UUID, made: Sequence[Made], now: datetime) -> list[Made]:
 
     No points are at stake, so no account is locked; nothing is waited for, so no circle of locks can come about.
     """
-    ids = [each.asked.errand.redeemed.pk for each in made]
+    ids = [each.asked.item.redeemed.pk for each in made]
     with transaction.atomic():
         locked = RedeemedReward.objects.select_for_update(of=("self",), skip_locked=True)
         rows = {row.pk: row for row in locked.filter(pk__in=ids).only(*NEEDED)}
         stands = {pk for (pk,) in _rows(DONE, {"claim": claim, "ids": list(rows)})}
-        ours = [each for each in made if each.asked.errand.redeemed.pk in stands]
-        _write([each for each in made if each.asked.errand.redeemed.pk in rows], ours, now=now)
+        ours = [each for each in made if each.asked.item.redeemed.pk in stands]
+        _write([each for each in made if each.asked.item.redeemed.pk in rows], ours, now=now)
         lifecycle.move_many(
             [rows[pk] for pk in sorted(stands)],
             now=now,
@@ -101,19 +101,17 @@ def issue(*, claim: UUID, made: Sequence[Made], now: datetime) -> list[Made]:
         )
         facts = [log.Fact(pk, rows[pk].customer_id, now, {}) for pk in sorted(stands)]
         log.record_many(kind="reward.issued", subject_type="redeemed_reward", actor=SYSTEM, facts=facts)
-    return [each for each in made if each.asked.errand.redeemed.pk not in rows]
+    return [each for each in made if each.asked.item.redeemed.pk not in rows]
 
 
 def _write(asked: Sequence[Made], ours: Sequence[Made], *, now: datetime) -> None:
     """The calls, and what the shop showed of the codes."""
-    attempts = [
-        row for each in asked for row in recording.attempts(each.asked.errand.redeemed.pk, each.asked.exchanges)
-    ]
+    attempts = [row for each in asked for row in recording.attempts(each.asked.item.redeemed.pk, each.asked.exchanges)]
     copying.insert(attempts)
     own = [
         (redeemed.code_id, each.found)
         for each in ours
-        if (redeemed := each.asked.errand.redeemed).code is not None and not redeemed.code.is_shared
+        if (redeemed := each.asked.item.redeemed).code is not None and not redeemed.code.is_shared
     ]
     if own:
         with connection.cursor() as cursor:

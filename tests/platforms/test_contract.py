@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -189,6 +189,27 @@ def test_makes_several_codes_in_one_call_where_it_says_so(shop: Harness) -> None
 
     assert adapter.capabilities.bulk >= 1
     assert hasattr(adapter, "create_codes") is (adapter.capabilities.bulk > 1)
+
+
+def test_tells_of_each_of_several_codes_what_became_of_it(shop: Harness) -> None:
+    adapter: Any = shop.adapter()
+    if adapter.capabilities.bulk == 1:
+        return  # held to that above
+    taken = shop.spec()
+    assert adapter.create_code(taken).ok
+    fresh = [shop.spec(kind=kind) for kind in (DiscountKind.PERCENTAGE, DiscountKind.FIXED_AMOUNT)]
+
+    answer = adapter.create_codes([fresh[0], shop.spec(code=taken.code), fresh[1]])
+
+    assert answer.ok, answer.reason
+    first, again, last = answer.value
+    assert (again.outcome, again.refusal) == (Outcome.REJECTED, Refusal.DUPLICATE_CODE)
+    for spec, made in zip(fresh, (first, last), strict=True):
+        assert adapter.find_code(spec.code).value == made.value
+        assert made.value.reference == spec.reference
+    assert adapter.find_code(taken.code).value.reference == taken.reference
+    too_many = adapter.create_codes([shop.spec() for _ in range(adapter.capabilities.bulk + 1)])
+    assert (too_many.outcome, too_many.value) == (Outcome.REJECTED, None)
 
 
 def test_kills_a_code_for_good(shop: Harness) -> None:

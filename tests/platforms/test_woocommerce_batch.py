@@ -94,6 +94,22 @@ def test_does_not_know_of_any_when_the_answer_was_lost(shop: WooShop, kind: str)
     assert (answer.outcome, answer.value) == (Outcome.UNKNOWN, None)
 
 
+def test_looks_for_each_by_its_name_where_too_many_are_made_at_the_same_time(
+    shop: WooShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "MOST_PAGES", 1)
+    for number in range(100):
+        shop.foreign_coupon(f"spring-{number}")
+    shop.between_look_and_write = lambda: (
+        shop.foreign_coupon("loy-1", amount=Decimal(3)) if shop.arriving["code"] == "loy-1" else None
+    )
+
+    told = made(shop, specs(3))
+
+    assert [each.refusal for each in told] == [None, Refusal.DUPLICATE_CODE, None]
+    assert [each.amount for each in shop.same_name("loy-1")] == [3]
+
+
 def test_does_not_know_of_those_it_could_not_look_at(shop: WooShop) -> None:
     shop.foreign_coupon("loy-1")
     shop.fault("GET", "/coupons", "error")

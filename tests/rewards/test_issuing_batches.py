@@ -85,6 +85,82 @@ def test_asks_about_several_at_the_same_time(grant, shop, work, settings):
     assert time.monotonic() - began < 2.5  # one after the other: 3
 
 
+def test_makes_many_by_one_call_where_the_shop_takes_that(grant, shop, work):
+    grant(12)
+
+    work()
+
+    assert statuses() == ["issued"] * 12
+    assert IssueAttempt.objects.filter(call="create", outcome="ok").count() == 12
+    assert IssueAttempt.objects.values("started_at").distinct().count() == 1
+    for one in RedeemedReward.objects.select_related("code"):
+        (made,) = shop.codes(one.code.code)
+        assert (made["reference"], made["id"]) == (one.reference, one.code.remote_id)
+
+
+def test_makes_no_more_by_one_call_than_it_may(grant, work, settings):
+    settings.ISSUE_CODES_A_CALL = 5
+    grant(12)
+
+    work()
+
+    assert statuses() == ["issued"] * 12
+    assert IssueAttempt.objects.values("started_at").distinct().count() == 3
+
+
+def test_finds_another_code_for_the_one_of_many_that_the_shop_has_already(grant, shop, work):
+    granted, *_ = grant(12)
+    taken = granted.code.code
+    shop.create_code(taken)
+
+    work()
+
+    granted.refresh_from_db()
+    assert statuses() == ["issued"] * 12
+    assert granted.code.code != taken
+
+
+def test_doubts_each_of_many_whose_call_was_not_answered_and_makes_none_twice(grant, shop, work):
+    grant(12)
+    shop.fault("create", "drop_after_accepting")
+
+    work()
+    assert statuses() == ["pending"] * 12
+    assert IssueWork.objects.filter(in_doubt_since__isnull=False).count() == 12
+
+    work(now=NOW + timedelta(seconds=40))
+    assert statuses() == ["issued"] * 12
+    for one in RedeemedReward.objects.select_related("code"):
+        assert len(shop.codes(one.code.code)) == 1
+
+
+def test_asks_about_each_alone_when_the_shop_refuses_many_at_once(grant, shop, work):
+    grant(12)
+    shop.fault("create", "refuse")
+
+    work()
+
+    assert statuses() == ["issued"] * 12
+    assert IssueAttempt.objects.values("started_at").distinct().count() == 12
+
+
+def test_makes_a_customers_own_by_a_call_of_its_own_and_before_the_many(customer, product, grant, work, settings):
+    settings.ISSUE_CALLS_AT_ONCE = 1
+    grant(12)
+    IssueWork.objects.update(turn=1)
+    redeemed, _ = redemption.start(
+        customer_id=customer.pk, points_product_id=product.pk, actor=STAFF, now=NOW, points_to_spend=None,
+        expected_value=None, idempotency_key=None, patience=None,
+    )  # fmt: skip
+
+    work()
+
+    assert statuses() == ["issued"] * 13
+    first = IssueAttempt.objects.order_by("started_at").first()
+    assert first.redeemed_reward_id == redeemed.pk
+    assert IssueAttempt.objects.values("started_at").distinct().count() == 2
+
+
 def test_captures_the_points_of_a_redemption_that_a_worker_issues(customer, product, work):
     redeemed, _ = redemption.start(
         customer_id=customer.pk, points_product_id=product.pk, actor=STAFF, now=NOW, points_to_spend=None,
@@ -148,6 +224,18 @@ def test_leaves_a_shop_alone_as_long_as_it_asks_and_counts_no_try(grant, shop, w
 
     work(now=NOW + timedelta(seconds=100))
     assert statuses() == ["issued"] * 5
+
+
+def test_asks_no_faster_than_the_shop_bears(grant, shop, work, connection):
+    type(connection).objects.filter(pk=connection.pk).update(calls_per_second=5)
+    grant(6)
+    began = time.monotonic()
+
+    work()
+
+    assert statuses() == ["issued"] * 6
+    assert time.monotonic() - began >= 5 / 5
+    assert set(IssueAttempt.objects.values_list("outcome", flat=True)) == {"ok"}
 
 
 def test_goes_on_within_its_time_when_the_shop_asks_for_a_moment(grant, shop, work):

@@ -6,7 +6,9 @@ Amounts are decimal strings, instants ISO 8601 with a zone, unknown fields are r
 
 import hmac
 import re
+import sqlite3
 from collections.abc import Callable
+from typing import Any
 
 from platforms.sandbox.shop import carts, codes, exchange, faults, fields, orders, payout_api, store, webhooks
 from platforms.sandbox.shop.exchange import NoAnswer, Reply, Request, Shop
@@ -29,6 +31,7 @@ CODE_FIELDS = (
     "product",
     "collections",
 )
+MOST_CODES = 250  # made by one call
 Handler = Callable[[Shop, Request, str], Reply]
 
 
@@ -105,7 +108,32 @@ def _put_webhook(shop: Shop, request: Request, _: str) -> Reply:
 
 
 def _create_code(shop: Shop, request: Request, _: str) -> Reply:
-    given = fields.parse_object(request.body, known=CODE_FIELDS)
+    new = _new_code(shop, fields.parse_object(request.body, known=CODE_FIELDS))
+    with shop.store.writing() as connection:
+        made = _make(shop, connection, new)
+    return exchange.as_json(201, made)
+
+
+def _create_codes(shop: Shop, request: Request, _: str) -> Reply:
+    """Several, each by itself: the answer says of each, in its place, what was made or why it was not."""
+    given = fields.parse_object(request.body, known=("codes",)).objects("codes", known=CODE_FIELDS, most=MOST_CODES)
+    made: list[dict[str, Any]] = []
+    with shop.store.writing() as connection:
+        for each in given:
+            try:
+                made.append(_make(shop, connection, _new_code(shop, each)))
+            except Refused as refusal:
+                made.append({"error": {"code": refusal.code, "message": refusal.sentence}})
+    return exchange.as_json(200, {"codes": made})
+
+
+def _make(shop: Shop, connection: sqlite3.Connection, new: codes.NewCode) -> dict[str, Any]:
+    row = codes.create(connection, new, now=shop.now())
+    return codes.as_json(connection, row, currency=shop.currency, now=shop.now())
+
+
+def _new_code(shop: Shop, given: fields.Fields) -> codes.NewCode:
+    """Raises Refused."""
     if given.has("currency") and given.text("currency") != shop.currency:
         raise Refused("wrong_currency", f"This shop sells in {shop.currency}.")
     new = codes.NewCode(
@@ -124,10 +152,7 @@ def _create_code(shop: Shop, request: Request, _: str) -> Reply:
         collections=given.texts("collections", longest=60, most=20),
     )
     _check_value(new)
-    with shop.store.writing() as connection:
-        row = codes.create(connection, new, now=shop.now())
-        made = codes.as_json(connection, row, currency=shop.currency, now=shop.now())
-    return exchange.as_json(201, made)
+    return new
 
 
 def _check_value(new: codes.NewCode) -> None:
@@ -291,6 +316,7 @@ ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
     ("GET", "/api/shop", "connection", _shop),
     ("PUT", "/api/webhook", "connection", _put_webhook),
     ("POST", "/api/codes", "create", _create_code),
+    ("POST", "/api/codes/batch", "create", _create_codes),
     ("GET", "/api/codes", "find", _find_codes),
     ("GET", f"/api/codes/{ID}", "find", _read_code),
     ("GET", "/api/code-list", "list", _list_codes),
