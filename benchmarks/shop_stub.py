@@ -68,10 +68,16 @@ class Caller(asyncio.Protocol):
 
     def _made(self, asked: dict[str, Any]) -> None:
         self._shop.under_way -= 1
+        if "codes" in asked:
+            self._answer(b"200 OK", {"codes": [self._code(each) for each in asked["codes"]]})
+        else:
+            self._answer(b"201 Created", self._code(asked))
+
+    def _code(self, asked: dict[str, Any]) -> dict[str, Any]:
         self._shop.made += 1
         names = ("code", "reference", "percent", "amount", "product", "minimum_order", "expires_at")
         shown = {name: asked.get(name) for name in names} | {"collections": asked.get("collections", [])}
-        self._answer(b"201 Created", shown | {"id": f"c{self._shop.made}", "alive": True, "uses": 0})
+        return shown | {"id": f"c{self._shop.made}", "alive": True, "uses": 0}
 
     def _answer(self, status: bytes, data: dict[str, Any], more: bytes = b"") -> None:
         body = json.dumps(data).encode()
