@@ -8,7 +8,7 @@ from django.db import transaction
 
 from loyalty.common.actors import SYSTEM
 from loyalty.customers.models import CustomerIdentity
-from loyalty.demo import catalogue, friends, history, logins, people, shops, texts, tiers, today
+from loyalty.demo import catalogue, friends, history, logins, people, shops, texts, tiers, today, ways
 from loyalty.demo.acts import World
 from loyalty.events import log, reading
 from loyalty.merchant import queries as merchant
@@ -64,6 +64,7 @@ def load(*, access: shops.ShopAccess, credentials_file: Path, now: datetime) -> 
     if not _done(TODAY):
         today.load(world=world, shop=shop, faults=shops.Faults(access), now=now)
         friends.load(world=world, now=now)
+        ways.load(now=now)
         _note(TODAY, now=now)
     _send_mails(now=now)
     return Loaded(fresh=fresh, differences=[str(difference) for difference in audit.differences()])
