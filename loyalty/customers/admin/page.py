@@ -160,7 +160,9 @@ class CustomerAdmin(desk.DeskAdmin):
             "customer": customer,
             "forms": forms,
             "typed": request.method == "POST",
-            "acts": [] if customer.anonymised_at is not None else self.act_links(request, customer.pk),
+            "acts": []
+            if customer.anonymised_at is not None
+            else self.act_links(request, customer.pk, only=(forgetting.Forget.slug,)),
             **panels.page(request, customer=customer, now=timezone.now()),
         }
         return TemplateResponse(request, "admin/customers/customer.html", context)
