@@ -91,7 +91,7 @@ class StoreConnectionAdmin(desk.DeskAdmin):
         return ("platform", "webhook_address", "polled", "problem", "credentials_state") if obj else ()
 
     def get_fieldsets(self, request: HttpRequest, obj: StoreConnection | None = None) -> Any:
-        shop = ["name", "base_url", "currency", "calls_per_second", "enabled"]
+        shop = ["name", "base_url", "currency", "storefronts", "calls_per_second", "enabled"]
         if obj is None:
             access = connection_forms.names(connection_forms.credential_fields(platform_of(request)), {})
             return [(None, {"fields": shop}), ("Access", {"fields": access})]
@@ -117,7 +117,7 @@ class StoreConnectionAdmin(desk.DeskAdmin):
             platform=platform, stored=stored(obj) if obj else {}, set_on=set_on(obj) if obj else ""
         )
         editable = obj is None or self.has_change_permission(request, obj)
-        fields = ["name", "base_url", "currency", "calls_per_second", "enabled"] if editable else []
+        fields = ["name", "base_url", "currency", "storefronts", "calls_per_second", "enabled"] if editable else []
         found: type[forms.ModelForm] = super().get_form(request, obj, change=change, form=made, fields=fields)
         return found
 

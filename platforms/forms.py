@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django import forms
 from django.conf import settings
 
-from platforms import credentials, registry
+from platforms import credentials, registry, storefronts
 from platforms.adapter import CredentialField
 from platforms.models import PayoutAccount, StoreConnection
 from platforms.payouts.provider import PayoutCapabilities
@@ -54,6 +54,27 @@ class AddressField(forms.URLField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"assume_scheme": "https", **kwargs})
+
+
+class StorefrontsField(forms.Field):
+    """Origins of a shop's pages, one a line."""
+
+    widget = forms.Textarea(attrs={"rows": 2, "cols": 40, "spellcheck": "false"})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str]:
+        try:
+            return storefronts.read("\n".join(value) if isinstance(value, list) else str(value or ""))
+        except storefronts.NoOrigin as refusal:
+            raise forms.ValidationError(refusal.sentence) from refusal
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return list(initial or []) != self.to_python(data)
+        except forms.ValidationError:
+            return True
 
 
 class SecretsForm(forms.ModelForm):
@@ -103,10 +124,15 @@ class ConnectionForm(SecretsForm):
     """Of a shop; it also carries the platform."""
 
     platform: ClassVar[str]
+    storefronts = StorefrontsField(
+        label="Pages that may show the customers’ pages in a frame",
+        required=False,
+        help_text="Where the shop’s own pages begin, one a line, as https://shop.example.com. Empty: none.",
+    )
 
     class Meta:
         model = StoreConnection
-        fields = ("name", "base_url", "currency", "calls_per_second", "enabled")
+        fields = ("name", "base_url", "storefronts", "currency", "calls_per_second", "enabled")
         field_classes = {"base_url": AddressField}
         widgets = {"base_url": forms.URLInput(attrs={"class": "vTextField"})}
 

@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinValueValidator
 from django.db import models
 
@@ -22,6 +23,9 @@ def platforms() -> list[tuple[str, str]]:
     return Platform.choices
 
 
+MOST_STOREFRONTS = 10
+
+
 class StoreConnection(models.Model):
     """One merchant's access to one shop. Credentials are encrypted and are never shown again."""
 
@@ -29,6 +33,14 @@ class StoreConnection(models.Model):
     platform = models.CharField(max_length=20, choices=platforms)
     base_url = models.URLField("shop address", max_length=300)
     currency = models.CharField(max_length=3, default="USD")
+    storefronts = ArrayField(  # origins, as platforms.storefronts reads them
+        models.CharField(max_length=270),
+        verbose_name="pages that show the customers’ pages",
+        default=list,
+        db_default=[],
+        blank=True,
+        size=MOST_STOREFRONTS,
+    )
     enabled = models.BooleanField(default=True)
     calls_per_second = models.PositiveSmallIntegerField(
         null=True,

@@ -98,6 +98,8 @@ class BrandAdmin(desk.DeskAdmin):
         names = ("accent", "accent_dark", "home_text")
         first = {name: getattr(brand, name) for name in names} if brand else {}
         form = BrandForm(request.POST or None, request.FILES or None, initial=first)
+        if brand is None or not brand.logo_digest:
+            form.fields["remove_logo"].widget = forms.HiddenInput()
         if request.method == "POST":
             if not self.has_change_permission(request):
                 raise PermissionDenied
