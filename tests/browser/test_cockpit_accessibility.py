@@ -17,6 +17,8 @@ from loyalty.common.actors import SYSTEM
 from loyalty.customers import sign_in_links
 from loyalty.customers.models import Customer
 from loyalty.merchant import queries as merchant
+from loyalty.merchant.models import MailKind
+from loyalty.messages import choices
 from rewards import granting, offering
 from rewards.models import FulfillmentStatus, RedeemedReward
 from tests.browser import axe
@@ -109,6 +111,7 @@ def addresses(rewards: dict[str, Any]) -> list[str]:
         reverse("cockpit:points"),
         reverse("cockpit:account"),
         reverse("cockpit:privacy"),
+        reverse("cockpit:mail_choices"),
         reverse("account_change_password"),
         reverse("account_email"),
         reverse("account_logout"),
@@ -120,7 +123,8 @@ def addresses(rewards: dict[str, Any]) -> list[str]:
 def test_no_page_breaks_a_rule(live_server, new_page, customer, rewards, scheme):
     page = new_page(width=360, height=800, color_scheme=scheme)
     link = sign_in_links.make(customer_id=customer.pk, now=timezone.now(), actor=SYSTEM)
-    strangers = [*map(reverse, DOORS), reverse("cockpit:sign_in_link", args=[link.token])]
+    stop = choices.link(customer_id=customer.pk, kind=MailKind.EXPIRING).removeprefix(settings.PUBLIC_URL)
+    strangers = [*map(reverse, DOORS), reverse("cockpit:sign_in_link", args=[link.token]), stop]
     broken = {}
 
     for path in strangers:

@@ -167,3 +167,12 @@ def test_no_sentence_of_a_page_stays_english(visitor, customer, gift, on_offer):
         page = visitor.get(path, **GERMAN).content.decode()
         said = {" ".join(text.split()) for text in re.findall(r">([^<]+)<", page)}
         assert said & english == set(), path
+
+
+def test_a_language_that_runs_from_right_to_left_says_so(visitor, monkeypatch):
+    monkeypatch.setattr(speech, "CODES", speech.CODES | {"ar"})
+
+    page = visitor.get(reverse("cockpit:home"), headers={"accept-language": "ar"}).content.decode()
+
+    assert '<html lang="ar" dir="rtl">' in page
+    assert 'dir="rtl"' not in visitor.get(reverse("cockpit:home"), headers={"accept-language": "de"}).content.decode()
