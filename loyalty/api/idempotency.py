@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from rest_framework.request import Request
@@ -27,6 +27,7 @@ from loyalty.api.models import IdempotencyRecord
 VISIBLE = re.compile(r"[\x20-\x7e]{1,255}")
 KEPT = timedelta(days=30)
 PURGED_AT_ONCE = 5000
+UNDER_WAY = "A request with this Idempotency-Key is under way. Ask again in a second."
 KEPT_BODY = "kept_body"  # of a response
 
 
@@ -103,11 +104,14 @@ def purge(*, now: datetime) -> int:
 
 def _claim(*, api_key_id: int, key: str, digest: str, now: datetime) -> Claim | Response:
     until = now + timedelta(seconds=conf.LOCK_SECONDS)
-    record, created = IdempotencyRecord.objects.get_or_create(
-        api_key_id=api_key_id,
-        key=key,
-        defaults={"request_digest": digest, "locked_until": until, "created_at": now},
-    )
+    try:
+        record, created = IdempotencyRecord.objects.get_or_create(
+            api_key_id=api_key_id,
+            key=key,
+            defaults={"request_digest": digest, "locked_until": until, "created_at": now},
+        )
+    except IntegrityError as error:  # it was there, and freed again before it could be read
+        raise errors.RequestInProgress(UNDER_WAY) from error
     if created:
         return Claim(record.pk, until)
     if record.request_digest != digest:
@@ -116,10 +120,10 @@ def _claim(*, api_key_id: int, key: str, digest: str, now: datetime) -> Claim | 
         )
     if record.status is None and _open(record.pk).filter(locked_until__lte=now).update(locked_until=until):
         return Claim(record.pk, until)
-    record.refresh_from_db()
-    if record.status is None:
-        raise errors.RequestInProgress("A request with this Idempotency-Key is under way. Ask again in a second.")
-    return Response(record.body, status=record.status, headers={"Idempotent-Replayed": "true"})
+    decided = IdempotencyRecord.objects.filter(pk=record.pk, status__isnull=False).first()
+    if decided is None:
+        raise errors.RequestInProgress(UNDER_WAY)
+    return Response(decided.body, status=decided.status, headers={"Idempotent-Replayed": "true"})
 
 
 def _roll_back() -> None:

@@ -1,16 +1,19 @@
+from contextlib import suppress
 from datetime import timedelta
 from threading import Barrier, Thread
 
 import pytest
 from django.db import connection
 from django.utils import timezone
+from rest_framework.response import Response
 
-from loyalty.api import idempotency, tasks
-from loyalty.api.models import IdempotencyRecord
+from loyalty.api import errors, idempotency, tasks
+from loyalty.api.models import ApiKey, IdempotencyRecord
 from loyalty.customers.models import Customer
 from loyalty.points import queries
 from loyalty.points.models import PointsTransaction
 from tests.api.conftest import refusal
+from tests.concurrency.races import race
 from tests.factories.people import CustomerFactory
 from tests.factories.points import give
 
@@ -234,3 +237,27 @@ def test_eight_at_once_with_one_key_change_the_balance_once(integrator):
     assert set(statuses) <= {201, 409}
     assert 201 in statuses
     assert balance(customer) == 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_that_is_freed_while_others_ask_for_it_fails_nobody(integrator):
+    integrator()
+    api_key_id = ApiKey.objects.get().pk
+
+    def refuse():
+        raise errors.InvalidParameter("Not so.")
+
+    def ask():
+        for _ in range(60):
+            with suppress(errors.RequestInProgress):
+                idempotency.answer_once(
+                    api_key_id=api_key_id,
+                    key="one",
+                    digest="same",
+                    act=refuse,
+                    answer_error=lambda error: Response(status=400),
+                    atomic=False,
+                )
+
+    assert race(*[ask] * 6) == [None] * 6
+    assert IdempotencyRecord.objects.count() == 0
