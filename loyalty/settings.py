@@ -5,6 +5,7 @@
 
 import base64
 import binascii
+import re
 import warnings
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -394,6 +395,11 @@ if PRODUCTION:
 
 # API.
 API_RATE_LIMIT = whole_number("API_RATE_LIMIT", default=10, lowest=1, highest=10_000)  # requests a second for each key
+# Pages of these origins may ask with a customer's token, beside those of the shops we are connected to.
+STOREFRONT_ORIGINS = [origin.strip() for origin in env.list("STOREFRONT_ORIGINS", default=[])]
+for _origin in STOREFRONT_ORIGINS:
+    if not re.fullmatch(r"https?://[a-z0-9.\[\]:-]+", _origin):
+        raise refuse("STOREFRONT_ORIGINS", f"{_origin!r} is no origin. Write one such as https://shop.example.")
 # Some clients look for 400 instead of 422 when a change would make a balance negative.
 API_NEGATIVE_BALANCE_STATUS = whole_number("API_NEGATIVE_BALANCE_STATUS", default=422, lowest=400, highest=422)
 REST_FRAMEWORK = {

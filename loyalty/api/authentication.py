@@ -1,5 +1,6 @@
 """Who is calling: a bearer key, and what it may do."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,12 @@ def identity_of(request: Request) -> int:
     """The system that calls, however often its key was rotated: see `ApiKey.identity`."""
     key: Any = request.auth
     return int(key.identity)
+
+
+def own_key(request: Request, key: str | None) -> str | None:
+    """An idempotency key as this caller's own: customers of one shop use the same words without meeting each other."""
+    space = getattr(request.auth, "namespace", "")
+    return f"{space}{hashlib.sha256(key.encode()).hexdigest()}" if space and key is not None else key
 
 
 def address_of(request: Request) -> str:

@@ -1,10 +1,11 @@
 """What the OpenAPI schema says of each operation: one decorator for each kind."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.utils import (
     OpenApiParameter,
     OpenApiResponse,
@@ -14,13 +15,15 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from loyalty.api import conf, fields, pagination
+
 Decorator = Callable[[Any], Any]
 SerializerClass = type[serializers.Serializer]
 
 REASONS = {
     400: "The request is malformed: a parameter is missing or of the wrong type.",
-    401: "The API key is missing, unknown, revoked or expired.",
-    403: "The API key lacks the scope.",
+    401: "The API key or customer token is missing, unknown, revoked or expired.",
+    403: "The API key lacks the scope, or may not be used from there.",
     404: "There is no such thing.",
     405: "This address does not take that method.",
     409: "A request with the same Idempotency-Key is under way, ask again; or the plan that was shown is out of date.",
@@ -54,9 +57,19 @@ RATE_LIMIT = [
         description='What is left of it: `"second";r=7;t=1` is seven more, and all again in a second.',
     ),
 ]
+# What a parameter may be, as exactly as it is judged; whatever fits is never called malformed.
+TEXT = {"type": "string", "pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"}
+INSTANT = {"type": "string", "format": "date-time"}
+CURSOR_TEXT = {"type": "string", "format": "cursor"}
+FEED_CURSOR = {"type": "string", "format": "feed-cursor"}
+SIZE = {"type": "integer", "minimum": 1, "maximum": pagination.LARGEST_SIZE}
+PAGE = {"type": "integer", "minimum": 1, "maximum": pagination.LAST_PAGE}
+ID = {"type": "integer", "minimum": 0, "maximum": conf.LARGEST_ID}
+KINDS: dict[Any, dict[str, Any]] = {str: TEXT, int: ID, datetime: INSTANT}
+
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    str,
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]*[!-~][ -~]*$"},
     OpenApiParameter.HEADER,
     description=(
         "1 to 255 plain characters, such as a UUID. The same key answers with its first answer and does nothing a second "
@@ -70,14 +83,15 @@ REPLAYED = OpenApiParameter(
     response=[200, 201, 202, 409, 422],
     description="`true` on a repeated answer.",
 )
-UPDATED_AT_MIN = OpenApiParameter("updated_at_min", str, description="Date and time: changed at or after it.")
+UPDATED_AT_MIN = OpenApiParameter("updated_at_min", INSTANT, description="Date and time: changed at or after it.")
+LIMIT = OpenApiParameter("limit", SIZE, description="50 when left out.")
 CURSOR = [
-    OpenApiParameter("limit", int, description="1 to 250, 50 when left out."),
-    OpenApiParameter("cursor", str, description="From `metadata` of another page."),
+    LIMIT,
+    OpenApiParameter("cursor", CURSOR_TEXT, description="From `metadata` of another page."),
 ]
 NUMBER = [
-    OpenApiParameter("page", int, description="From 1."),
-    OpenApiParameter("page_size", int, description="1 to 250, 50 when left out."),
+    OpenApiParameter("page", PAGE, description="From 1."),
+    OpenApiParameter("page_size", SIZE, description="50 when left out."),
 ]
 INCLUDE = OpenApiParameter(
     "include", str, description="What else to send, with commas between. Unknown words are ignored."
@@ -127,17 +141,73 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
         return {"type": "http", "scheme": "bearer", "description": "An API key, made by staff in the back office."}
 
 
+class CustomerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "loyalty.api.storefront.CustomerTokenAuthentication"
+    name = "customer_token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "Of one customer, for five minutes: see create_customer_token.",
+        }
+
+
+class TextShape(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "loyalty.api.fields.TextField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        return {"type": "string", "pattern": r"^[^\x00]*$" if self.target.allow_blank else r"^[^\x00]+$"}
+
+
+class NameShape(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "loyalty.api.fields.NameField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        pattern = r"^[^\x00]*$" if self.target.allow_blank else r"^[^\x00]+$"
+        return {"type": ["string", "integer"], "pattern": pattern, "minimum": 0, "maximum": fields.LARGEST_WHOLE}
+
+
+class TrimmedTextShape(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "loyalty.api.fields.TrimmedTextField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        return dict(TEXT)
+
+
+class WholeNumberShape(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "loyalty.api.fields.WholeNumberField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        return {"type": "integer", "minimum": -fields.LARGEST_WHOLE, "maximum": fields.LARGEST_WHOLE}
+
+
 def filter_by(name: str, kind: Any, description: str = "") -> OpenApiParameter:
-    """A query parameter: of a type, or one of a list of words."""
-    if isinstance(kind, type):
-        return OpenApiParameter(name, kind, description=description)
+    """A query parameter: of a type, of a shape, or one of a list of words."""
+    if isinstance(kind, type | dict):
+        return OpenApiParameter(name, KINDS[kind] if isinstance(kind, type) else kind, description=description)
     return OpenApiParameter(name, str, enum=list(kind), description=description)
 
 
-def listing(name: str, shape: SerializerClass, *, summary: str, filters: Sequence[OpenApiParameter] = ()) -> Decorator:
+def listing(
+    name: str,
+    shape: SerializerClass,
+    *,
+    summary: str,
+    operation: str = "",
+    filters: Sequence[OpenApiParameter] = (),
+) -> Decorator:
     """A list by cursor."""
     envelope = _envelope(name, shape, kind="by_cursor")
-    return _operation(f"list_{name}", summary, responses={200: envelope}, parameters=[*filters, *CURSOR, *NUMBER])
+    parameters = [*filters, *CURSOR, *NUMBER]
+    return _operation(operation or f"list_{name}", summary, responses={200: envelope}, parameters=parameters)
+
+
+def mine(name: str, shape: SerializerClass, *, summary: str, many: bool = False) -> Decorator:
+    """What concerns the customer whose token it is: one object, or all of a few."""
+    envelope = inline_serializer(f"Own{_camel(name)}Envelope", {name: shape(many=many)})
+    return _operation(f"{'list' if many else 'get'}_own_{name}", summary, responses={200: envelope}, parameters=[])
 
 
 def numbered_listing(

@@ -73,6 +73,13 @@ class KeyUsedOtherwise(RequestError):
     status = 422
 
 
+class Contradictory(RequestError):
+    """Two fields, each well by itself, that cannot both be meant."""
+
+    code = "contradictory"
+    status = 422
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One refusal in the words of HTTP."""

@@ -50,6 +50,23 @@ class TextField(serializers.CharField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(trim_whitespace=False, **kwargs)
 
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError("This is not a text. Write it in quotation marks.")
+        return super().to_internal_value(data)
+
+
+class NameField(TextField):
+    """What another system calls a thing: a text, or a whole number as some systems write theirs."""
+
+    def to_internal_value(self, data: Any) -> str:
+        is_number = isinstance(data, int) and not isinstance(data, bool) and 0 <= data <= LARGEST_WHOLE
+        return super().to_internal_value(str(data) if is_number else data)
+
+
+class TrimmedTextField(serializers.CharField):
+    """Text without the spaces around it, of which something must be left."""
+
 
 class OptionalTextField(serializers.CharField):
     """Text that is null when there is none."""

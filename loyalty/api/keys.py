@@ -27,6 +27,7 @@ class Scope(models.TextChoices):
     CUSTOMER_WRITE = "customer:write", "Create customers"
     CUSTOMER_ERASURE_WRITE = "customer_erasure:write", "Forget who a customer is, for good"
     SIGN_IN_LINK_WRITE = "sign_in_link:write", "Let customers sign in by a link"
+    CUSTOMER_TOKEN_WRITE = "customer_token:write", "Let customers' browsers read and redeem for themselves"
     CUSTOMER_IDENTITY_WRITE = "customer_identity:write", "Say under which ids other systems know customers"
     POINTS_TRANSACTION_READ = "points_transaction:read", "See points transactions"
     POINTS_TRANSACTION_WRITE = "points_transaction:write", "Adjust points"

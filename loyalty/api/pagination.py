@@ -32,7 +32,12 @@ class Page(Generic[Row]):
 
 
 def by_cursor(queryset: QuerySet[Row], *, request: Request) -> Page[Row]:
-    """One page by falling id, from where the cursor points; without a cursor `page` is honoured. Raises InvalidParameter."""
+    """One page by falling id, from where the cursor points; without a cursor `page` is honoured. Raises InvalidParameter.
+
+    All of these parameters are judged, whichever of them decides.
+    """
+    for name, highest in (("limit", LARGEST_SIZE), ("page_size", LARGEST_SIZE), ("page", LAST_PAGE)):
+        query.whole_number(request, name, lowest=1, highest=highest)
     cursor = query.text(request, "cursor") if any(request.query_params.getlist("cursor")) else None
     if cursor is not None:
         return _from_cursor(queryset, cursor=cursor, size=_size(request, "limit"))

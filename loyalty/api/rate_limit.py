@@ -32,8 +32,11 @@ class Valkey:
         )
         self._ask_from = 0.0
 
-    def count(self, key_id: int, second: int) -> int | None:
-        """How many requests the key has made in this second, this one included; None when the server is down."""
+    def count(self, key_id: int | str, second: int) -> int | None:
+        """How many requests the key, or whoever is named so, has made in this second, this one included.
+
+        None when the server is down.
+        """
         if time.monotonic() < self._ask_from:
             return None
         name = f"api:rate:{key_id}:{second}"

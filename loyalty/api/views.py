@@ -133,7 +133,7 @@ def once(*, atomic: bool) -> Callable[[Handler], Handler]:
     def decorate(handler: Handler) -> Handler:
         @wraps(handler)
         def answer(view: ApiView, request: Request, *args: Any, **kwargs: Any) -> Response:
-            key = idempotency.key_of(request)
+            key = authentication.own_key(request, idempotency.key_of(request))
             view.domain_key = idempotency.domain_key(api_key_id=authentication.identity_of(request), key=key)
             act = partial(handler, view, request, *args, **kwargs)
             if key is None:

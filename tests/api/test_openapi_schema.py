@@ -56,6 +56,7 @@ def test_lists_every_operation_once(document):
         ("customers/{id}", "get"),
         ("customers/{id}", "post"),
         ("customers/{id}/anonymise", "post"),
+        ("customers/{id}/customer_tokens", "post"),
         ("customers/{id}/sign_in_links", "post"),
         ("earning_rules", "get"),
         ("events", "get"),
@@ -94,6 +95,10 @@ def test_lists_every_operation_once(document):
         ("reward_fulfillments/{id}/value_code", "get"),
         ("rewards", "get"),
         ("rewards/{id}", "get"),
+        ("storefront/balance", "get"),
+        ("storefront/offers", "get"),
+        ("storefront/offers/{id}/redeem", "post"),
+        ("storefront/redeemed_rewards", "get"),
         ("value_code_redemptions", "get"),
         ("value_code_redemptions", "post"),
         ("value_code_redemptions/{id}/reverse", "post"),
@@ -120,7 +125,8 @@ def test_documents_every_status_and_the_bearer_key(document):
         wanted |= {"404"} if "{id}" in path else set()
         wanted |= {"409", "411", "413", "415", "422"} if method == "post" else set()
         assert wanted <= operation["responses"].keys(), (path, method)
-        assert operation["security"] == [{"bearer": []}], (path, method)
+        scheme = "customer_token" if "/storefront/" in path else "bearer"
+        assert operation["security"] == [{scheme: []}], (path, method)
         assert operation["summary"]
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
 

@@ -1,10 +1,20 @@
+import base64
+import gzip
+import hashlib
+import html
 import re
+from pathlib import Path
 
 import pytest
+from django.contrib.staticfiles import finders
 
 from loyalty.api.v1 import outline
 
-PAGES = ["/api/reference/", *(f"/api/reference/{each.slug}/" for each in outline.resources())]
+PAGES = [
+    "/api/reference/",
+    "/api/reference/desk_js/",
+    *(f"/api/reference/{each.slug}/" for each in outline.resources()),
+]
 
 
 @pytest.mark.parametrize("address", PAGES)
@@ -57,3 +67,12 @@ def test_says_which_fields_may_be_null_and_which_words_they_take():
 def test_does_not_know_what_is_not_there(client):
     assert client.get("/api/reference/nothing/").status_code == 404
     assert client.post("/api/reference/").status_code == 405
+
+
+def test_shows_the_script_with_the_digest_of_the_file_that_is_served(client):
+    page = client.get("/api/reference/desk_js/").content.decode()
+    served = Path(finders.find("storefront/desk.js")).read_bytes()
+
+    assert f'integrity="sha384-{base64.b64encode(hashlib.sha384(served).digest()).decode()}"' in html.unescape(page)
+    assert "/static/storefront/desk.js" in page
+    assert len(gzip.compress(served)) < 5_000

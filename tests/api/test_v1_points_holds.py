@@ -186,7 +186,7 @@ def test_is_released_by_itself_when_its_time_is_over(api, customer):
         ({"expires_at": "0001-01-01T00:00:00+14:00"}, 400, "invalid_parameter"),
         ({"expires_at": "9999-12-31T23:59:59Z"}, 422, "invalid_time_limit"),
         ({"expires_at": "2020-01-01T00:00:00Z"}, 422, "invalid_time_limit"),
-        ({"expires_in": 60, "expires_at": "2026-11-26T12:00:00Z"}, 400, "invalid_parameter"),
+        ({"expires_in": 60, "expires_at": "2026-11-26T12:00:00Z"}, 422, "contradictory"),
     ],
 )
 def test_refuses_a_time_limit_that_is_none(api, customer, limit, status, code):

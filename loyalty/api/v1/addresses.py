@@ -4,15 +4,16 @@ from typing import Any
 
 from rest_framework import serializers
 
+from loyalty.api import fields
 from loyalty.customers.profile import Address
 
 
 class AddressSerializer(serializers.Serializer):
     recipient = serializers.CharField(required=False, allow_blank=True, max_length=160, default="")
-    line_1 = serializers.CharField(max_length=200)
+    line_1 = fields.TrimmedTextField(max_length=200)
     line_2 = serializers.CharField(required=False, allow_blank=True, max_length=200, default="")
     postal_code = serializers.CharField(required=False, allow_blank=True, max_length=20, default="")
-    city = serializers.CharField(max_length=100)
+    city = fields.TrimmedTextField(max_length=100)
     region = serializers.CharField(required=False, allow_blank=True, max_length=100, default="")
     country = serializers.RegexField(
         r"^[A-Z]{2}$",

@@ -26,7 +26,7 @@ class CustomerIdentitySerializer(serializers.Serializer):
 
 class ToldCustomerIdentitySerializer(serializers.Serializer):
     email = fields.TextField(max_length=254)
-    distinct_id = fields.TextField(max_length=120, help_text="Your own id of the customer.")
+    distinct_id = fields.NameField(max_length=120, help_text="Your own id of the customer.")
     first_name = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=80)
     last_name = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=80)
     properties = serializers.DictField(required=False, help_text="Taken and not kept.")

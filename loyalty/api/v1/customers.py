@@ -120,7 +120,7 @@ class Customers(views.ApiView):
         given.is_valid(raise_exception=True)
         wanted = given.validated_data
         if not (wanted.get("email") or "").strip() and not (wanted.get("phone") or "").strip():
-            raise errors.MissingParameter("email is missing. Send an e-mail address or a phone number.")
+            raise profile.Unreachable("email is missing. Send an e-mail address or a phone number.")
         now = timezone.now()
         customer = enrollment.enroll(
             email=wanted.get("email"),

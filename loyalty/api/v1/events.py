@@ -27,6 +27,7 @@ TOLD = (
 PLACE = re.compile(r"v1:([0-9]{1,18})\.([0-9]{1,18})\.([0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
 NOW = "now"
 KIND = re.compile(r"[a-z_]{1,30}\.[a-z_]{1,30}", re.ASCII)
+KIND_SHAPE = {"type": "string", "pattern": rf"^({'|'.join(word[:-1] for word in TOLD)})\.[a-z_]{{1,30}}$"}
 
 
 class EventSerializer(serializers.Serializer):
@@ -66,9 +67,14 @@ class Events(views.ApiView):
             "may be empty and `more` true where only other kinds were passed over."
         ),
         filters=[
-            documentation.filter_by("kind", str, "Only these, such as `reward.used`; may be given several times."),
+            documentation.filter_by(
+                "kind", KIND_SHAPE, "Only these, such as `reward.used`; may be given several times."
+            ),
             documentation.filter_by("customer_id", int),
-            *documentation.CURSOR,
+            documentation.LIMIT,
+            documentation.filter_by(
+                "cursor", documentation.FEED_CURSOR, "From `metadata` of the last answer, or `now`."
+            ),
         ],
     )
     def get(self, request: Request) -> Response:

@@ -56,7 +56,7 @@ class NewPointsHoldSerializer(serializers.Serializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs.get("expires_in") is not None and attrs.get("expires_at") is not None:
-            raise serializers.ValidationError("Give expires_in or expires_at, not both.")
+            raise errors.Contradictory("Give expires_in or expires_at, not both.")
         return attrs
 
 

@@ -15,6 +15,7 @@ from rewards.models import ExchangeType, PointsProduct, RewardKind, RewardType
 from rewards.types import registry
 
 EXCHANGE_TYPES = ExchangeType.values
+MOST_POINTS = 2**31 - 1
 
 
 class RewardSerializer(serializers.Serializer):
@@ -100,11 +101,15 @@ class SimulatePointsProduct(views.ApiView):
         summary="What so many points would give (extension)",
         description="Spends nothing. Whether one customer can have it is judged when they redeem.",
         filters=[
-            documentation.filter_by("points_to_spend", int, "Left out: the price, or the least of a variable one.")
+            documentation.filter_by(
+                "points_to_spend",
+                {"type": "integer", "minimum": 1, "maximum": MOST_POINTS},
+                "Left out: the price, or the least of a variable one.",
+            )
         ],
     )
     def get(self, request: Request, pk: str) -> Response:
-        spent = query.whole_number(request, "points_to_spend", lowest=1, highest=2**31 - 1)
+        spent = query.whole_number(request, "points_to_spend", lowest=1, highest=MOST_POINTS)
         try:
             found = simulation.simulate(points_product_id=query.path_id(pk), points_to_spend=spent, now=timezone.now())
         except catalogue.UnknownReward as missing:

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from loyalty.api import authentication, documentation, fields, parsing, views
+from loyalty.api import authentication, documentation, errors, fields, parsing, views
 from loyalty.api.keys import Scope
 from loyalty.api.v1 import planning
 from loyalty.api.v1.reward_fulfillments import RewardFulfillmentSerializer, existing, shape
@@ -53,7 +53,7 @@ class CancelSerializer(DryRunSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         given = {attrs[name] for name in ("return_points", "refund_points") if name in attrs}
         if len(given) > 1:
-            raise serializers.ValidationError("return_points and refund_points contradict each other. Send one.")
+            raise errors.Contradictory("return_points and refund_points contradict each other. Send one.")
         attrs["return_points"] = given.pop() if given else not attrs["after_use"]
         return attrs
 
@@ -66,7 +66,7 @@ class ReissueSerializer(DryRunSerializer):
 
 
 class MarkUsedSerializer(DryRunSerializer):
-    order_id = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=120)
+    order_id = fields.NameField(required=False, allow_null=True, allow_blank=True, max_length=120)
 
 
 class UsedMeanwhile(DomainError):

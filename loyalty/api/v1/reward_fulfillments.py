@@ -128,12 +128,12 @@ class RewardFulfillments(views.ApiView):
             documentation.filter_by("type", SEVERAL["type"], "Extension."),
             documentation.filter_by("delivery_status", SEVERAL["delivery_status"], "Extension."),
             documentation.filter_by("payout_state", SEVERAL["payout_state"], "Extension."),
-            documentation.filter_by("redeemed_after", str, "Extension: date and time, inclusive."),
+            documentation.filter_by("redeemed_after", datetime, "Extension: date and time, inclusive."),
             documentation.filter_by(
-                "redeemed_before", str, "Extension: date and time, exclusive; a date is a whole day."
+                "redeemed_before", datetime, "Extension: date and time, exclusive; a date is a whole day."
             ),
-            documentation.filter_by("used_after", str, "Extension: as above."),
-            documentation.filter_by("used_before", str, "Extension: as above."),
+            documentation.filter_by("used_after", datetime, "Extension: as above."),
+            documentation.filter_by("used_before", datetime, "Extension: as above."),
             documentation.filter_by("search", str, "Extension: e-mail, phone, name, or the beginning of a code."),
             documentation.filter_by(
                 "code", str, "Extension: exactly this code, in any case; none or one in each shop."

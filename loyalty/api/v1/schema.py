@@ -55,8 +55,39 @@ def generate() -> bytes:
     for shape in document["components"]["schemas"].values():
         if "oneOf" in shape:  # wrapped or flat: where no field is required, a wrapped body is both
             shape["anyOf"] = shape.pop("oneOf")
+        for each in shape.get("properties", {}).values():
+            _say_exactly(each)
+    for operation in (each for item in document["paths"].values() for each in item.values()):
+        if "requestBody" in operation and _is_needed(operation["requestBody"], document):
+            operation["requestBody"]["required"] = True
     _name_headers_once(document)
     return bytes(OpenApiYamlRenderer().render(document, renderer_context={}))  # type: ignore[no-untyped-call]
+
+
+def _say_exactly(shape: dict[str, Any]) -> None:
+    """A decimal has digits, and a format is that of the text, not of the null that may stand in its place."""
+    if shape.get("format") == "decimal" and "pattern" in shape:
+        shape["pattern"] = shape["pattern"].replace("{0,", "{1,")
+    kinds = shape.get("type")
+    if isinstance(kinds, list) and "null" in kinds and "format" in shape:
+        del shape["type"]
+        text = {name: shape.pop(name) for name in ("format", "pattern", "minLength", "maxLength") if name in shape}
+        shape["anyOf"] = [{"type": "string"} | text, {"type": "null"}]
+
+
+def _is_needed(body: dict[str, Any], document: dict[str, Any]) -> bool:
+    """Whether a request without a body would lack a field."""
+    shape = body["content"]["application/json"]["schema"]
+    shapes = [document["components"]["schemas"][shape["$ref"].rpartition("/")[2]]]
+    shapes = shapes[0].get("anyOf", shapes)[-1:]
+    return any(each.get("required") for each in (_of(shape, document) for shape in shapes))
+
+
+def _of(shape: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = (
+        document["components"]["schemas"][shape["$ref"].rpartition("/")[2]] if "$ref" in shape else shape
+    )
+    return found
 
 
 def _name_headers_once(document: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from loyalty.api.v1 import (
     code_checks,
     customer_erasures,
     customer_identities,
+    customer_tokens,
     customers,
     deliveries,
     earning_rules,
@@ -22,6 +23,7 @@ from loyalty.api.v1 import (
     rewards,
     schema,
     sign_in_links,
+    storefront,
     value_codes,
     vip_tiers,
     webhook_deliveries,
@@ -33,6 +35,7 @@ ADDRESSES: list[tuple[str, type[View], str]] = [
     ("customers/<str:pk>", customers.OneCustomer, "customer"),
     ("customers/<str:pk>/anonymise", customer_erasures.AnonymiseCustomer, "anonymise_customer"),
     ("customers/<str:pk>/sign_in_links", sign_in_links.SignInLinks, "sign_in_links"),
+    ("customers/<str:pk>/customer_tokens", customer_tokens.CustomerTokens, "customer_tokens"),
     (
         "customer_identities/create_or_update",
         customer_identities.CreateOrUpdateCustomerIdentity,
@@ -92,6 +95,10 @@ ADDRESSES: list[tuple[str, type[View], str]] = [
     ("referrals", referrals.Referrals, "referrals"),
     ("referrals/<str:pk>", referrals.OneReferral, "referral"),
     ("referral_settings", referrals.OneReferralSettings, "referral_settings"),
+    ("storefront/balance", storefront.OwnBalance, "own_balance"),
+    ("storefront/offers", storefront.OwnOffers, "own_offers"),
+    ("storefront/redeemed_rewards", storefront.OwnRewards, "own_rewards"),
+    ("storefront/offers/<str:pk>/redeem", storefront.OwnPurchases, "own_purchases"),
     ("schema", schema.Schema, "schema"),
 ]
 

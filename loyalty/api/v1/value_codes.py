@@ -69,7 +69,7 @@ class NewRedemptionSerializer(serializers.Serializer):
     currency = fields.TextField(
         max_length=3, help_text="Of the amount, such as EUR. Another one than the code has is refused."
     )
-    order_id = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=120)
+    order_id = fields.NameField(required=False, allow_null=True, allow_blank=True, max_length=120)
 
 
 class NewRedemptionByCodeSerializer(NewRedemptionSerializer):
