@@ -20,7 +20,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint e2e-shop e2e-medusa bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults bench-webhooks axe bench-reconcile bench-issuing
+.PHONY: help demo demo-reset test lint e2e-shop e2e-medusa bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults bench-webhooks axe bench-reconcile bench-issuing fuzz-api
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ e2e-medusa: venv ## install a real shop (Medusa) from npm into e2e/medusa, boot 
 	@command -v npm >/dev/null || { echo "npm was not found. The real shop needs Node 20 or newer; install it and try again."; exit 1; }
 	cd e2e/medusa && npm install --ignore-scripts --no-audit --no-fund --no-save
 	$(SERVED) $(BIN)/pytest -m medusa $(ARGS)
+
+fuzz-api: venv ## ask the running API ten thousands of things its OpenAPI document allows, or does not (FUZZ_EXAMPLES=...)
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100} FUZZ_SECONDS=$${FUZZ_SECONDS:-7200} $(SERVED) $(BIN)/pytest tests/api/test_fuzzing.py $(ARGS)
 
 prove-races: venv ## race every act against every other in a scratch database (ARGS="--workers 64")
 	$(SERVED) $(BIN)/python manage.py prove_races $(ARGS)
