@@ -12,6 +12,8 @@ from tests.factories.points import give
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
+# The server of these tests leaves out what whitenoise sends with every file in production.
+AS_IN_PRODUCTION = {"Content-Type": "text/javascript", "Access-Control-Allow-Origin": "*"}
 PAGE = """<!DOCTYPE html><html lang="en"><head><title>Shop</title>
 <script src="{desk}/static/storefront/desk.js" integrity="{integrity}" crossorigin="anonymous" defer></script></head>
 <body><h1>Your account</h1><loyalty-desk desk="{desk}" token="/loyalty-token"></loyalty-desk></body></html>"""
@@ -37,6 +39,7 @@ def test_a_customer_redeems_on_the_shops_page_with_the_keyboard(phone_page, live
             body=shown, headers={"Content-Type": "text/html", "Content-Security-Policy": policy}
         ),
     )
+    page.route(f"{desk}/static/**", lambda route: route.fulfill(response=route.fetch(), headers=AS_IN_PRODUCTION))
     page.route(f"{shop}/loyalty-token", lambda route: route.fulfill(json={"token": next(tokens, new)}))
 
     page.goto(f"{shop}/account")

@@ -1,6 +1,7 @@
 """Clients of other people's making, over real HTTP: one generated from the OpenAPI document, one in plain Node."""
 
 import importlib
+import itertools
 import json
 import os
 import shutil
@@ -11,17 +12,17 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from loyalty.api import keys
+from loyalty.api import keys, rate_limit
 from loyalty.api.v1 import outline, schema
 from tests.factories.catalogue import PointsProductFactory, RewardTextFactory
 from tests.factories.people import CustomerFactory
 from tests.factories.points import give
 
 HERE = Path(__file__).parent
-LONGEST_SECONDS = 120
+LONGEST_SECONDS = 600
 OLDEST_NODE = 20
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(LONGEST_SECONDS + 100)]
 
 
 def node():
@@ -59,8 +60,14 @@ def secret():
     return keys.create(name="Client", scopes=keys.Scope.values, created_by_id=None, now=timezone.now())[1]
 
 
-def test_a_client_in_node_does_what_an_integration_does(live_server, settings, anna, product, secret):
-    settings.API_RATE_LIMIT = 6
+@pytest.fixture
+def one_too_many(monkeypatch):
+    """The fifth request finds the rate of its second used up, however slow the machine is."""
+    numbers = itertools.count(1)
+    monkeypatch.setattr(rate_limit, "requests_in", lambda **_: 10_000 if next(numbers) == 5 else 1)
+
+
+def test_a_client_in_node_does_what_an_integration_does(live_server, one_too_many, anna, product, secret):
     environment = {"PATH": os.environ["PATH"], "DESK_URL": live_server.url, "DESK_KEY": secret}
 
     done = subprocess.run(
@@ -86,7 +93,7 @@ def test_a_client_in_node_does_what_an_integration_does(live_server, settings, a
     assert told["changes"] == [-100, -100, -20, 300, 250]
     assert told["fulfillments"] == [told["wrappedPurchase"]["id"], told["purchase"]["id"]]
     assert told["balances"] == [330]
-    assert told["waited"] is True
+    assert told["waits"] == 1
     assert (told["noKey"]["status"], told["noKey"]["code"]) == (401, "invalid_api_key")
 
 
