@@ -16,7 +16,7 @@ def document() -> dict[str, Any]:
 
 def operation(method: str, path: str) -> dict[str, Any] | None:
     """What the document says of an address below /api/v1, with or without the slash at its end."""
-    for template, item in document()["paths"].items():
+    for template, item in sorted(document()["paths"].items(), key=lambda each: "{" in each[0]):  # the literal one first
         pattern = re.sub(r"\\{id\\}", "[^/]+", re.escape(template))
         if re.fullmatch(f"{pattern}/?", f"/api/v1{path}"):
             return item.get(method)

@@ -29,7 +29,7 @@ from tests.journeys.web import HOST, ROOT, running_web
 SEED = "20261127"
 # A run of the tests has time for a few examples of each call beside the borders of each value; `make fuzz-api` for many.
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "1")
-LONGEST_SECONDS = int(os.environ.get("FUZZ_SECONDS", "900"))
+LONGEST_SECONDS = int(os.environ.get("FUZZ_SECONDS", "1800"))
 
 pytestmark = [pytest.mark.django_db(transaction=True, reset_sequences=True), pytest.mark.timeout(LONGEST_SECONDS + 300)]
 

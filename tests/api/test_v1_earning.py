@@ -60,8 +60,8 @@ def test_the_same_activity_is_refused_and_the_same_request_is_answered_again(api
 @pytest.mark.parametrize(
     ("told", "status", "code"),
     [
-        ({"token": "review"}, 400, "missing_parameter"),
-        ({"token": "review", "customer_id": 1, "customer_email": "a@example.com"}, 400, "missing_parameter"),
+        ({"token": "review"}, 422, "contradictory"),
+        ({"token": "review", "customer_id": 1, "customer_email": "a@example.com"}, 422, "contradictory"),
         ({"token": "review", "customer_id": 10**9}, 422, "unknown_customer"),
         ({"token": "review", "customer_email": "nobody@example.com"}, 422, "unknown_customer"),
         ({"token": "not a name", "customer_id": 1}, 400, "invalid_parameter"),

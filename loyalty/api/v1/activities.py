@@ -32,7 +32,7 @@ class ToldActivitySerializer(serializers.Serializer):
     )
     customer_id = fields.WholeNumberField(required=False, allow_null=True)
     customer_email = fields.TextField(required=False, allow_null=True, allow_blank=True, max_length=254)
-    distinct_id = fields.TextField(
+    distinct_id = fields.NameField(
         required=False, allow_null=True, allow_blank=True, max_length=120, help_text="Your own id: it counts once."
     )
     created_on_origin_at = serializers.DateTimeField(required=False, allow_null=True)
@@ -62,7 +62,7 @@ class Activities(views.ApiView):
         accepts=ToldActivitySerializer,
         summary="Tell what a customer did",
         description="Name the customer by `customer_id` or by `customer_email`, not by both.",
-        refusals="an unknown or excluded customer, the same token and distinct_id a second time",
+        refusals="an unknown or excluded customer, neither or both of customer_id and customer_email, the same token and distinct_id a second time",
     )
     @views.once(atomic=True)
     def post(self, request: Request) -> Response:
@@ -71,7 +71,7 @@ class Activities(views.ApiView):
         wanted = given.validated_data
         customer_id, email = wanted.get("customer_id"), (wanted.get("customer_email") or "").strip()
         if (customer_id is None) == (not email):
-            raise errors.MissingParameter("Send customer_id or customer_email: one of them, and not both.")
+            raise errors.Contradictory("Send customer_id or customer_email: one of them, and not both.")
         made = activities.record(
             token=wanted["token"],
             customer_id=customer_id,

@@ -7,9 +7,12 @@ from functools import cache
 from typing import Any
 
 import yaml
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from loyalty.api.v1 import schema
 
+LARGEST_TOLD = 2**31 - 1
 DEEPEST = 4  # levels of a shape that are shown
 COMMON = {"RateLimit", "RateLimit-Policy", "Retry-After", "Idempotent-Replayed"}
 EXAMPLES = {
@@ -111,7 +114,7 @@ def _operation(path: str, method: str, told: dict[str, Any]) -> Operation:
         method=method.upper(),
         path=path,
         summary=told["summary"],
-        about=told.get("description", ""),
+        about=_marked(told.get("description", "")),
         parameters=tuple(_parameter(each) for each in told.get("parameters", ())),
         takes=tuple(_fields(taken)),
         gives=tuple(_fields(given)),
@@ -119,11 +122,17 @@ def _operation(path: str, method: str, told: dict[str, Any]) -> Operation:
         given_example=_pretty(given, "out") if given else "",
         success=" or ".join(successes),
         refusals=tuple(
-            Answer(status, answer["description"])
+            Answer(status, _marked(answer["description"]))
             for status, answer in told["responses"].items()
             if status not in successes
         ),
     )
+
+
+def _marked(text: str) -> SafeString:
+    """What stands between backticks is code."""
+    parts = [format_html("<code>{}</code>" if place % 2 else "{}", part) for place, part in enumerate(text.split("`"))]
+    return format_html_join("", "{}", ((part,) for part in parts))
 
 
 def _content(part: dict[str, Any]) -> dict[str, Any]:
@@ -140,10 +149,12 @@ def _flat(shape: dict[str, Any]) -> dict[str, Any]:
 def _resolved(shape: dict[str, Any]) -> dict[str, Any]:
     """A shape behind its references; null beside it is left out, and what was said beside a reference is kept."""
     for several in ("allOf", "oneOf", "anyOf"):
-        choices = [each for each in shape.get(several, ()) if each.get("type") != "null"]
+        choices = [each for each in map(_resolved, shape.get(several, ())) if each.get("type") != "null"]
+        beside = {name: value for name, value in shape.items() if name != several}
         if len(choices) == 1:
-            beside = {name: value for name, value in shape.items() if name != several}
-            return {**_resolved(choices[0]), **beside}
+            return {**choices[0], **beside}
+        if choices and all("enum" in each for each in choices):  # words, or none of them
+            return {"type": "string", "enum": [word for each in choices for word in each["enum"] if word], **beside}
     if "$ref" in shape:
         target: dict[str, Any] = document()["components"]["schemas"][shape["$ref"].rpartition("/")[2]]
         return {**_resolved(target), **{name: value for name, value in shape.items() if name != "$ref"}}
@@ -157,7 +168,7 @@ def _parameter(told: dict[str, Any]) -> Field:
         kind=_kind(shape),
         required=bool(told.get("required")),
         where={"path": "in the path", "query": "in the query", "header": "header"}[told["in"]],
-        about=told.get("description", ""),
+        about=_marked(told.get("description", "")),
         words=_words(shape),
     )
 
@@ -168,7 +179,7 @@ def _fields(shape: dict[str, Any], depth: int = 0) -> Iterator[Field]:
     for name, each in found.get("properties", {}).items():
         inner = _resolved(each)
         about = each.get("description", inner.get("description", ""))
-        yield Field(name, _kind(each), depth, required=name in required, about=about, words=_words(inner))
+        yield Field(name, _kind(each), depth, required=name in required, about=_marked(about), words=_words(inner))
         if depth < DEEPEST:
             yield from _fields(_resolved(inner["items"]) if "items" in inner else inner, depth + 1)
 
@@ -177,11 +188,18 @@ def _kind(shape: dict[str, Any]) -> str:
     inner = _resolved(shape)
     kinds = inner.get("type", "object" if "properties" in inner else "any")
     kinds = list(kinds) if isinstance(kinds, list) else [kinds]
-    beside = [each.get("type") for several in ("oneOf", "anyOf") for each in shape.get(several, ())]
+    beside = [_resolved(each).get("type") for several in ("oneOf", "anyOf") for each in shape.get(several, ())]
     if "null" in beside and "null" not in kinds:
         kinds.append("null")
-    named = [_named(kind, inner) for kind in kinds]
-    return " or ".join(named)
+    return " or ".join(_named(kind, inner) for kind in kinds) + _range(inner)
+
+
+def _range(shape: dict[str, Any]) -> str:
+    """The bounds of a number, where they are closer than those of all numbers."""
+    least, most = shape.get("minimum"), shape.get("maximum")
+    if least is None or most is None or most > LARGEST_TOLD:
+        return ""
+    return f" from {least:,} to {most:,}"
 
 
 def _named(kind: str, shape: dict[str, Any]) -> str:

@@ -65,7 +65,10 @@ def generate() -> bytes:
 
 
 def _say_exactly(shape: dict[str, Any]) -> None:
-    """A decimal has digits, and a format is that of the text, not of the null that may stand in its place."""
+    """A decimal has digits, a pattern says itself whether nothing will do, and a format is that of the text alone."""
+    if (several := shape.get("oneOf")) and several[1:] == [{"type": "string", "maxLength": 0}]:
+        del shape["oneOf"]
+        shape.update(several[0])
     if shape.get("format") == "decimal" and "pattern" in shape:
         shape["pattern"] = shape["pattern"].replace("{0,", "{1,")
     kinds = shape.get("type")

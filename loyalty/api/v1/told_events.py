@@ -39,7 +39,7 @@ class CouponsField(serializers.Field):
         if not isinstance(rows, list) or len(rows) > 100:
             raise serializers.ValidationError('This is no list of coupons. Write [{"code": "SPRING"}].')
         codes = [row.get("code") if isinstance(row, dict) else None for row in rows]
-        if not all(isinstance(code, str) and 0 < len(code) <= 200 for code in codes):
+        if not all(isinstance(code, str) and 0 < len(code) <= 200 and "\x00" not in code for code in codes):
             raise serializers.ValidationError('A coupon has no code. Write [{"code": "SPRING"}].')
         return [str(code) for code in codes]
 
