@@ -5,6 +5,7 @@ They go by the true clock, for the shop keeps its own.
 
 import random
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -32,13 +33,15 @@ def redeemed_by_somebody(product: PointsProduct) -> RedeemedReward:
 
 
 def reconcile(connection: StoreConnection, *, scope: RunScope = RunScope.ALL) -> ReconciliationRun:
-    """A whole run, now."""
+    """A whole run, now; its count is that of its findings."""
     now = datetime.now(UTC)
     run = runs.begin(connection_id=connection.pk, scope=scope, actor=actors.SYSTEM, now=now)
     claim = runs.take(run_id=run.pk, now=now)
     assert claim is not None
     assert steps.work(claim=claim, now=now, patience=60.0) is steps.Verdict.DONE
-    return ReconciliationRun.objects.get(pk=run.pk)
+    run.refresh_from_db()
+    assert run.tally == Counter(kind for _, kind, _, _ in found(run))
+    return run
 
 
 def found(run: ReconciliationRun) -> list[tuple[str, str, str, str]]:

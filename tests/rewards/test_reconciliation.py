@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -287,6 +288,7 @@ def test_killed_at_any_portion_and_taken_over_finds_the_same(connection, shop, r
     """The worker dies after each portion, having asked the shop and before it writes; another goes on when its claim ends."""
     monkeypatch.setattr(sandbox, "CODES_PER_PAGE", 3)
     monkeypatch.setattr(steps, "ASKED", 2)
+    monkeypatch.setattr(steps, "SIFTED", 5)
     monkeypatch.setattr(steps, "COMPARED", 3)
     expected = differences(shop, redeem, many=3)
     now = datetime.now(UTC)
@@ -306,7 +308,10 @@ def test_killed_at_any_portion_and_taken_over_finds_the_same(connection, shop, r
         steps._portion(run, again, steps.Stopwatch(now))
         runs.let_go(claim=again, now=now)
 
+    begun.refresh_from_db()
     assert found(begun) == expected
+    assert begun.tally == Counter(kind for _, kind, _, _ in expected)
+    assert begun.compared == RewardCode.objects.count()
     assert deaths > 10
     assert ListedCode.objects.count() == 0
 
