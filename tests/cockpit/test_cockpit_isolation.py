@@ -25,7 +25,7 @@ DOORS = {
 }  # open to all: they show nothing of anybody
 OF_ONE = {"checking", "state", "my_reward", "cancel"}  # about one redeemed reward, which belongs to somebody
 OF_ALL = {
-    "home", "rewards", "my_rewards", "points", "account", "address", "privacy", "download", "mail_choices", "friends",
+    "home", "rewards", "my_rewards", "points", "account", "address", "privacy", "download", "mail_choices", "friends", "earning",
 }  # fmt: skip
 POSTED = {"confirm", "cancel", "account", "address", "privacy", "mail_choices"}
 

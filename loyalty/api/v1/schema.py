@@ -72,7 +72,7 @@ def _say_exactly(shape: dict[str, Any]) -> None:
     if shape.get("format") == "decimal" and "pattern" in shape:
         shape["pattern"] = shape["pattern"].replace("{0,", "{1,")
     kinds = shape.get("type")
-    if isinstance(kinds, list) and "null" in kinds and "format" in shape:
+    if isinstance(kinds, list) and set(kinds) == {"string", "null"} and "format" in shape:
         del shape["type"]
         text = {name: shape.pop(name) for name in ("format", "pattern", "minLength", "maxLength") if name in shape}
         shape["anyOf"] = [{"type": "string"} | text, {"type": "null"}]

@@ -83,16 +83,21 @@ def programme_of(*, user_id: int) -> Programme:
     """The programme, and with it what `at_a_glance` needs of the customer who signs in as this user: one query."""
     rules, rungs = TierRules.objects.filter(enabled=True), TierTerms.objects.filter(active=True)
     standing = TierStanding.objects.filter(customer__user_id=user_id)
-    found = Programme.objects.filter(pk=1).annotate(
-        tier_rules=ArraySubquery(rules.values(row=JSONObject(**{name: name for name in RULES}))),
-        tier_rungs=ArraySubquery(
-            rungs.order_by("milestone", "pk").values(
-                row=JSONObject(tier_id="tier_id", name="tier__name", milestone=_text("milestone"), perks="perks")
-            )
-        ),
-        tier_standing=ArraySubquery(
-            standing.values(row=JSONObject(held_as="held_as", **{name: _text(name) for name in (*SUMS, *INSTANTS)}))
-        ),
+    found = (
+        Programme.objects.select_related("brand")
+        .defer("brand__logo")
+        .filter(pk=1)
+        .annotate(
+            tier_rules=ArraySubquery(rules.values(row=JSONObject(**{name: name for name in RULES}))),
+            tier_rungs=ArraySubquery(
+                rungs.order_by("milestone", "pk").values(
+                    row=JSONObject(tier_id="tier_id", name="tier__name", milestone=_text("milestone"), perks="perks")
+                )
+            ),
+            tier_standing=ArraySubquery(
+                standing.values(row=JSONObject(held_as="held_as", **{name: _text(name) for name in (*SUMS, *INSTANTS)}))
+            ),
+        )
     )
     return found.first() or merchant.programme()
 
