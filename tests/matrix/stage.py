@@ -34,6 +34,7 @@ from rewards.models import (
     Reward,
     RewardType,
 )
+from tests.fakes import pacing
 from tests.matrix.levers import FaultyShop
 
 STAFF = actors.staff(1)
@@ -99,6 +100,7 @@ class Stage:
     def leap(self, seconds: float) -> None:
         """Let time pass for the desk."""
         self._ahead += timedelta(seconds=seconds)
+        pacing.forget(self.connection.pk)
 
     # What people do.
 
