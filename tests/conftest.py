@@ -24,7 +24,15 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
-LONG = {"test_prove_faults.py", "test_fault_matrix.py", "test_breaker.py", "test_demo.py", "test_machine.py"}
+LONG = {
+    "test_fuzzing.py",
+    "test_pairs.py",
+    "test_prove_faults.py",
+    "test_fault_matrix.py",
+    "test_breaker.py",
+    "test_demo.py",
+    "test_machine.py",
+}
 ADVISORY_LOCK_SPACE = 0x10A1  # ours among the advisory locks of a server
 SLOTS = 15  # as many as a broker has numbered databases, less number 0, which is left to the processes by hand
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from tests.factories.tiers import judge, switch_on, tier
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)  # events are read once they are committed
 
 SPOKEN = {"accept-language": "en"}
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from uuid import uuid4
 
@@ -15,6 +16,12 @@ from loyalty.hooks.models import InboundWebhook
 from platforms import credentials
 from tests.factories.people import ConnectionFactory, PayoutAccountFactory
 from tests.hooks.test_webhook_door import SECRET, order_body, signed
+
+
+def run(coroutine):
+    """Its outcome, from a thread of its own: browser tests of the same process keep an event loop in this one."""
+    with ThreadPoolExecutor(max_workers=1) as aside:
+        return aside.submit(asyncio.run, coroutine).result()
 
 
 @pytest.fixture
@@ -118,7 +125,7 @@ def test_what_comes_while_one_commits_is_the_next_group(shop, monkeypatch):
 
     monkeypatch.setattr(door, "receive_all", slowly)
     with serving() as application:
-        answers = asyncio.run(one_and_then_seven(application))
+        answers = run(one_and_then_seven(application))
 
     assert answers == [(200, {"received": True})] * 8
     assert sizes == [1, 7]
@@ -158,7 +165,7 @@ def test_one_that_breaks_the_door_takes_no_other_with_it(shop, monkeypatch):
 def test_whatever_is_no_plain_delivery_is_answered_without_the_database(changes, status, settings):
     settings.ALLOWED_HOSTS = ["testserver"]
 
-    answer = asyncio.run(ask(own_server.Application(), changes.pop("path", "/hooks/a-key/"), b"{}", **changes))
+    answer = run(ask(own_server.Application(), changes.pop("path", "/hooks/a-key/"), b"{}", **changes))
 
     assert answer[0] == status
 
@@ -168,24 +175,24 @@ def test_what_came_without_tls_is_refused(settings):
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     plain, safe = {"x-forwarded-proto": "http"}, {"x-forwarded-proto": "https", "content-length": "x"}
 
-    answers = [asyncio.run(ask(own_server.Application(), "/hooks/a/", headers=each)) for each in ({}, plain, safe)]
+    answers = [run(ask(own_server.Application(), "/hooks/a/", headers=each)) for each in ({}, plain, safe)]
 
     assert [answer[1]["error"]["code"] for answer in answers] == ["wrong_address", "wrong_address", "malformed"]
 
 
 def test_nobody_is_answered_who_hung_up_or_takes_too_long(monkeypatch):
-    assert asyncio.run(ask(own_server.Application(), "/hooks/a/", b"{}", parts=2, hangs_up=True)) is None
+    assert run(ask(own_server.Application(), "/hooks/a/", b"{}", parts=2, hangs_up=True)) is None
 
     async def never():
         await asyncio.sleep(60)
 
     monkeypatch.setattr(own_server, "READ_SECONDS", 0.01)
     monkeypatch.setattr(own_server, "_read", lambda receive, most: never())
-    assert asyncio.run(ask(own_server.Application(), "/hooks/a/", b"{}"))[0] == 408
+    assert run(ask(own_server.Application(), "/hooks/a/", b"{}"))[0] == 408
 
 
 def test_more_than_memory_should_hold_is_asked_to_come_again(monkeypatch):
     monkeypatch.setattr(grouping, "MOST_WAITING_BYTES", 10)
     large = Delivery(is_payouts=False, key="k", headers={}, body=b"x" * 11)
 
-    assert asyncio.run(grouping.Groups().take(large)) == Reply(503, {"error": {"code": "unavailable"}})
+    assert run(grouping.Groups().take(large)) == Reply(503, {"error": {"code": "unavailable"}})

@@ -110,7 +110,8 @@ def test_leaves_in_the_shop_what_it_does_not_read(shop: WooShop) -> None:
     answer = shop.adapter().read_order(str(order.number))
 
     assert answer.ok
-    assert "shipping" not in answer.observed.excerpt
+    assert '"shipping":' not in answer.observed.excerpt
+    assert "Secret Street" not in answer.observed.excerpt
     assert "example.com" not in answer.observed.excerpt
 
 

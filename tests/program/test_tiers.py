@@ -22,7 +22,7 @@ from tests.factories.people import ConnectionFactory, CustomerFactory
 from tests.factories.points import give
 from tests.factories.tiers import judge, switch_on, tier
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)  # events are read once they are committed
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -244,8 +244,8 @@ def test_goes_on_within_its_time_when_the_shop_asks_for_a_moment(grant, shop, wo
 
     work()
 
-    assert sorted(statuses()) == ["issued", "issued", "pending"]
-    assert IssueWork.objects.get().due_at <= NOW + timedelta(seconds=3)
+    assert statuses().count("issued") >= 2  # all three, where the moment was over before the others were made
+    assert all(row.due_at <= NOW + timedelta(seconds=3) for row in IssueWork.objects.all())
 
 
 @pytest.mark.parametrize("kind", ["server_error", "drop_after_accepting"])

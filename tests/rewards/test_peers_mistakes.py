@@ -194,6 +194,8 @@ def test_b32_no_message_waits_in_the_broker_for_its_time():
 # Foreign keys without an index that begins with them, and why nobody looks rows up by them.
 WITHOUT_INDEX = {
     "hooks.PrivacyRequest.customer": "few people ask, and requests are read by their last day",
+    "program.EarningAward.reward": "rewards are never removed, and awards are read by customer, order and rule",
+    "rewards.CampaignReward.customer": "customers are never removed, and rows are read by their campaign",
     "rewards.CodePool.connection": "a merchant has few pools",
     "rewards.ReconciliationFinding.code": "codes are never removed, and findings are read by their run",
     "rewards.Reward.shared_code": "a merchant has few rewards",
@@ -223,7 +225,7 @@ def test_b36_what_rows_are_looked_up_by_is_indexed():
 OWN_FORMS = {"customers.Customer"}  # its page never shows the form Django would make of the model
 FEW = {
     *("platforms.StoreConnection", "platforms.PayoutAccount", "rewards.Reward", "rewards.RewardCategory"),
-    *("customers.Tier", "auth.Group", "auth.Permission", "webhooks.WebhookEndpoint"),
+    *("merchant.Programme", "customers.Tier", "auth.Group", "auth.Permission", "webhooks.WebhookEndpoint"),
 }
 
 

@@ -12,21 +12,24 @@ from typing import Any
 from django.db import connection, transaction
 
 from loyalty.common.actors import SYSTEM
+from loyalty.common.causes import CauseType
 from loyalty.common.clock import Stopwatch
 from loyalty.customers.models import CustomerState
 from loyalty.events import reading
 from loyalty.merchant import queries as merchant
 from loyalty.merchant.models import Programme
+from loyalty.points.models import PointsTransaction
 from loyalty.program.tiers import changing, entries, ladder, measuring, windows
 from loyalty.program.tiers.changing import Move
 from loyalty.program.tiers.ladder import Ladder, Measured, Place
 from loyalty.program.tiers.models import TierCause, TierRules, TierStanding
 
 READER = "tiers"
+EARNED = "points.earned"
 CHANGES = frozenset(
     {
         "customer.enrolled", "customer.state_changed", "order.placed", "order.completed", "order.cancelled",
-        "order.changed", "points.earned", "points.adjusted", "points.clawed_back", "points.credit_cancelled",
+        "order.changed", EARNED, "points.adjusted", "points.clawed_back", "points.credit_cancelled",
         "points.returned",
     }
 )  # fmt: skip
@@ -65,9 +68,17 @@ def sweep(*, now: datetime) -> None:
 
 @transaction.atomic
 def notice(*, now: datetime) -> bool:
-    """Mark the customers something happened to; whether there may be more."""
+    """Mark the customers something happened to; whether there may be more.
+
+    What a tier itself gave is nothing that happened: whoever staff moved up would fall back by their own entry points.
+    """
     events, more = reading.take(reader=READER, kinds=CHANGES)
-    mark(customer_ids={event.customer_id for event in events if event.customer_id is not None}, now=now)
+    earned = [event.subject_id for event in events if event.kind == EARNED]
+    ours = set(
+        PointsTransaction.objects.filter(pk__in=earned, cause_type=CauseType.VIP_TIER).values_list("pk", flat=True)
+    )
+    happened = [event for event in events if event.kind != EARNED or event.subject_id not in ours]
+    mark(customer_ids={event.customer_id for event in happened if event.customer_id is not None}, now=now)
     return more
 
 
