@@ -13,8 +13,6 @@ from loyalty.program.referrals import links, suspicion
 from loyalty.program.referrals.claiming import note
 from loyalty.program.referrals.models import BlockReason, CancelReason, Referral, ReferralState
 
-OPEN = (ReferralState.PENDING, ReferralState.BLOCKED)
-
 
 class ReferralRefused(DomainError):
     """This cannot be done with the referral as it stands."""
