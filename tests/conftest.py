@@ -50,9 +50,12 @@ def start_django() -> None:
         django.setup()
     except ImproperlyConfigured as error:
         end(f"The settings refuse to start. {error}")
+    from django.conf import settings
+
     from tests import emptying
 
     emptying.take_over()
+    settings.PASSWORD_HASHERS = ["tests.hashing.OneRound"]
 
 
 @pytest.hookimpl(trylast=True)
@@ -69,11 +72,15 @@ def end(sentence: str) -> NoReturn:
 start_django()
 
 
+def postgres_address() -> str:
+    """The database of the same server that is always there."""
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path="/postgres").geturl()
+
+
 @pytest.fixture(scope="session")
 def test_slot() -> Iterator[int]:
     """A number no other run of tests on these servers holds: two runs at once do not share a database."""
-    address = urlsplit(os.environ["DATABASE_URL"])._replace(path="/postgres").geturl()
-    with psycopg.connect(address, autocommit=True) as connection:
+    with psycopg.connect(postgres_address(), autocommit=True) as connection:
         for slot in range(1, SLOTS + 1):
             taken = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", [ADVISORY_LOCK_SPACE, slot]).fetchone()
             if taken and taken[0]:
@@ -88,9 +95,13 @@ def django_db_modify_db_settings(test_slot: int) -> None:
     from django.conf import settings
 
     from loyalty.celery import app
+    from tests import template_database
 
     database = settings.DATABASES["default"]
-    database.setdefault("TEST", {})["NAME"] = f"test_{database['NAME']}_{test_slot}"
+    test = database.setdefault("TEST", {})
+    test["NAME"] = f"test_{database['NAME']}_{test_slot}"
+    with psycopg.connect(postgres_address(), autocommit=True) as server:
+        test["TEMPLATE"] = template_database.prepared(server, lock=ADVISORY_LOCK_SPACE)
     settings.REDIS_URL = own_broker(settings.REDIS_URL, slot=test_slot)
     settings.CELERY_BROKER_URL = own_broker(settings.CELERY_BROKER_URL, slot=test_slot)
     app.conf.update(broker_url=settings.CELERY_BROKER_URL)
