@@ -18,6 +18,8 @@ BELIEVED_SECONDS = 1.0  # how long a process believes that nothing holds a shop'
 LONGEST_REST = 2.0  # seconds for which all keep still; a longer pause is kept by those who were told of it
 KEPT_SECONDS = 60  # after its last turn a budget is forgotten
 SHARE = 0.98  # of a shop's rate: its clock is not ours, and calls do not travel equally fast
+LATE = 0.05  # seconds: who wakes so long after their turn would come together with those whose turn it is
+MOST_TURNS = 3  # of one call: on a machine that is always late it goes out all the same
 
 # What is kept of a shop: when the next call has its turn, until when all rest, and a rate that was told, until when.
 # Times are microseconds. A turn that is further away than the caller's patience is not given: another may have it.
@@ -145,14 +147,21 @@ class Pace:
 
     def enter(self, *, patience: float) -> float:
         """Wait for this call's turn, 0; or, when that is further away than `patience`, how many seconds it is away."""
-        if time.monotonic() < self._free_until:
-            return 0.0
-        given, seconds, is_free = self._budget.turn(rate=self._rate, patience=patience)
-        if is_free:
-            self._free_until = time.monotonic() + BELIEVED_SECONDS
-        if given and seconds > 0:
-            time.sleep(seconds)
-        return 0.0 if given else seconds
+        ends_at = time.monotonic() + patience
+        for _ in range(MOST_TURNS):
+            began = time.monotonic()
+            if began < self._free_until:
+                return 0.0
+            given, seconds, is_free = self._budget.turn(rate=self._rate, patience=max(ends_at - began, 0.0))
+            if is_free:
+                self._free_until = time.monotonic() + BELIEVED_SECONDS
+            if not given:
+                return seconds
+            if seconds > 0:
+                time.sleep(seconds)
+            if time.monotonic() - (began + seconds) < LATE:
+                break
+        return 0.0
 
     def tell(self, *, rate: float, seconds: float) -> None:
         """The shop's answers show that for so many seconds it can bear so many calls a second."""

@@ -129,6 +129,29 @@ def test_asks_no_faster_than_staff_entered_whatever_the_shop_says(make: Callable
     assert [its.enter(patience=0.1) > 0 for _ in range(2)] == [False, True]
 
 
+def test_calls_that_all_wake_late_do_not_come_together_with_those_whose_turn_it_is(
+    make: Callable[..., Pace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    its = make(20)
+    stalled_until = time.monotonic() + 0.5
+    sleep = time.sleep
+    monkeypatch.setattr(pace.time, "sleep", lambda seconds: sleep(max(seconds, stalled_until - time.monotonic())))
+    entered: list[float] = []
+
+    def call() -> None:
+        its.enter(patience=5)
+        entered.append(time.monotonic())
+
+    callers = [threading.Thread(target=call) for _ in range(9)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+
+    together = [each for each in entered if stalled_until <= each < stalled_until + 0.1]
+    assert len(together) <= 4
+
+
 def test_keeps_still_when_the_shop_asks_for_time_for_the_next_moments(make: Callable[..., Pace]) -> None:
     its = make(None)
 
