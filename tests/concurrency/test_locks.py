@@ -31,8 +31,7 @@ from tests.factories.points import NOW, give
 pytestmark = pytest.mark.django_db(transaction=True)
 
 STAFF, TILL = staff(1), api_key(1)
-CAPTURING = import_module("loyalty.points.migrations.0008_acts_at_once")
-SPENDING = import_module("loyalty.points.migrations.0010_lots_in_spending_order")
+FUNCTIONS = import_module("loyalty.points.migrations.0001_squashed_0010_lots_in_spending_order")
 
 
 @pytest.fixture
@@ -163,7 +162,7 @@ def test_the_lock_of_a_debit_keeps_the_sums_in_order(customer):
     race(spend(customer, 60), spend(customer, 30))
     assert broken_rules() == set()
 
-    with looking_without_lock(SPENDING.DEBIT):
+    with looking_without_lock(FUNCTIONS.DEBIT):
         results = race(spend(customer, 60), spend(customer, 30))
 
     assert failures(results) == []
@@ -182,7 +181,7 @@ def test_the_lock_of_a_hold_lets_both_have_what_is_enough_for_both(customer):
     assert broken_rules() == set()
     give(customer, 50, expires_at=NOW + timedelta(days=1))
 
-    with looking_without_lock(SPENDING.HOLD, slow_before="share := LEAST"):
+    with looking_without_lock(FUNCTIONS.HOLD, slow_before="share := LEAST"):
         results = race(hold(3), hold(4))
 
     assert [type(failure) for failure in failures(results)] == [IntegrityError]
@@ -200,7 +199,7 @@ def test_the_lock_of_a_capture_gives_both_callers_the_same_debit(customer):
     assert broken_rules() == set()
     both = captures()
 
-    with looking_without_lock(CAPTURING.CAPTURE):
+    with looking_without_lock(FUNCTIONS.CAPTURE):
         results = race(*both)
 
     assert [type(failure) for failure in failures(results)] == [IntegrityError]

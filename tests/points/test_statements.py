@@ -239,10 +239,9 @@ def test_a_special_case_is_left_to_the_steps_with_nothing_written(customer, stor
 
 
 def test_nothing_but_what_never_changes_is_read_in_a_statement_that_locks():
-    spending = import_module("loyalty.points.migrations.0010_lots_in_spending_order")
-    capturing = import_module("loyalty.points.migrations.0008_acts_at_once")
+    functions = import_module("loyalty.points.migrations.0001_squashed_0010_lots_in_spending_order")
     locking = [statements.LOCK_ACCOUNT.sql, statements.LOCK_DUE_ACCOUNTS.sql]
-    for function in (spending.DEBIT, spending.HOLD, capturing.CAPTURE):
+    for function in (functions.DEBIT, functions.HOLD, functions.CAPTURE):
         locking += [line for line in function.splitlines() if "FOR UPDATE" in line]
 
     assert len(locking) == 5
