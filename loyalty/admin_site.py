@@ -17,7 +17,7 @@ from loyalty.common.adminkit import lists, show
 from loyalty.common.adminkit.site import DeskSite, Notice, Section, Stat
 from loyalty.merchant import queries as merchant_queries
 from platforms import breaker
-from platforms.models import IncidentKind, ShopIncident, StoreConnection
+from platforms.models import IncidentKind, PayoutAccount, ShopIncident, StoreConnection
 from rewards import queries
 from rewards.models import Cancellation, CancellationState, DeliveryStatus, FulfillmentStatus, RewardType
 
@@ -80,20 +80,9 @@ class LoyaltyDeskSite(StaffEntrance, DeskSite):
         return merchant_queries.programme().zone
 
     def notices(self, request: HttpRequest) -> list[Notice]:
-        """Shops that are unwell: those that do not answer as of now, other incidents as they began."""
-        if not request.user.has_perm("platforms.view_storeconnection"):
-            return []
+        """Shops and payout accounts that are unwell, of those this person may see."""
         now = timezone.now()  # noqa: TID251 (the admin is a door)
-        shops = StoreConnection.objects.filter(enabled=True).select_related("health").order_by("pk")
-        said = {
-            shop: breaker.trouble(connection=shop, health=shop.health, now=now) for shop in shops.exclude(health=None)
-        }
-        others = ShopIncident.objects.filter(
-            ended_at=None, connection__enabled=True, kind__in=(IncidentKind.WAITING, IncidentKind.FAILING)
-        )
-        found = [(shop.pk, text) for shop, text in said.items() if text]
-        found += others.order_by("connection_id", "kind").values_list("connection_id", "detail")
-        return [Notice(text, reverse("insights:shop", args=(pk,))) for pk, text in found]
+        return shop_notices(request, now) + payout_notices(request, now)
 
     def stats(self, request: HttpRequest) -> list[Stat]:
         """Nothing for people who may not see redeemed rewards."""
@@ -141,3 +130,26 @@ def stat(label: str, rows: QuerySet, where: str, *, tone: str, hint: str) -> Sta
 
 def url(name: str, **parameters: str) -> str:
     return f"{reverse(name)}?{urlencode(parameters)}"
+
+
+def shop_notices(request: HttpRequest, now: datetime) -> list[Notice]:
+    """Shops that do not answer as of now, and other incidents as they began."""
+    if not request.user.has_perm("platforms.view_storeconnection"):
+        return []
+    shops = StoreConnection.objects.filter(enabled=True).select_related("health").order_by("pk")
+    said = {shop: breaker.trouble(connection=shop, health=shop.health, now=now) for shop in shops.exclude(health=None)}
+    others = ShopIncident.objects.filter(
+        ended_at=None, connection__enabled=True, kind__in=(IncidentKind.WAITING, IncidentKind.FAILING)
+    )
+    found = [(shop.pk, text) for shop, text in said.items() if text]
+    found += others.order_by("connection_id", "kind").values_list("connection_id", "detail")
+    return [Notice(text, reverse("insights:shop", args=(pk,))) for pk, text in found]
+
+
+def payout_notices(request: HttpRequest, now: datetime) -> list[Notice]:
+    """Payout accounts in use that do not answer, or refuse us."""
+    if not request.user.has_perm("platforms.view_payoutaccount"):
+        return []
+    accounts = set(PayoutAccount.objects.filter(enabled=True).exclude(health=None).values_list("pk", flat=True))
+    said = breaker.account_sentences(account_ids=accounts, now=now) if accounts else {}
+    return [Notice(text, reverse("admin:platforms_payoutaccount_change", args=(pk,))) for pk, text in said.items()]

@@ -170,7 +170,7 @@ class StoreConnectionAdmin(desk.DeskAdmin):
         super().save_model(request, obj, form, change)
         fields = sorted(name for name in form.changed_data if name in self.plain_fields())
         if sealed or "base_url" in fields:
-            breaker.ask_soon(connection_id=obj.pk, now=timezone.now())
+            breaker.ask_soon(connection=obj, now=timezone.now())
         if fields or not change:
             self.record("shop.changed" if change else "shop.connected", request, obj, fields=fields)
         if sealed:

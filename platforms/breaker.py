@@ -1,4 +1,4 @@
-"""A circuit breaker for each shop: one that does not answer is left alone for a while, and everybody is told so at once.
+"""A circuit breaker for each shop and payout account: one that does not answer is left alone for a while, and everybody is told so at once.
 
 The state is a row in PostgreSQL, so all processes share it. After `MOST_FAILURES` calls in a row without an answer it
 opens: calls are answered here, and nothing is sent. When the pause is over exactly one call is let through, won by an
@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
 from platforms.adapter import Answer, Outcome, Refusal
-from platforms.models import ShopHealth, StoreConnection
+from platforms.models import PayoutAccount, PayoutHealth, ShopHealth, StoreConnection
+
+Line = StoreConnection | PayoutAccount  # who is asked
+Health = ShopHealth | PayoutHealth
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +42,13 @@ CALM = timedelta(minutes=10)  # a shop that fails again sooner after it came bac
 class Pass:
     """Leave to ask the shop. `probe_until` is set for the one call that tries whether it answers again."""
 
-    health: ShopHealth | None
+    health: Health | None
     probe_until: datetime | None = None
 
 
-def admit(*, connection: StoreConnection, now: datetime) -> Pass | Answer[Any]:
+def admit(*, connection: Line, now: datetime) -> Pass | Answer[Any]:
     """Leave to ask the shop, or the answer in its place: not sent, with the sentence and when to come again."""
-    health = _health(connection.pk)
+    health = _health(connection)
     if health is None or health.ask_at is None:
         return Pass(health)
     if now < health.ask_at:
@@ -54,22 +57,22 @@ def admit(*, connection: StoreConnection, now: datetime) -> Pass | Answer[Any]:
         return _denial(connection, health, wait=WHILE_PROBED, now=now)
     until = now + PROBE_LEASE
     free = Q(probe_until__isnull=True) | Q(probe_until__lte=now)
-    if ShopHealth.objects.filter(free, pk=connection.pk, ask_at__lte=now).update(probe_until=until):
-        _known.pop(connection.pk, None)
+    if _rows(connection).filter(free, ask_at__lte=now).update(probe_until=until):
+        _known.pop(_name(connection), None)
         return Pass(health, probe_until=until)
-    latest = _health(connection.pk, anew=True)
+    latest = _health(connection, anew=True)
     if latest is None or latest.ask_at is None:
         return Pass(latest)  # somebody got an answer since we looked
     wait = max((latest.ask_at - now).total_seconds(), WHILE_PROBED)
     return _denial(connection, latest, wait=wait, now=now)
 
 
-def unguarded(*, connection: StoreConnection) -> Pass:
+def unguarded(*, connection: Line) -> Pass:
     """Leave in any case: for a person who asks whether the shop answers."""
-    return Pass(_health(connection.pk, anew=True))
+    return Pass(_health(connection, anew=True))
 
 
-def note(*, connection: StoreConnection, leave: Pass, answer: Answer[Any], now: datetime) -> None:
+def note(*, connection: Line, leave: Pass, answer: Answer[Any], now: datetime) -> None:
     """Write down what became of a call that was let through."""
     match answer.outcome:
         case Outcome.NOT_SENT | Outcome.UNKNOWN:
@@ -86,17 +89,16 @@ def note(*, connection: StoreConnection, leave: Pass, answer: Answer[Any], now: 
             _answered(connection, leave, now=now, ok_at=now)
 
 
-def note_webhooks(*, connection: StoreConnection, answer: Answer[Any], now: datetime) -> None:
+def note_webhooks(*, connection: Line, answer: Answer[Any], now: datetime) -> None:
     """Write down whether the shop has our webhook address."""
     problem = "" if answer.ok else answer.reason or "The shop did not answer."
     _write(connection, webhooks_checked_at=now, webhooks_problem=problem[:300])
 
 
-def ask_soon(*, connection_id: int, now: datetime) -> None:
-    """Let the next call through: the shop's address or credentials were changed."""
-    open_ = ShopHealth.objects.filter(pk=connection_id, ask_at__gt=now)
-    open_.update(ask_at=now, pauses=1)
-    _known.pop(connection_id, None)
+def ask_soon(*, connection: Line, now: datetime) -> None:
+    """Let the next call through: the address or the credentials were changed."""
+    _rows(connection).filter(ask_at__gt=now).update(ask_at=now, pauses=1)
+    _known.pop(_name(connection), None)
 
 
 def sentence(*, connection_id: int | None, now: datetime) -> str:
@@ -118,32 +120,40 @@ def holding(*, connection_id: int | None, now: datetime) -> str:
     return "" if shut is None else _unanswered(shut.connection, shut, now=now)
 
 
-def trouble(*, connection: StoreConnection, health: ShopHealth, now: datetime) -> str:
+def account_sentences(*, account_ids: set[int], now: datetime) -> dict[int, str]:
+    """The same of payout accounts."""
+    rows = PayoutHealth.objects.select_related("account").filter(pk__in=account_ids)
+    said = {row.pk: trouble(connection=row.account, health=row, now=now) for row in rows}
+    return {pk: text for pk, text in said.items() if text}
+
+
+def trouble(*, connection: Line, health: Health, now: datetime) -> str:
     """The same from a row that was read."""
     if health.opened_at is not None:
         return _unanswered(connection, health, now=now)
     if is_refused(health) and health.refused_since is not None:
+        where = "Shops" if isinstance(connection, StoreConnection) else "Payout accounts"
         return (
-            f"The shop “{connection.name}” has refused our credentials since {_clock(health.refused_since, now=now)} UTC. "
-            "Enter them again under Shops and test the connection."
+            f"{_who(connection)} has refused our credentials since {_clock(health.refused_since, now=now)} UTC. "
+            f"Enter them again under {where} and test the connection."
         )
     return ""
 
 
-def is_refused(health: ShopHealth) -> bool:
+def is_refused(health: Health) -> bool:
     """Whether the shop refuses our credentials for everything, as far as anybody knows."""
     return health.refusals >= MOST_REFUSALS
 
 
-def _unanswered(connection: StoreConnection, health: ShopHealth, *, now: datetime) -> str:
+def _unanswered(connection: Line, health: Health, *, now: datetime) -> str:
     since = health.failing_since or health.opened_at or now
-    said = f"The shop “{connection.name}” has not answered since {_clock(since, now=now)} UTC."
+    said = f"{_who(connection)} has not answered since {_clock(since, now=now)} UTC."
     if health.ask_at is None or health.ask_at <= now:
         return f"{said} The desk is about to ask it again."
     return f"{said} The desk asks again at {_clock(health.ask_at, now=now)}."
 
 
-def _denial(connection: StoreConnection, health: ShopHealth, *, wait: float, now: datetime) -> Answer[Any]:
+def _denial(connection: Line, health: Health, *, wait: float, now: datetime) -> Answer[Any]:
     return Answer(
         outcome=Outcome.NOT_SENT,
         reason=_unanswered(connection, health, now=now),
@@ -151,20 +161,20 @@ def _denial(connection: StoreConnection, health: ShopHealth, *, wait: float, now
     )
 
 
-def _answered(connection: StoreConnection, leave: Pass, *, now: datetime, ok_at: datetime | None = None) -> None:
+def _answered(connection: Line, leave: Pass, *, now: datetime, ok_at: datetime | None = None) -> None:
     """It answers. Written when it changes something, else now and then, so that a busy shop's row is not a hot one."""
     health = leave.health
     if health is not None and _is_calm(health):
-        if ok_at is None or _lately(health.ok_at, now=now) or (connection.pk, health.ok_at) in _written.items():
+        if ok_at is None or _lately(health.ok_at, now=now) or (_name(connection), health.ok_at) in _written.items():
             return
-        _written[connection.pk] = health.ok_at
+        _written[_name(connection)] = health.ok_at
     changes: dict[str, Any] = _CALM | ({"ok_at": ok_at} if ok_at is not None else {})
     _write(connection, **changes, refusals=0, refused_since=None, closed_at=_closed(now))
     if health is not None and health.opened_at is not None:
-        logger.info("Shop %s answers again.", connection.pk)
+        logger.info("%s answers again.", _who(connection))
 
 
-def _refused(connection: StoreConnection, leave: Pass, answer: Answer[Any], *, now: datetime) -> None:
+def _refused(connection: Line, leave: Pass, answer: Answer[Any], *, now: datetime) -> None:
     _write(
         connection,
         **_CALM,
@@ -176,7 +186,7 @@ def _refused(connection: StoreConnection, leave: Pass, answer: Answer[Any], *, n
     )
 
 
-def _throttled(connection: StoreConnection, leave: Pass, answer: Answer[Any], *, now: datetime) -> None:
+def _throttled(connection: Line, leave: Pass, answer: Answer[Any], *, now: datetime) -> None:
     """Neither an answer nor silence: an open breaker stays open, and waits as long as it was asked to."""
     if leave.probe_until is not None:
         wait = max(timedelta(seconds=answer.retry_after or 0), FIRST_PAUSE)
@@ -185,7 +195,7 @@ def _throttled(connection: StoreConnection, leave: Pass, answer: Answer[Any], *,
         _write(connection, throttled_at=now)
 
 
-def _silent(connection: StoreConnection, leave: Pass, answer: Answer[Any], *, now: datetime) -> None:
+def _silent(connection: Line, leave: Pass, answer: Answer[Any], *, now: datetime) -> None:
     said: dict[str, Any] = {"failures": F("failures") + 1, "failed_at": now, "failure": answer.reason[:300]}
     if leave.probe_until is not None and leave.health is not None:
         pauses = min(leave.health.pauses + 1, MOST_PAUSES)
@@ -195,16 +205,16 @@ def _silent(connection: StoreConnection, leave: Pass, answer: Answer[Any], *, no
     _open(connection, answer, now=now)
 
 
-def _open(connection: StoreConnection, answer: Answer[Any], *, now: datetime) -> None:
-    due = ShopHealth.objects.filter(pk=connection.pk, failures__gte=MOST_FAILURES, opened_at__isnull=True)
+def _open(connection: Line, answer: Answer[Any], *, now: datetime) -> None:
+    due = _rows(connection).filter(failures__gte=MOST_FAILURES, opened_at__isnull=True)
     health = due.first()
     if health is None:
         return
     again = health.closed_at is not None and now - health.closed_at < CALM
     pauses = min(health.pauses + 1, MOST_PAUSES) if again else 1
     if due.update(opened_at=now, ask_at=now + pause(pauses), pauses=pauses):
-        _known.pop(connection.pk, None)
-        logger.warning("Shop %s is left alone for a while: %s", connection.pk, answer.reason)
+        _known.pop(_name(connection), None)
+        logger.warning("%s is left alone for a while: %s", _who(connection), answer.reason)
 
 
 def pause(pauses: int) -> timedelta:
@@ -212,41 +222,60 @@ def pause(pauses: int) -> timedelta:
     return min(FIRST_PAUSE * (1 << max(pauses - 1, 0)), LONGEST_PAUSE)
 
 
-def _nobody_was_asked(connection: StoreConnection, leave: Pass) -> None:
+def _nobody_was_asked(connection: Line, leave: Pass) -> None:
     """Our own code refused before it sent anything: the next call may be the probe."""
     if leave.probe_until is not None:
         _end_probe(connection, leave)
 
 
-def _end_probe(connection: StoreConnection, leave: Pass, **changes: Any) -> None:
+def _end_probe(connection: Line, leave: Pass, **changes: Any) -> None:
     """Only the holder's word counts: another may have taken the probe over, or the breaker may be closed by now."""
-    ShopHealth.objects.filter(pk=connection.pk, probe_until=leave.probe_until).update(probe_until=None, **changes)
-    _known.pop(connection.pk, None)
+    _rows(connection).filter(probe_until=leave.probe_until).update(probe_until=None, **changes)
+    _known.pop(_name(connection), None)
 
 
-def _write(connection: StoreConnection, **changes: Any) -> None:
+def _write(connection: Line, **changes: Any) -> None:
     """One statement, which also counts; the row comes into being with the first thing there is to write."""
-    rows = ShopHealth.objects.filter(pk=connection.pk)
+    rows = _rows(connection)
     if not rows.update(**changes):
-        ShopHealth.objects.bulk_create([ShopHealth(connection=connection)], ignore_conflicts=True)
+        if isinstance(connection, StoreConnection):
+            ShopHealth.objects.bulk_create([ShopHealth(connection=connection)], ignore_conflicts=True)
+        else:
+            PayoutHealth.objects.bulk_create([PayoutHealth(account=connection)], ignore_conflicts=True)
         rows.update(**changes)
-    _known.pop(connection.pk, None)
+    _known.pop(_name(connection), None)
 
 
-_known: dict[int, tuple[float, ShopHealth | None]] = {}  # when it was read, on the monotonic clock, and what
-_written: dict[int, datetime | None] = {}  # the last success after which a thread of this process wrote the next one
+_known: dict[tuple[type, int], tuple[float, Health | None]] = {}  # when it was read, on the monotonic clock, and what
+_written: dict[tuple[type, int], datetime | None] = {}  # the last success after which a thread here wrote the next one
 
 
-def _health(connection_id: int, *, anew: bool = False) -> ShopHealth | None:
+def _health(connection: Line, *, anew: bool = False) -> Health | None:
     """The row as this process knows it."""
-    read_at, health = _known.get(connection_id, (0.0, None))
-    moment = time.monotonic()
-    if anew or connection_id not in _known or moment - read_at > BELIEVED:
-        if connection_id in _known:
-            _known[connection_id] = moment, health  # many threads may ask one shop: one of them looks, for all
-        health = ShopHealth.objects.filter(pk=connection_id).first()
-        _known[connection_id] = moment, health
+    name, moment = _name(connection), time.monotonic()
+    read_at, health = _known.get(name, (0.0, None))
+    if anew or name not in _known or moment - read_at > BELIEVED:
+        if name in _known:
+            _known[name] = moment, health  # many threads may ask one shop: one of them looks, for all
+        health = _rows(connection).first()
+        _known[name] = moment, health
     return health
+
+
+def _rows(connection: Line) -> QuerySet[Any]:
+    """Its row, if it has one yet."""
+    if isinstance(connection, StoreConnection):
+        return ShopHealth.objects.filter(pk=connection.pk)
+    return PayoutHealth.objects.filter(pk=connection.pk)
+
+
+def _name(connection: Line) -> tuple[type, int]:
+    return type(connection), connection.pk
+
+
+def _who(connection: Line) -> str:
+    kind = "shop" if isinstance(connection, StoreConnection) else "payout account"
+    return f"The {kind} “{connection.name}”"
 
 
 def _closed(now: datetime) -> Case:
@@ -258,7 +287,7 @@ _CALM: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _is_calm(health: ShopHealth) -> bool:
+def _is_calm(health: Health) -> bool:
     return not (health.failures or health.refusals or health.opened_at is not None)
 
 

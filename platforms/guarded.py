@@ -86,21 +86,36 @@ class GuardedAdapter(BulkAdapter):
         return self._adapter.parse_webhook(headers=headers, body=body, now=now)
 
     def test_connection(self) -> Answer[ShopInfo]:
-        with _session_as_found():
-            leave = breaker.unguarded(connection=self._connection)
-        return self._noted(leave, self._adapter.test_connection())
+        return ask_anyway(self._connection, lambda: self._paced(self._adapter.test_connection))
 
     def _ask(self, call: Callable[[], Answer[T]]) -> Answer[T]:
-        with _session_as_found():
-            leave = breaker.admit(connection=self._connection, now=_now())
-        return leave if isinstance(leave, Answer) else self._noted(leave, call())
+        return ask(self._connection, lambda: self._paced(call))
 
-    def _noted(self, leave: breaker.Pass, answer: Answer[T]) -> Answer[T]:
+    def _paced(self, call: Callable[[], Answer[T]]) -> Answer[T]:
+        answer = call()
         if answer.outcome is Outcome.THROTTLED and answer.retry_after and answer.observed.status is not None:
             self._pace.rest(seconds=answer.retry_after)
-        with _session_as_found():
-            breaker.note(connection=self._connection, leave=leave, answer=answer, now=_now())
         return answer
+
+
+def ask(line: breaker.Line, call: Callable[[], Answer[T]]) -> Answer[T]:
+    """What the call answers, or what is answered in its place while a shop or payout account is left alone."""
+    with _session_as_found():
+        leave = breaker.admit(connection=line, now=_now())
+    return leave if isinstance(leave, Answer) else _noted(line, leave, call())
+
+
+def ask_anyway(line: breaker.Line, call: Callable[[], Answer[T]]) -> Answer[T]:
+    """The same for a person, who is told how it is now."""
+    with _session_as_found():
+        leave = breaker.unguarded(connection=line)
+    return _noted(line, leave, call())
+
+
+def _noted(line: breaker.Line, leave: breaker.Pass, answer: Answer[T]) -> Answer[T]:
+    with _session_as_found():
+        breaker.note(connection=line, leave=leave, answer=answer, now=_now())
+    return answer
 
 
 @contextmanager

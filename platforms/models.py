@@ -67,17 +67,30 @@ class StoreConnection(models.Model):
         return self.name
 
 
-class ShopHealth(models.Model):
-    """Whether a shop answers, as its calls found it. `platforms.breaker` alone writes these rows.
+def _health_holds(prefix: str) -> list[models.BaseConstraint]:
+    """What must hold of a row of either table of calls."""
+    is_open, nobody = models.Q(opened_at__isnull=False), models.Q(opened_at__isnull=True)
+    conditions = {
+        "open_says_when_to_ask": models.Q(opened_at__isnull=True, ask_at__isnull=True)
+        | models.Q(opened_at__isnull=False, ask_at__isnull=False),
+        "probed_only_while_open": models.Q(probe_until__isnull=True) | is_open,
+        "failing_since_when": models.Q(failures=0, failing_since__isnull=True)
+        | models.Q(failures__gt=0, failing_since__isnull=False),
+        "refused_since_when": models.Q(refusals=0, refused_since__isnull=True)
+        | models.Q(refusals__gt=0, refused_since__isnull=False),
+        "open_has_failures": nobody | models.Q(failures__gt=0),
+    }
+    return [models.CheckConstraint(condition=holds, name=f"{prefix}_{name}") for name, holds in conditions.items()]
 
-    No row: the shop has not been asked yet.
+
+class CallHealth(models.Model):
+    """Whether somebody we ask answers, as the calls found it. `platforms.breaker` alone writes these rows.
+
+    No row: nobody has been asked yet.
     """
 
-    connection = models.OneToOneField(
-        StoreConnection, primary_key=True, on_delete=models.CASCADE, related_name="health"
-    )
     ok_at = models.DateTimeField(null=True)  # the last success, to some ten seconds
-    throttled_at = models.DateTimeField(null=True)  # when it last asked us to wait, to some ten seconds
+    throttled_at = models.DateTimeField(null=True)  # when we were last asked to wait, to some ten seconds
     failed_at = models.DateTimeField(null=True)  # the last call without an answer, and why
     failure = models.CharField(max_length=300, blank=True)
     failures = models.PositiveIntegerField(default=0)  # in a row, up to now
@@ -92,35 +105,23 @@ class ShopHealth(models.Model):
     refused_since = models.DateTimeField(null=True)
     refused_at = models.DateTimeField(null=True)  # the last of them
     refusal = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class ShopHealth(CallHealth):
+    """Of a shop."""
+
+    connection = models.OneToOneField(
+        StoreConnection, primary_key=True, on_delete=models.CASCADE, related_name="health"
+    )
     webhooks_checked_at = models.DateTimeField(null=True)  # whether the shop has our address, and why not
     webhooks_problem = models.CharField(max_length=300, blank=True)
 
     class Meta:
         verbose_name = "health of a shop"
-        constraints = [
-            models.CheckConstraint(
-                condition=models.Q(opened_at__isnull=True, ask_at__isnull=True)
-                | models.Q(opened_at__isnull=False, ask_at__isnull=False),
-                name="health_open_says_when_to_ask",
-            ),
-            models.CheckConstraint(
-                condition=models.Q(probe_until__isnull=True) | models.Q(opened_at__isnull=False),
-                name="health_probed_only_while_open",
-            ),
-            models.CheckConstraint(
-                condition=models.Q(failures=0, failing_since__isnull=True)
-                | models.Q(failures__gt=0, failing_since__isnull=False),
-                name="health_failing_since_when",
-            ),
-            models.CheckConstraint(
-                condition=models.Q(refusals=0, refused_since__isnull=True)
-                | models.Q(refusals__gt=0, refused_since__isnull=False),
-                name="health_refused_since_when",
-            ),
-            models.CheckConstraint(
-                condition=models.Q(opened_at__isnull=True) | models.Q(failures__gt=0), name="health_open_has_failures"
-            ),
-        ]
+        constraints = _health_holds("health")
 
     def __str__(self) -> str:
         return f"Health of {self.connection_id}"
@@ -219,3 +220,16 @@ class PayoutAccount(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class PayoutHealth(CallHealth):
+    """Of a payout account."""
+
+    account = models.OneToOneField(PayoutAccount, primary_key=True, on_delete=models.CASCADE, related_name="health")
+
+    class Meta:
+        verbose_name = "health of a payout account"
+        constraints = _health_holds("payout_health")
+
+    def __str__(self) -> str:
+        return f"Health of payout account {self.account_id}"

@@ -106,7 +106,8 @@ def _submit(claim: Claim, payout: Payout, provider: Provider, watch: Stopwatch, 
     if answer.value is not None:
         _record(claim, answer.value, answer, PayoutEvidenceKind.SUBMITTED, watch)
         return _verdict_or_later(claim, payout, watch)
-    _note(payout, PayoutEvidenceKind.SUBMITTED, answer, watch)
+    if not answer.held_back:
+        _note(payout, PayoutEvidenceKind.SUBMITTED, answer, watch)
     if answer.outcome is Outcome.REJECTED and answer.refusal is not Refusal.DUPLICATE_CODE:
         return _fail(claim, Failure(str(answer.refusal or "rejected"), answer.reason), watch)
     if answer.outcome in (Outcome.NOT_SENT, Outcome.THROTTLED):
@@ -162,15 +163,18 @@ def _nothing_sent(
     if payout.redeemed_reward.origin == Origin.REDEMPTION:
         if not answer.retry_after or watch.elapsed + answer.retry_after >= patience:
             return _fail(claim, Failure(str(answer.outcome), answer.reason), watch)
-        _back_to_init(claim, reason=answer.reason, due_at=None)
+        _back_to_init(claim, reason=answer.reason, due_at=None, uncounted=answer.held_back)
         return answer.retry_after
     wait = timedelta(seconds=answer.retry_after) if answer.retry_after else issuing.backoff(payout.attempts + 1)
-    _back_to_init(claim, reason=answer.reason, due_at=watch.now + wait)
+    _back_to_init(claim, reason=answer.reason, due_at=watch.now + wait, uncounted=answer.held_back)
     return Verdict.WAITING
 
 
-def _back_to_init(claim: Claim, *, reason: str, due_at: datetime | None) -> None:
-    """It is known that the provider has nothing. With a time, our claim ends and it is sent then."""
+def _back_to_init(claim: Claim, *, reason: str, due_at: datetime | None, uncounted: bool = False) -> None:
+    """It is known that the provider has nothing. With a time, our claim ends and it is sent then.
+
+    What was held back here, as the provider does not answer anybody, is none of the tries after which we give up.
+    """
     with transaction.atomic():
         rows = Payout.objects.select_for_update().filter(redeemed_reward_id=claim.redeemed_reward_id)
         payout = rows.filter(claim=claim.token, state=PayoutState.UNKNOWN).first()
@@ -178,6 +182,7 @@ def _back_to_init(claim: Claim, *, reason: str, due_at: datetime | None) -> None
             return
         lifecycle.move_payout(payout, PayoutState.INIT)
         payout.unknown_since, payout.last_reason = None, reason[:500]
+        payout.attempts -= uncounted
         if due_at is not None:
             payout.claim, payout.claimed_until, payout.next_attempt_at = None, None, due_at
         payout.save()
@@ -194,7 +199,12 @@ def _ask(claim: Claim, payout: Payout, provider: Provider, watch: Stopwatch) -> 
     if answer.value is not None:
         _record(claim, answer.value, answer, kind, watch)
         return _verdict_or_later(claim, payout, watch)
-    _note(payout, kind, answer, watch)
+    if answer.held_back:
+        if by_sending:  # nothing was sent
+            rows = Payout.objects.filter(redeemed_reward_id=claim.redeemed_reward_id, claim=claim.token)
+            rows.update(attempts=F("attempts") - 1)
+    else:
+        _note(payout, kind, answer, watch)
     if not answer.ok:
         return _not_told(claim, payout, answer, watch)
     if not _is_proved_absent(payout, provider, now=watch.now):

@@ -71,7 +71,8 @@ class Waiting:
     next_at: datetime | None
     remedy: str
     connection_id: int | None = None
-    shop_trouble: str = ""  # what keeps its whole shop
+    account_id: int | None = None  # the payout account that is asked
+    shop_trouble: str = ""  # what keeps its whole shop, or payout account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +181,7 @@ def _waiting(customer_id: int) -> list[Waiting]:
             what="The money is on its way: what the provider said last stands on its page.",
             next_at=row.next_attempt_at,
             remedy=PAID_BY_PROVIDER if row.next_attempt_at is not None else PAID_BY_STAFF,
+            account_id=row.account_id if row.next_attempt_at is not None else None,
         )
         for row in unpaid.order_by("next_attempt_at", "pk")[:MOST_ROWS]
     ]
@@ -202,7 +204,12 @@ def _with_trouble(waiting: list[Waiting], *, now: datetime) -> list[Waiting]:
     """Beside each what is wrong with its shop, unless the shop said as much already."""
     shops = {each.connection_id for each in waiting if each.connection_id is not None}
     said = breaker.sentences(connection_ids=shops, now=now) if shops else {}
-    return [replace(each, shop_trouble=said.get(each.connection_id or 0, "")) for each in waiting]
+    accounts = {each.account_id for each in waiting if each.account_id is not None}
+    unpaid = breaker.account_sentences(account_ids=accounts, now=now) if accounts else {}
+    return [
+        replace(each, shop_trouble=said.get(each.connection_id or 0, "") or unpaid.get(each.account_id or 0, ""))
+        for each in waiting
+    ]
 
 
 def _failed(customer_id: int, *, now: datetime) -> list[Failed]:

@@ -10,13 +10,14 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from loyalty.common import actors
 from loyalty.common.adminkit import desk, show
 from loyalty.events import log
 from loyalty.events.models import Event
-from platforms import credentials
+from platforms import breaker, credentials
 from platforms import forms as secret_forms
 from platforms.adapter import CredentialField
 from platforms.models import PayoutAccount, PayoutProvider
@@ -33,7 +34,7 @@ TEST_SECONDS = 10.0
 class PayoutAccountAdmin(desk.DeskAdmin):
     list_display = ("name", "sender", "address", "currency", "state_badge")
     list_display_links = ("name",)
-    list_select_related = ("shop",)
+    list_select_related = ("shop", "health")
     sortable_by = ()
     ordering = ("-id",)
     list_empty = "There is no payout account yet. Until there is one, no reward can be a cashback."
@@ -50,7 +51,21 @@ class PayoutAccountAdmin(desk.DeskAdmin):
 
     @admin.display(description="State")
     def state_badge(self, account: PayoutAccount) -> SafeString:
-        return show.badge("On", tone="good") if account.enabled else show.badge("Off", tone="quiet")
+        if not account.enabled:
+            return show.badge("Off", tone="quiet")
+        health = getattr(account, "health", None)
+        if health is not None and health.opened_at is not None:
+            return show.badge("Does not answer", tone="bad")
+        if health is not None and breaker.is_refused(health):
+            return show.badge("Refuses us", tone="bad")
+        return show.badge("On", tone="good")
+
+    @admin.display(description="State")
+    def state_sentence(self, account: PayoutAccount) -> SafeString:
+        """The badge, and while it does not answer or refuses us since when, and when it is asked again."""
+        health = getattr(account, "health", None)
+        said = breaker.trouble(connection=account, health=health, now=timezone.now()) if health is not None else ""
+        return format_html("{} {}", self.state_badge(account), said)
 
     @admin.display(description="Callback address")
     def webhook_address(self, account: PayoutAccount) -> SafeString:
@@ -71,7 +86,7 @@ class PayoutAccountAdmin(desk.DeskAdmin):
     # The form
 
     def get_readonly_fields(self, request: HttpRequest, obj: PayoutAccount | None = None) -> tuple[str, ...]:
-        return ("sender", "webhook_address", "credentials_state") if obj else ()
+        return ("sender", "state_sentence", "webhook_address", "credentials_state") if obj else ()
 
     def get_fieldsets(self, request: HttpRequest, obj: PayoutAccount | None = None) -> Any:
         provider = registry.provider_class(obj.provider if obj else provider_of(request))
@@ -80,7 +95,9 @@ class PayoutAccountAdmin(desk.DeskAdmin):
             access = ["credentials_state"] if asked_of(provider) else []
         else:
             access = secret_forms.names(asked_of(provider), stored(obj) if obj else {})
-        sets: list[tuple[str | None, dict[str, Any]]] = [(None, {"fields": (["sender"] if obj else []) + own})]
+        sets: list[tuple[str | None, dict[str, Any]]] = [
+            (None, {"fields": (["sender", "state_sentence"] if obj else []) + own})
+        ]
         if access:
             title = "Access" if any(field.secret for field in asked_of(provider)) else "Credit"
             sets.append((title, {"fields": access}))
@@ -156,6 +173,8 @@ class PayoutAccountAdmin(desk.DeskAdmin):
         fields = sorted(name for name in form.changed_data if name in secret_forms.AccountForm.Meta.fields)
         if fields or not change:
             self.record("payouts.account_changed" if change else "payouts.account_added", request, obj, fields=fields)
+        if change and (fields or sealed):
+            breaker.ask_soon(connection=obj, now=timezone.now())
         if sealed:
             self.record(CREDENTIALS_CHANGED, request, obj, fields=sealed)
 

@@ -6,6 +6,7 @@ from platforms import credentials
 from platforms.adapter import Access
 from platforms.models import PayoutAccount, PayoutProvider
 from platforms.payouts.by_hand import ByHand
+from platforms.payouts.guarded import GuardedProvider
 from platforms.payouts.paypal.provider import PayPalPayouts
 from platforms.payouts.paytm.provider import PaytmPayouts
 from platforms.payouts.provider import Provider
@@ -27,12 +28,15 @@ def provider_class(provider: str) -> type[Provider]:
 
 
 def provider_for(account: PayoutAccount, *, timeout: float = 20.0) -> Provider:
-    """What talks to this account, with the credentials of its shop where it has one. Raises CredentialsUnreadable."""
+    """What talks to this account through its breaker, with the credentials of its shop where it has one.
+
+    Raises CredentialsUnreadable.
+    """
     shop = account.shop
     opened = credentials.unseal(account.credentials)
     if shop is not None:
         opened = credentials.unseal(shop.credentials) | opened
-    return PROVIDERS[account.provider](
+    provider = PROVIDERS[account.provider](
         Access(
             base_url=shop.base_url if shop is not None else account.base_url,
             credentials={name: value for name, value in opened.items() if name not in WEBHOOK_SECRET_FIELDS},
@@ -42,3 +46,4 @@ def provider_for(account: PayoutAccount, *, timeout: float = 20.0) -> Provider:
             timeout=timeout,
         )
     )
+    return GuardedProvider(provider, account) if provider.capabilities.calls_out else provider

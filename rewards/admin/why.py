@@ -49,7 +49,11 @@ def coming(redeemed: RedeemedReward, status: str, *, now: datetime) -> list[tupl
 
 
 def shop_trouble(redeemed: RedeemedReward, status: str, *, now: datetime) -> str:
-    """What keeps its whole shop, while the shop has to do something for it; else empty."""
+    """What keeps its whole shop or payout account, while that has to do something for it; else empty."""
+    payout: Payout | None = getattr(redeemed, "payout", None)
+    if payout is not None and payout.next_attempt_at is not None:
+        said = breaker.account_sentences(account_ids={payout.account_id}, now=now)
+        return said.get(payout.account_id, "")
     row = extension.latest(redeemed=redeemed)
     asks = status in (Status.PENDING, Status.CANCELLING) or hasattr(redeemed, "issue_work")
     if redeemed.connection_id is None or not (asks or (row is not None and row.due_at is not None)):

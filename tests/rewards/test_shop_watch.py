@@ -150,7 +150,7 @@ def test_monitoring_hears_what_is_wrong_and_fails(berlin, now):
     assert "Berlin: The shop “Berlin” has not answered since" in said
     assert "Lyon: its orders have not been asked for since 40 minutes. Check that worker and beat run." in said
     assert "Rome: well" in said
-    assert said.endswith("2 of 3 shops need somebody to look. See above.")
+    assert said.endswith("2 of 3 shops and payout accounts need somebody to look. See above.")
 
 
 def test_monitoring_of_a_shop_that_is_not_there_is_refused():

@@ -7,7 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from platforms.models import StoreConnection
+from platforms import breaker
+from platforms.models import PayoutAccount, StoreConnection
 from rewards import shop_troubles
 
 POLLS_STOPPED = timedelta(minutes=10)  # polls ring each half minute
@@ -38,8 +39,20 @@ class Command(BaseCommand):
                 self.stderr.write(f"shop {shop.pk} {shop.name}: {sentence}")
             if not sentences:
                 self.stdout.write(f"shop {shop.pk} {shop.name}: well")
+        if options["shop"] is None:
+            accounts, silent = self.payout_accounts(now=now)
+            unwell, looked_at = unwell + silent, looked_at + accounts
         if unwell:
-            raise CommandError(f"{unwell} of {looked_at} shops need somebody to look. See above.")
+            raise CommandError(f"{unwell} of {looked_at} shops and payout accounts need somebody to look. See above.")
+
+    def payout_accounts(self, *, now: datetime) -> tuple[int, int]:
+        """Say it of the payout accounts in use; gives back how many they are, and how many are unwell."""
+        accounts = list(PayoutAccount.objects.filter(enabled=True).order_by("pk"))
+        said = breaker.account_sentences(account_ids={account.pk for account in accounts}, now=now)
+        for account in accounts:
+            out = self.stderr if account.pk in said else self.stdout
+            out.write(f"payout account {account.pk} {account.name}: {said.get(account.pk, 'well')}")
+        return len(accounts), len(said)
 
 
 def polls_stopped(shop: StoreConnection, *, now: datetime) -> list[str]:
