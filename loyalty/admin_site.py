@@ -15,6 +15,7 @@ from loyalty.accounts.second_factor import StaffEntrance
 from loyalty.common import clock
 from loyalty.common.adminkit import lists, show
 from loyalty.common.adminkit.site import DeskSite, Notice, Section, Stat
+from loyalty.hooks import wishes
 from loyalty.merchant import queries as merchant_queries
 from platforms import breaker
 from platforms.models import IncidentKind, PayoutAccount, ShopIncident, StoreConnection
@@ -39,7 +40,7 @@ class LoyaltyDeskSite(StaffEntrance, DeskSite):
                 "program.tierentry",
                 "jobs.job",
                 "messages_out.mail",
-                "customers.erasurerequest",
+                "hooks.privacywish",
                 "erasure.erasure",
             ),
         ),
@@ -52,7 +53,6 @@ class LoyaltyDeskSite(StaffEntrance, DeskSite):
                 "rewards.reconciliationfinding",
                 "platforms.payoutaccount",
                 "hooks.inboundwebhook",
-                "hooks.privacyrequest",
             ),
         ),
         Section(
@@ -74,15 +74,17 @@ class LoyaltyDeskSite(StaffEntrance, DeskSite):
         ),
     )
 
-    unlisted = frozenset({"account.emailaddress", "account.emailconfirmation", "mfa.authenticator"})
+    unlisted = frozenset(
+        {"account.emailaddress", "account.emailconfirmation", "mfa.authenticator", "hooks.privacyrequest"}
+    )
 
     def zone(self) -> ZoneInfo:
         return merchant_queries.programme().zone
 
     def notices(self, request: HttpRequest) -> list[Notice]:
-        """Shops and payout accounts that are unwell, of those this person may see."""
+        """Shops and payout accounts that are unwell, and what is due, of those this person may see."""
         now = timezone.now()  # noqa: TID251 (the admin is a door)
-        return shop_notices(request, now) + payout_notices(request, now)
+        return shop_notices(request, now) + payout_notices(request, now) + privacy_notices(request, now)
 
     def stats(self, request: HttpRequest) -> list[Stat]:
         """Nothing for people who may not see redeemed rewards."""
@@ -153,3 +155,16 @@ def payout_notices(request: HttpRequest, now: datetime) -> list[Notice]:
     accounts = set(PayoutAccount.objects.filter(enabled=True).exclude(health=None).values_list("pk", flat=True))
     said = breaker.account_sentences(account_ids=accounts, now=now) if accounts else {}
     return [Notice(text, reverse("admin:platforms_payoutaccount_change", args=(pk,))) for pk, text in said.items()]
+
+
+def privacy_notices(request: HttpRequest, now: datetime) -> list[Notice]:
+    """What people asked about their data and has to be done within a week: one sentence, however many."""
+    if not request.user.has_perm("hooks.view_privacywish"):
+        return []
+    due = list(wishes.due_soon(now=now).values_list("due_at", flat=True)[: lists.COUNT_CAP])
+    if not due:
+        return []
+    what = "A privacy request is" if len(due) == 1 else f"{show.points_text(len(due))} privacy requests are"
+    when = "overdue since" if due[0] <= now else "to be done until"
+    text = f"{what} waiting, {'the first ' if len(due) > 1 else ''}{when} {show.instant_text(due[0])}."
+    return [Notice(text, url("admin:hooks_privacywish_changelist", state="open"))]

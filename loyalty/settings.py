@@ -260,6 +260,11 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-webhooks": {"task": "hooks.sweep_webhooks", "schedule": 5.0, "options": {"expires": 5}},
     "poll-orders": {"task": "hooks.poll_orders", "schedule": 30.0, "options": {"expires": 30}},
     "register-webhooks": {"task": "hooks.register_webhooks", "schedule": 86400.0, "options": {"expires": 3600}},
+    "remind-of-privacy-requests": {
+        "task": "hooks.remind_of_wishes",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "forget-webhook-bodies": {"task": "hooks.forget_bodies", "schedule": 300.0, "options": {"expires": 300}},
     "forget-api-answers": {"task": "api.forget_answers", "schedule": 3600.0, "options": {"expires": 3600}},
     "sweep-tiers": {"task": "program.sweep_tiers", "schedule": 5.0, "options": {"expires": 5}},

@@ -69,12 +69,12 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
         {
             "customers.view_customer",
             "customers.view_customeridentity",
-            "customers.view_erasurerequest",
             "customers.view_tier",
             "erasure.view_erasure",
             "events.view_event",
             "hooks.view_inboundwebhook",
             "hooks.view_privacyrequest",
+            "hooks.view_privacywish",
             "merchant.view_brand",
             "merchant.view_programme",
             "messages_out.view_mail",

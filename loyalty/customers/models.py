@@ -1,5 +1,7 @@
 """Customers: who they are, where gifts go, and under which names the shops know them."""
 
+from datetime import datetime, timedelta
+
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
@@ -169,8 +171,11 @@ class SignInLink(models.Model):
         return f"Sign-in link of customer {self.customer_id}"
 
 
+TIME_TO_FORGET = timedelta(days=30)
+
+
 class ErasureRequest(models.Model):
-    """A customer asked to be forgotten. At most one is open for each."""
+    """A customer asked to be forgotten. At most one is open for each; forgetting the customer ends it."""
 
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="erasure_requests", db_index=False)
     requested_at = models.DateTimeField()
@@ -192,3 +197,7 @@ class ErasureRequest(models.Model):
 
     def __str__(self) -> str:
         return f"Request of customer {self.customer_id}"
+
+    @property
+    def due_at(self) -> datetime:
+        return self.requested_at + TIME_TO_FORGET

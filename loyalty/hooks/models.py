@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from loyalty.customers.models import Customer
+from loyalty.customers.models import Customer, ErasureRequest
 from platforms.models import PayoutAccount, StoreConnection
 
 
@@ -117,3 +117,57 @@ class PrivacyRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{PrivacyKind(self.kind).label} ({self.connection})"
+
+
+class WishOutcome(models.TextChoices):
+    """How a wish ended; empty while it is open."""
+
+    SETTLED = "settled", "Settled"
+    WITHDRAWN = "withdrawn", "Taken back"
+    FORGOTTEN = "forgotten", "Forgotten"
+
+
+class PrivacyWish(models.Model):
+    """All that people ask about their data, at a shop or on their own pages: a view over both tables, which nobody writes."""
+
+    key = models.CharField(max_length=30, primary_key=True)  # "shop-7", "own-3"
+    request = models.ForeignKey(
+        PrivacyRequest, null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
+    )
+    own = models.ForeignKey(
+        ErasureRequest, null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
+    )
+    kind = models.CharField(max_length=20, choices=PrivacyKind)
+    customer = models.ForeignKey(
+        Customer, null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
+    )
+    connection = models.ForeignKey(
+        StoreConnection, null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
+    )
+    asked_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=10, choices=WishOutcome, blank=True)
+
+    class Meta:
+        managed = False
+        db_table = "hooks_privacywish"
+        verbose_name = "privacy request"
+        verbose_name_plural = "privacy requests"
+
+    def __str__(self) -> str:
+        return PrivacyKind(self.kind).label
+
+
+class PrivacyReminder(models.Model):
+    """The back office was reminded of one wish, before its last day. Written once, by whoever is first."""
+
+    wish = models.CharField(max_length=30, primary_key=True)  # the key of a `PrivacyWish`
+    reminded_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "reminder of a privacy request"
+        verbose_name_plural = "reminders of privacy requests"
+
+    def __str__(self) -> str:
+        return self.wish

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from loyalty.hooks import processing, registration, retention
+from loyalty.hooks import processing, registration, retention, wishes
 
 
 @shared_task(name="hooks.process")
@@ -44,3 +44,8 @@ def register(*, connection_id: int) -> None:
 @shared_task(name="hooks.forget_bodies")
 def forget_bodies() -> None:
     retention.forget(now=timezone.now())
+
+
+@shared_task(name="hooks.remind_of_wishes")
+def remind_of_wishes() -> None:
+    wishes.remind(now=timezone.now())

@@ -225,6 +225,8 @@ def _codes_low(mail: Mail, programme: Programme, language: str, now: datetime) -
 def _alert(mail: Mail, programme: Programme, language: str, now: datetime) -> Draft:
     if mail.about_type == "store_connection":
         return _shop_alert(mail, programme, language)
+    if mail.about_type in ("privacy_request", "erasure_request"):
+        return _privacy_alert(mail, programme, language)
     said = wording.ALERTS[language]
     meaning = said[_event(mail).kind]
     words = Words(subject=said["subject"], heading="{reward}", lines=(meaning,), button=said["button"])
@@ -244,6 +246,16 @@ def _shop_alert(mail: Mail, programme: Programme, language: str) -> Draft:
         words=words,
         names={"shop": line(shop.name), "since": f"{since:%Y-%m-%d %H:%M}", **numbers},
         links=[absolute("insights:shop", shop.pk)],
+    )
+
+
+def _privacy_alert(mail: Mail, programme: Programme, language: str) -> Draft:
+    """That somebody waits for an answer about their data, and until when. Not who: it is read behind the link."""
+    said, event = wording.PRIVACY_ALERTS[language], _event(mail)
+    day = reward_wording.day(datetime.fromisoformat(event.data["due"]), language, programme.zone)
+    words = Words(subject=said["subject"], heading=said["heading"], lines=(said[event.kind],), button=said["button"])
+    return Draft(
+        words=words, names={"day": day}, links=[f"{absolute('admin:hooks_privacywish_changelist')}?state=open"]
     )
 
 

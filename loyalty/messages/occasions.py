@@ -36,6 +36,7 @@ SHOP_ALERTS = (
     "shop.rewards_waiting",
     "shop.rewards_failing",
 )
+PRIVACY_ALERTS = ("privacy.due_soon",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ TABLE: Mapping[str, Callable[[Occasion], list[Wanted]]] = {
     "delivery.shipped": shipped,
     "pool.low": codes_low,
     "points.adjusted": adjusted,
-    **dict.fromkeys((*ALERTS, *SHOP_ALERTS), alert),
+    **dict.fromkeys((*ALERTS, *SHOP_ALERTS, *PRIVACY_ALERTS), alert),
 }
 
 

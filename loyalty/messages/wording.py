@@ -333,6 +333,34 @@ SHOP_ALERTS: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+# Of what somebody asked about their data: {day} is the last one for an answer.
+PRIVACY_ALERTS: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "subject": "A privacy request is to be done until {day}",
+        "heading": "A privacy request waits",
+        "button": "See what is open",
+        "privacy.due_soon": "Somebody asked about their data, and nobody has done it yet. The last day is {day}.",
+    },
+    "de": {
+        "subject": "Eine Datenschutzanfrage ist bis {day} zu erledigen",
+        "heading": "Eine Datenschutzanfrage wartet",
+        "button": "Offene Anfragen ansehen",
+        "privacy.due_soon": "Jemand hat nach seinen Daten gefragt, und es ist noch nicht erledigt. Der letzte Tag ist {day}.",
+    },
+    "pl": {
+        "subject": "Wniosek dotyczący danych osobowych: termin {day}",
+        "heading": "Wniosek dotyczący danych czeka",
+        "button": "Zobacz otwarte wnioski",
+        "privacy.due_soon": "Wpłynął wniosek dotyczący danych osobowych i nikt go jeszcze nie załatwił. Ostatni dzień: {day}.",
+    },
+    "ja": {
+        "subject": "個人データに関するご請求の期限：{day}",
+        "heading": "個人データに関するご請求があります",
+        "button": "未対応のご請求を見る",
+        "privacy.due_soon": "個人データに関するご請求が未対応です。期限は{day}です。",
+    },
+}
+
 
 def spoken(*wishes: str) -> str:
     """The first of these languages that the mails speak; English when they speak none."""

@@ -215,7 +215,7 @@ def test_points_are_put_right_only_with_the_permission_also_by_post(action, sign
         "rewards_campaign",
         "program_order",
         "hooks_inboundwebhook",
-        "hooks_privacyrequest",
+        "hooks_privacywish",
         "platforms_storeconnection",
         "rewards_reconciliationrun",
         "rewards_reconciliationfinding",

@@ -26,7 +26,7 @@ __all__ = ["signed_in"]
 pytestmark = pytest.mark.django_db
 
 DAY = timedelta(days=1)
-LIST = "/admin/hooks/privacyrequest/"
+PAGES = "/admin/hooks/privacyrequest/"
 PERSON = {"id": 191167, "email": "jo@example.com"}
 
 
@@ -195,26 +195,12 @@ def test_two_who_settle_at_the_same_moment_leave_one_name(shop):
     assert stands.note == f"By {stands.settled_by}."
 
 
-def test_the_list_shows_the_next_one_due_first_and_what_is_overdue(shop, signed_in):
-    now = timezone.now()
-    fresh, late = asked_of(shop, at=now), asked_of(shop, at=now - 31 * DAY)
-    soon = asked_of(shop, at=now - 25 * DAY)
-    done = asked_of(shop, "data_request", at=now - 40 * DAY, settled_at=now, settled_by=1, note="Sent.")
-
-    page = signed_in("viewer").get(LIST)
-
-    assert list(page.context["cl"].result_list) == [late, soon, fresh, done]
-    text = page.content.decode()
-    assert all(word in text for word in ("Overdue", "Due soon", "Open", "Settled"))
-    assert list(signed_in("viewer").get(LIST, {"state": "settled"}).context["cl"].result_list) == [done]
-
-
 def test_the_page_says_what_we_hold_and_where_a_person_is_forgotten(shop, jo, signed_in):
     give(jo, 50, now=NOW)
     raw(shop, "e-1", "7")
     request = asked_of(shop, customer=jo)
 
-    text = signed_in("manager").get(f"{LIST}{request.pk}/change/").content.decode()
+    text = signed_in("manager").get(f"{PAGES}{request.pk}/change/").content.decode()
 
     assert "choose “Forget this person”" in text
     assert f"/admin/customers/customer/{jo.pk}/change/" in text
@@ -222,12 +208,12 @@ def test_the_page_says_what_we_hold_and_where_a_person_is_forgotten(shop, jo, si
     assert "<dt>Points transactions</dt><dd>1</dd>" in text
     assert "<dt>Webhooks whose body is kept</dt><dd>1</dd>" in text
     assert "act/settle/" in text
-    assert "act/settle/" not in signed_in("support").get(f"{LIST}{request.pk}/change/").content.decode()
+    assert "act/settle/" not in signed_in("support").get(f"{PAGES}{request.pk}/change/").content.decode()
 
 
 def test_a_manager_settles_it_on_its_page(shop, signed_in):
     request = asked_of(shop)
-    page = f"{LIST}{request.pk}/act/settle/"
+    page = f"{PAGES}{request.pk}/act/settle/"
 
     answer = signed_in("manager").post(page, {"confirmed": "yes", "shown": "", "note": "Name taken out."}, follow=True)
 

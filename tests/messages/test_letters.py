@@ -110,8 +110,10 @@ def test_every_language_has_the_words_of_every_kind_with_the_same_names():
         assert set(wording.PARTS[language]) == set(wording.PARTS["en"])
         assert set(wording.ALERTS[language]) == {"subject", "button", *occasions.ALERTS}
         assert set(wording.SHOP_ALERTS[language]) == {"subject", "button", *occasions.SHOP_ALERTS}
-        for kind, said in wording.SHOP_ALERTS["en"].items():
-            assert names(said) == names(wording.SHOP_ALERTS[language][kind])
+        assert set(wording.PRIVACY_ALERTS[language]) == {"subject", "heading", "button", *occasions.PRIVACY_ALERTS}
+        for alerts in (wording.SHOP_ALERTS, wording.PRIVACY_ALERTS):
+            for kind, said in alerts["en"].items():
+                assert names(said) == names(alerts[language][kind])
         for kind, words in wording.WORDS[language].items():
             assert names(words.subject) == names(wording.WORDS["en"][kind].subject)
             assert names(words.lines) == names(wording.WORDS["en"][kind].lines)

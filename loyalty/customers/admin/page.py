@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from loyalty.common import actors
 from loyalty.common.adminkit import acts, desk, lists, show
 from loyalty.common.errors import DomainError
-from loyalty.customers import contacts, enrollment, profile
+from loyalty.customers import contacts, enrollment, erasure, profile
 from loyalty.customers.admin import adjusting, forgetting, granting, panels, tiering, transferring
 from loyalty.customers.admin.filters import CustomerFilter
 from loyalty.customers.admin.forms import ADDRESS_FIELDS, AddressForm, CustomerForm
@@ -160,6 +160,7 @@ class CustomerAdmin(desk.DeskAdmin):
             "customer": customer,
             "forms": forms,
             "typed": request.method == "POST",
+            "wish": erasure.open_request(customer_id=customer.pk) if customer.anonymised_at is None else None,
             "acts": []
             if customer.anonymised_at is not None
             else self.act_links(request, customer.pk, only=(forgetting.Forget.slug,)),

@@ -1,3 +1,3 @@
-from loyalty.hooks.admin import privacy, webhooks
+from loyalty.hooks.admin import privacy, webhooks, wishes
 
-__all__ = ["privacy", "webhooks"]
+__all__ = ["privacy", "webhooks", "wishes"]

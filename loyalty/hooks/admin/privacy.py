@@ -1,29 +1,25 @@
-"""What people ask about their data: what is open and until when, what we hold, and who settled it."""
+"""One request that a shop passed on: what to do until when, what we hold, and who settled it."""
 
-from datetime import timedelta
 from typing import Any
 
-import django_filters
-from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from loyalty.accounts.models import User
-from loyalty.common.adminkit import desk, lists, moments, show
+from loyalty.common.adminkit import desk, show
 from loyalty.customers.models import Customer
 from loyalty.hooks import privacy
 from loyalty.hooks.admin import acts
+from loyalty.hooks.admin.wishes import NOBODY, open_badge
 from loyalty.hooks.models import InboundWebhook, PrivacyKind, PrivacyRequest
 from platforms.models import StoreConnection
 
-SOON = timedelta(days=7)
 MOST_ORDERS = 20
-OPEN, DONE = "open", "settled"
 
 TO_DO = {
     PrivacyKind.DATA_REQUEST: "Somebody wants to see what you hold about them. Send them, or the shop, what is listed here.",
@@ -34,46 +30,17 @@ TO_DO = {
 }
 
 
-class PrivacyFilter(django_filters.FilterSet):
-    state = django_filters.ChoiceFilter(
-        label="State", choices=[(OPEN, "Open"), (DONE, "Settled")], method="narrow", widget=forms.RadioSelect
-    )
-    kind = django_filters.MultipleChoiceFilter(
-        label="What is asked", choices=PrivacyKind.choices, widget=forms.CheckboxSelectMultiple
-    )
-    asked_after = moments.MomentFilter(field_name="asked_at", label="From", end=False)
-    asked_before = moments.MomentFilter(field_name="asked_at", label="Until", end=True)
-
-    class Meta:
-        model = PrivacyRequest
-        fields: list[str] = []
-
-    def narrow(self, queryset: QuerySet[PrivacyRequest], name: str, value: str) -> QuerySet[PrivacyRequest]:
-        return queryset.filter(settled_at__isnull=value == OPEN)
-
-
 @admin.register(PrivacyRequest)
 class PrivacyRequestAdmin(desk.ReadOnlyAdmin):
     acts = (acts.Settle(),)
-    list_display = ("asked", "kind_word", "whose", "shop", "state_badge", "due")
-    list_display_links = ("asked",)
-    list_select_related = ("connection", "customer")
-    sortable_by = ()
-    filterset_class = PrivacyFilter
-    chips = (
-        lists.Chip("State", "state"),
-        lists.Chip("What is asked", "kind"),
-        lists.Chip("Asked", "asked_after", "asked_before"),
-    )
-    list_intro = "What people ask about their data, passed on by their shop. The law gives you 30 days; the next one due is first."
-    list_empty = "Nobody has asked anything about their data."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PrivacyRequest]:
         rows: QuerySet[PrivacyRequest] = super().get_queryset(request)
         return rows.select_related("connection", "customer")
 
-    def get_ordering(self, request: HttpRequest) -> Any:
-        return (F("settled_at").desc(nulls_first=True), "due_at", "id")
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """There is one list for all that people ask."""
+        return redirect("admin:hooks_privacywish_changelist")
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -130,33 +97,12 @@ class PrivacyRequestAdmin(desk.ReadOnlyAdmin):
         address = [("Shipping address", "yes" if held.address else "none")]
         return [(label, show.points_text(count)) for label, count in counts] + address
 
-    @admin.display(description="Asked")
-    def asked(self, asked: PrivacyRequest) -> SafeString:
-        return show.instant(asked.asked_at)
-
-    @admin.display(description="What is asked")
-    def kind_word(self, asked: PrivacyRequest) -> str:
-        return PrivacyKind(asked.kind).label
-
-    @admin.display(description="Whose")
     def whose(self, asked: PrivacyRequest) -> SafeString:
         if asked.customer is not None:
             return self.link_to(Customer, asked.customer.pk, str(asked.customer))
-        return show.text("" if asked.kind == PrivacyKind.ERASE_SHOP else "Nobody we know")
+        return show.text("" if asked.kind == PrivacyKind.ERASE_SHOP else NOBODY)
 
-    @admin.display(description="Shop")
-    def shop(self, asked: PrivacyRequest) -> str:
-        return str(asked.connection)
-
-    @admin.display(description="State")
     def state_badge(self, asked: PrivacyRequest) -> SafeString:
         if asked.settled_at is not None:
             return show.badge("Settled", tone="good")
-        left = asked.due_at - timezone.now()
-        if left <= timedelta(0):
-            return show.badge("Overdue", tone="bad")
-        return show.badge("Due soon" if left < SOON else "Open", tone="warn")
-
-    @admin.display(description="To be done until")
-    def due(self, asked: PrivacyRequest) -> SafeString:
-        return show.instant(asked.due_at)
+        return open_badge(asked.due_at)
