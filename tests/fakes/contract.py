@@ -30,7 +30,7 @@ class Harness(ABC):
     worth_untold: frozenset[DiscountKind] = frozenset()
     traces_gift_cards = True  # its orders tell which gift card paid
     product = ""  # the shop's name of what `buy` buys, where it makes free products
-    counts_late = False  # the shop counts a use some time after the order; until then its code looks alive
+    counts_late = False  # the shop counts a use some time after the order, or never; until then its code looks alive
 
     @abstractmethod
     def adapter(self, **changes: Any) -> Adapter:

@@ -13,6 +13,7 @@ import pytest
 from platforms.adapter import Adapter, DiscountKind, OrderStatus, Outcome, PlatformCode, Refusal, ShopOrder
 from tests.fakes.contract import Harness, bigcommerce_harness, sandbox_harness, shopify_harness
 from tests.fakes.medusa_contract import medusa_harness
+from tests.fakes.vendure_contract import vendure_harness
 from tests.fakes.woocommerce_contract import woocommerce_harness
 
 HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Harness]]] = {
@@ -21,6 +22,7 @@ HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Harness]]] = {
     "woocommerce": woocommerce_harness,
     "shopify": shopify_harness,
     "medusa": medusa_harness,
+    "vendure": vendure_harness,
 }
 # What a platform cannot do at all. A test that would be skipped for anything else fails.
 LACKING: dict[str, set[str]] = {
@@ -29,6 +31,7 @@ LACKING: dict[str, set[str]] = {
     "woocommerce": {"gift_card"},
     "shopify": {"gift_card"},
     "medusa": {"gift_card"},
+    "vendure": {"gift_card", "free_product", "collections"},
 }
 EXPIRES_AT = datetime(2031, 5, 17, 21, 59, 59, tzinfo=UTC)
 
