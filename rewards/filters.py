@@ -20,6 +20,8 @@ from platforms.adapter import Refusal
 from platforms.models import StoreConnection
 from rewards import states
 from rewards.models import (
+    Campaign,
+    CampaignReward,
     Cancellation,
     CancellationState,
     DeliveryStatus,
@@ -114,7 +116,7 @@ class IdFilter(django_filters.Filter):
 
 
 class Named:
-    """The shops and rewards to choose from: asked for only when needed, once, in one query."""
+    """The shops, rewards and campaigns to choose from: asked for only when needed, once, in one query."""
 
     def __init__(self) -> None:
         self._found: dict[str, list[tuple[str, str]]] = {}
@@ -126,8 +128,9 @@ class Named:
         if not self._found:
             shops = StoreConnection.objects.annotate(what=Value("shop")).values_list("what", "pk", "name")
             rewards = Reward.objects.annotate(what=Value("reward")).values_list("what", "pk", "name")
-            self._found = {"shop": [], "reward": []}
-            for what, pk, name in shops.union(rewards, all=True).order_by("what", "name", "pk"):
+            campaigns = Campaign.objects.annotate(what=Value("campaign")).values_list("what", "pk", "name")
+            self._found = {"shop": [], "reward": [], "campaign": []}
+            for what, pk, name in shops.union(rewards, campaigns, all=True).order_by("what", "name", "pk"):
                 self._found[what].append((str(pk), name))
         return self._found
 
@@ -153,6 +156,7 @@ class RedeemedRewardFilter(django_filters.FilterSet):
     payout_state = AnyOf(choices=PayoutState.choices, label="Cashback status", method="by_payout")
     shop = OneOf(field_name="connection_id", label="Shop", widget=forms.RadioSelect, choices=[])
     origin = AnyOf(choices=Origin.choices, label="Origin")
+    campaign = OneOf(label="Campaign", widget=forms.Select, choices=[], method="by_campaign")
     failure = AnyOf(field_name="failure_code", choices=list(FAILURES.items()), label="Failure reason")
     fulfillment_status = AnyOf(choices=FulfillmentStatus.choices, label="Fulfillment status")
     usage_status = AnyOf(choices=UsageStatus.choices, label="Usage status")
@@ -169,6 +173,7 @@ class RedeemedRewardFilter(django_filters.FilterSet):
         named = Named()
         self.filters["shop"].extra["choices"] = named.choices("shop", "Any shop")
         self.filters["reward"].extra["choices"] = named.choices("reward", "Any reward")
+        self.filters["campaign"].extra["choices"] = named.choices("campaign", "Any campaign, or none")
 
     def used_until(self, queryset: QuerySet, name: str, value: Any) -> QuerySet:
         """Used before then; hence redeemed before then, which lets a walk by redeem date start in the right place."""
@@ -195,6 +200,9 @@ class RedeemedRewardFilter(django_filters.FilterSet):
             return queryset
         return queryset.filter(pk__in=Payout.objects.filter(state__in=values).values("redeemed_reward_id"))
 
+    def by_campaign(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return queryset.filter(of_campaign(int(value))) if value else queryset
+
     def by_search(self, queryset: QuerySet, name: str, text: str) -> QuerySet:
         """E-mail, phone and names by customers; codes by how they begin.
 
@@ -217,6 +225,11 @@ class RedeemedRewardFilter(django_filters.FilterSet):
         rows = RedeemedReward.objects.order_by()
         found = rows.filter(customer_id__in=by_customer).values("pk").union(rows.filter(by_code).values("pk"))
         return queryset.filter(pk__in=found)
+
+
+def of_campaign(campaign_id: int) -> Q:
+    """What a campaign gave, not what that was reissued as."""
+    return Q(pk__in=CampaignReward.objects.filter(campaign_id=campaign_id).values("redeemed_reward_id"))
 
 
 def looked_up(customers: QuerySet, found_codes: QuerySet) -> tuple[list[int], list[int]]:

@@ -53,6 +53,8 @@ class Scope(models.TextChoices):
     REFERRAL_READ = "referral:read", "See who recommended whom, and what came of it"
     REFERRAL_SETTINGS_READ = "referral_settings:read", "See what both sides of a referral get"
     VIP_TIER_READ = "vip_tier:read", "See VIP tiers, and who moved between them"
+    CAMPAIGN_READ = "campaign:read", "See campaigns, how far they are, and how many got the reward"
+    CAMPAIGN_WRITE = "campaign:write", "Give a reward to many customers at once, and take it back"
     EVENT_READ = "event:read", "See what happened: points, rewards, parcels and customers, by their ids"
     EVENT_WRITE = "event:write", "Tell of orders and customers of a shop of one's own"
     ACTIVITY_READ = "activity:read", "See what customers did elsewhere, and what came of it"

@@ -21,6 +21,7 @@ BEGINS: dict[tuple[Step, JobState], Step] = {
     (Step.APPLY, JobState.DONE): Step.UNDO,
     (Step.APPLY, JobState.CANCELLED): Step.UNDO,
 }
+GOES_ON = "goes_on"  # in a plan: what was found fit is applied without anybody saying so once more
 MOVES: dict[JobState, frozenset[JobState]] = {
     JobState.OPEN: frozenset({JobState.PAUSED, JobState.CANCELLED, JobState.DONE}),
     JobState.PAUSED: frozenset({JobState.OPEN, JobState.CANCELLED}),
@@ -155,10 +156,24 @@ def cancel(*, job_id: int, now: datetime) -> Job:
 
 
 def finish(*, job: Job, now: datetime) -> None:
-    """The present step is through. The caller has locked the job and saves it."""
+    """The present step is through. The caller has locked the job and saves it.
+
+    A job whose plan goes on by itself begins to apply in the same moment: whoever made it has said so.
+    """
+    if job.step == Step.CHECK and job.plan.get(GOES_ON):
+        _go_on(job, now=now)
+        return
     _move(job, JobState.DONE, "finished")
     job.claim = job.claimed_until = job.due_at = None
     job.step_ended_at = now
+
+
+def _go_on(job: Job, *, now: datetime) -> None:
+    job.step = Step.APPLY
+    job.rows_done = job.position = job.stalls = job.claimed_at_row = 0
+    job.claim = job.claimed_until = None
+    job.step_began_at = job.due_at = now
+    queue.enqueue(job.task, job_id=job.pk)
 
 
 def require_begin(job: Job, step: Step) -> None:

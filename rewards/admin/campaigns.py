@@ -27,6 +27,7 @@ from rewards.campaigns.queries import Figures, Reason
 from rewards.models import Campaign, Reward
 from rewards.queries import Status
 
+GRID = "admin:rewards_redeemedreward_changelist"
 SECONDS_BETWEEN_LOOKS = 5  # the page of a campaign under way loads itself again
 MOST_REASONS = 8
 STATE_TONES: dict[JobState, show.Tone] = {
@@ -231,6 +232,7 @@ class CampaignAdmin(desk.ReadOnlyAdmin):
     def facts(self, campaign: Campaign) -> list[tuple[str, SafeString | str]]:
         return [
             ("Reward", self.link_to(Reward, campaign.reward_id, campaign.reward.name)),
+            ("Redeemed rewards", show.link("Those it gave", f"{reverse(GRID)}?campaign={campaign.pk}")),
             ("For", campaign.audience_text),
             ("Reason", campaign.internal_note or "–"),
             ("Those who have had it", "left out" if campaign.once else "get another one"),

@@ -114,6 +114,7 @@ class RedeemedRewardAdmin(page.RewardPage, RedeemedRewardColumns):
         lists.Chip("Cashback", "payout_state"),
         lists.Chip("Shop", "shop"),
         lists.Chip("Origin", "origin"),
+        lists.Chip("Campaign", "campaign"),
         lists.Chip("Failure reason", "failure"),
     )
     acts = (

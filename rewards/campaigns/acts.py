@@ -45,9 +45,11 @@ def plan(
     beyond_audience: bool = False,
     once: bool = True,
     internal_note: str = "",
+    give_at_once: bool = False,
 ) -> Campaign:
     """Keep whom it is for, and begin to check each; nobody gets anything before `give`.
 
+    With `give_at_once` it is given as soon as all are checked, which is said here once for both.
     Nobody gets two by the same campaign. With `once` those are left out, too, who have had the reward before, and with
     `beyond_audience` nobody is left out because a restricted reward is not for them.
     Raises CampaignRefused, NoRows, TooManyRows, and whatever reading a table raises; then nothing is kept.
@@ -71,6 +73,7 @@ def plan(
             "connection_id": audience.connection_id,
             "permission": PERMISSION,
             "columns": [["customer", "Customer"]],
+            **({lifecycle.GOES_ON: True} if give_at_once else {}),
         },
         rows=audience.rows,
         most_rows=MOST_CUSTOMERS,
@@ -97,6 +100,8 @@ def plan(
         _require_free(name)
         raise
     _record(campaign, "campaign.planned", actor=actor, now=now)
+    if give_at_once:
+        _record(campaign, "campaign.given", actor=actor, now=now)
     return campaign
 
 
@@ -121,6 +126,11 @@ def revert(*, campaign_id: int, actor: Actor, now: datetime) -> Campaign:
     with connection.cursor() as cursor:
         cursor.execute(SET_ASIDE, {"campaign": campaign.pk, "until": now + SET_ASIDE_FOR})
     return campaign
+
+
+def require_revert(*, campaign: Campaign) -> None:
+    """Raises JobRefused unless it could be taken back now. The job is read with the campaign."""
+    lifecycle.require_begin(campaign.job, Step.UNDO)
 
 
 def _require_free(name: str) -> None:

@@ -106,6 +106,17 @@ def of_table(*, file: BinaryIO, file_name: str, by: By, connection_id: int | Non
     )
 
 
+def of_ids(*, customer_ids: Sequence[int]) -> Audience:
+    """The customers of these ids; what nobody has, or is named twice, is told row by row. Raises NobodyMeant."""
+    if not customer_ids:
+        raise NobodyMeant("No customer is named. Send their ids, or choose them otherwise.")
+    return Audience(
+        kind=AudienceKind.TABLE,
+        text=f"{len(customer_ids):,} customers, by id",
+        rows=((number, {"customer": str(pk)}) for number, pk in enumerate(customer_ids, start=1)),
+    )
+
+
 def named(job: Job, rows: Sequence[JobRow]) -> dict[int, int | Refusal]:
     """Which customer each row names, by its number; or why it names none."""
     by = By(job.plan["by"])

@@ -49,6 +49,11 @@ def test_lists_every_operation_once(document):
     assert sorted((path.removeprefix("/api/v1/"), method) for path, method, _ in operations(document)) == [
         ("activities", "get"),
         ("activities", "post"),
+        ("campaigns", "get"),
+        ("campaigns", "post"),
+        ("campaigns/{id}", "get"),
+        ("campaigns/{id}/give", "post"),
+        ("campaigns/{id}/revert", "post"),
         ("code_checks", "post"),
         ("customer_identities/create_or_update", "post"),
         ("customers", "get"),

@@ -5,9 +5,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
 
+from loyalty.common.actors import SYSTEM
 from loyalty.customers.models import CustomerState
 from loyalty.jobs.models import Job
-from rewards import usage
+from rewards import granting, usage
 from rewards.campaigns import steps
 from rewards.models import Campaign, RedeemedReward
 from tests.factories.catalogue import RewardFactory
@@ -127,3 +128,23 @@ def test_whoever_may_only_look_sees_no_buttons_and_does_nothing():
     assert [looker.get(PLAN).status_code, looker.post(act(campaign, "give")).status_code] == [403, 403]
     assert staff().get(page_of(campaign)).status_code == 403
     assert not RedeemedReward.objects.exists()
+
+
+def test_the_grid_shows_what_one_campaign_gave_and_its_page_leads_there():
+    client, reward = staff(*MAY, "rewards.view_redeemedreward"), RewardFactory()
+    CustomerFactory.create_batch(2)
+    sent(client, reward)
+    campaign = Campaign.objects.get()
+    worked(campaign)
+    client.post(act(campaign, "give"))
+    worked(campaign)
+    granting.grant(customer_id=CustomerFactory().pk, reward_id=reward.pk, actor=SYSTEM, now=timezone.now())
+    where = f"/admin/rewards/redeemedreward/?campaign={campaign.pk}"
+
+    grid = client.get(where)
+
+    assert {row.pk for row in grid.context["cl"].result_list} == set(
+        campaign.given.values_list("redeemed_reward_id", flat=True)
+    )
+    assert f'<option value="{campaign.pk}" selected>Spring</option>' in grid.content.decode()
+    assert f'href="{where}"' in client.get(page_of(campaign)).content.decode()

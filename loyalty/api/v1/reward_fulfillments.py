@@ -1,9 +1,10 @@
 """Redeemed rewards, which Smile calls reward fulfillments: list and get. What is done with them: see `reward_acts`."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 from rest_framework import serializers
@@ -14,7 +15,7 @@ from loyalty.api import documentation, errors, fields, pagination, query, views
 from loyalty.api.keys import Scope
 from loyalty.common import codes
 from rewards import queries
-from rewards.filters import RedeemedRewardFilter
+from rewards.filters import RedeemedRewardFilter, of_campaign
 from rewards.models import (
     DeliveryStatus,
     FulfillmentStatus,
@@ -34,6 +35,10 @@ SEVERAL: dict[str, list[str]] = {  # any of the given words will do
     "type": RewardType.values,
     "delivery_status": [value for value in DeliveryStatus.values if value],
     "payout_state": PayoutState.values,
+}
+BY_ID: dict[str, Callable[[int], Q]] = {
+    "customer_id": lambda number: Q(customer_id=number),
+    "campaign_id": of_campaign,
 }
 ONE = ("redeemed_after", "redeemed_before", "used_after", "used_before", "search")
 
@@ -128,6 +133,7 @@ class RewardFulfillments(views.ApiView):
             documentation.filter_by("type", SEVERAL["type"], "Extension."),
             documentation.filter_by("delivery_status", SEVERAL["delivery_status"], "Extension."),
             documentation.filter_by("payout_state", SEVERAL["payout_state"], "Extension."),
+            documentation.filter_by("campaign_id", int, "Extension: given by this campaign."),
             documentation.filter_by("redeemed_after", datetime, "Extension: date and time, inclusive."),
             documentation.filter_by(
                 "redeemed_before", datetime, "Extension: date and time, exclusive; a date is a whole day."
@@ -174,6 +180,20 @@ def shape(redeemed_reward_id: int) -> Any:
 
 
 def _filtered(request: Request) -> QuerySet[RedeemedReward]:
+    found = _chosen(request)
+    for name, narrowed in BY_ID.items():
+        if (number := query.identifier(request, name)) is not None:
+            found = found.filter(narrowed(number))
+    if (code := query.text(request, "code")) is not None:
+        shown = (Status.ISSUED, Status.USED, Status.EXPIRED, Status.CANCELLED)  # those whose code an integrator sees
+        found = found.filter(code__canonical=codes.canonical(code), status__in=shown)
+    if (since := query.instant(request, "updated_at_min")) is not None:
+        found = found.filter(updated_at__gte=since)
+    return found
+
+
+def _chosen(request: Request) -> QuerySet[Any]:
+    """By the filter set that grid and export use. The rows know their status. Raises InvalidParameter."""
     given = QueryDict(mutable=True)
     for name, words in SEVERAL.items():
         given.setlist(name, query.choices(request, name, words))
@@ -184,12 +204,5 @@ def _filtered(request: Request) -> QuerySet[RedeemedReward]:
     if not chosen.is_valid():
         name, sentences = next(iter(chosen.errors.items()))
         raise errors.InvalidParameter(f"{name}: {sentences[0]}")
-    found: QuerySet[Any] = chosen.qs  # its rows know their status
-    if (customer_id := query.identifier(request, "customer_id")) is not None:
-        found = found.filter(customer_id=customer_id)
-    if (code := query.text(request, "code")) is not None:
-        shown = (Status.ISSUED, Status.USED, Status.EXPIRED, Status.CANCELLED)  # those whose code an integrator sees
-        found = found.filter(code__canonical=codes.canonical(code), status__in=shown)
-    if (since := query.instant(request, "updated_at_min")) is not None:
-        found = found.filter(updated_at__gte=since)
+    found: QuerySet[Any] = chosen.qs
     return found

@@ -5,6 +5,7 @@ from django.views import View
 
 from loyalty.api.v1 import (
     activities,
+    campaigns,
     code_checks,
     customer_erasures,
     customer_identities,
@@ -56,6 +57,10 @@ ADDRESSES: list[tuple[str, type[View], str]] = [
     ("vip_tiers", vip_tiers.VipTiers, "vip_tiers"),
     ("vip_tier_changes", vip_tiers.VipTierChanges, "vip_tier_changes"),
     ("vip_tier_changes/<str:pk>", vip_tiers.OneVipTierChange, "vip_tier_change"),
+    ("campaigns", campaigns.Campaigns, "campaigns"),
+    ("campaigns/<str:pk>", campaigns.OneCampaign, "campaign"),
+    ("campaigns/<str:pk>/give", campaigns.GiveCampaign, "give_campaign"),
+    ("campaigns/<str:pk>/revert", campaigns.RevertCampaign, "revert_campaign"),
     ("rewards", rewards.Rewards, "rewards"),
     ("rewards/<str:pk>", rewards.OneReward, "reward"),
     ("reward_fulfillments", reward_fulfillments.RewardFulfillments, "reward_fulfillments"),
