@@ -64,8 +64,8 @@ def plan(*, earning_id: int, refunded: Decimal, total: Decimal, now: datetime) -
     Reads only; `claw_back` makes the same plan under the lock. Raises NotClawable, InvalidRefund.
     """
     earning = _earning(earning_id)
-    _require_share(refunded, total)
-    due = min(int(earning.points_change * refunded / total), earning.points_change - _gone_unspent(earning))
+    require_share(refunded, total)
+    due = due_of(points=earning.points_change, gone=_gone_unspent(earning), refunded=refunded, total=total)
     before = _due_before(earning)
     charges = _charges(earning, points=max(due - before, 0), now=now)
     return ClawbackPlan(
@@ -102,8 +102,8 @@ def claw_back(
     row = PointsClawback.objects.create(
         earning=earning,
         customer_id=earning.customer_id,
-        refunded=_stored(refunded),
-        total=_stored(total),
+        refunded=stored(refunded),
+        total=stored(total),
         due=current.due,
         taken=current.taken,
         short=current.short,
@@ -125,12 +125,18 @@ def claw_back(
     return PointsClawback.objects.get(pk=row.pk)
 
 
-def _stored(amount: Decimal) -> Decimal:
+def stored(amount: Decimal) -> Decimal:
     """As the row keeps it: what is finer than any currency is rounded up, so that something refunded never reads as 0."""
     return amount.quantize(SMALLEST_MONEY, rounding=ROUND_UP)
 
 
-def _require_share(refunded: Any, total: Any) -> None:
+def due_of(*, points: int, gone: int, refunded: Decimal, total: Decimal) -> int:
+    """What all refunds so far make an earning owe, of which so many points are gone unspent."""
+    return min(int(points * refunded / total), points - gone)
+
+
+def require_share(refunded: Any, total: Any) -> None:
+    """Raises InvalidRefund."""
     for amount in (refunded, total):
         if not isinstance(amount, Decimal) or not amount.is_finite() or amount >= MOST_MONEY:
             raise InvalidRefund(f"{amount!r} is not an amount of money below {MOST_MONEY:,}.")
@@ -182,10 +188,11 @@ def _charges(earning: PointsTransaction, *, points: int, now: datetime) -> tuple
     own_pending = [SpendableLot(*lot[:4]) for lot in lots if lot[0] in own and lot[4] > at]
     own_active = [SpendableLot(*lot[:4]) for lot in lots if lot[0] in own and lot[4] <= at]
     others = [SpendableLot(*lot[:4]) for lot in lots if lot[0] not in own and lot[4] <= at]
-    return tuple(_take(own_pending, own_active, others, points=points))
+    return tuple(take(own_pending, own_active, others, points=points))
 
 
-def _take(*groups: Sequence[SpendableLot], points: int) -> list[Charge]:
+def take(*groups: Sequence[SpendableLot], points: int) -> list[Charge]:
+    """Let the groups pay one after the other, as far as they go."""
     charges: list[Charge] = []
     for group in groups:
         share = min(points - sum(charge.points for charge in charges), sum(lot.remaining for lot in group))
