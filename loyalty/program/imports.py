@@ -6,7 +6,7 @@ equal in every column are as many orders as there are lines. A file with a corre
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,18 +14,18 @@ from django.db import connection, transaction
 
 from loyalty.common import clock
 from loyalty.common.actors import SYSTEM
-from loyalty.common.causes import Cause, CauseType
+from loyalty.common.among import Among
 from loyalty.customers.models import Customer, CustomerIdentity, CustomerState
 from loyalty.events.models import Event
 from loyalty.merchant.models import Programme
-from loyalty.points import bulk, earning
-from loyalty.points.models import TransactionKind
-from loyalty.program.earning import orders as order_earning
-from loyalty.program.models import Order, OrderStatus
+from loyalty.program.earning import mass_orders
+from loyalty.program.models import Order, OrderRefund, OrderStatus
 from loyalty.program.purchases import Purchase
 
 SOURCE = "cdnow"
 CURRENCY = "USD"
+REFUND = "in full"  # the name of a refund that came by no shop
+ROWS_AT_ONCE = 500
 ONE_AT_A_TIME = 0x10A1_0001  # the advisory lock of imports: two of them at once take turns, batch by batch
 
 
@@ -52,18 +52,20 @@ def begin() -> None:
 def take(*, purchases: Sequence[Purchase], programme: Programme, now: datetime) -> Taken:
     """Import the purchases of a batch that are not in yet: all of them, or none when it is interrupted.
 
-    An order counts from midnight of its day in the programme's time zone; its points are earned then, and expire as
-    the programme says, at once where that has passed already. Customers who are excluded earn none.
+    An order counts from midnight of its day in the programme's time zone; it earns then, by the rules that are on and
+    the programme's rate, as if a shop had told of it. Points expire as the programme says, at once where that has
+    passed already. Customers who are excluded earn none.
     Raises InvalidPoints when a customer would hold more points than fit.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
+    _take_turns()
     named = _external_ids(purchases)
     known = set(
         Order.objects.filter(connection=None, external_id__in=named).values_list("external_id", flat=True).order_by()
     )
     fresh = {external_id: purchase for external_id, purchase in named.items() if external_id not in known}
-    customers, enrolled = _customers({purchase.customer for purchase in fresh.values()}, now=now)
+    customers, enrolled = _customers(
+        {purchase.customer for purchase in fresh.values()}, CustomerState.CANDIDATE, now=now
+    )
     orders = Order.objects.bulk_create(
         Order(
             connection=None,
@@ -78,8 +80,7 @@ def take(*, purchases: Sequence[Purchase], programme: Programme, now: datetime) 
         )
         for external_id, purchase in fresh.items()
     )
-    credits_due = [credit for order in orders if (credit := _credit(order, programme=programme))]
-    bulk.credit_many(batch=credits_due, now=now)
+    earned = mass_orders.earn(stored=orders, programme=programme, actor=SYSTEM, now=now, is_news=False)
     Event.objects.bulk_create(
         _event("order.completed", "order", order.pk, order.customer_id, now=now) for order in orders
     )
@@ -87,8 +88,43 @@ def take(*, purchases: Sequence[Purchase], programme: Programme, now: datetime) 
         orders=len(orders),
         known=len(known),
         customers=enrolled,
-        points=sum(credit.points for credit in credits_due),
+        points=sum(earned.values()),
     )
+
+
+@transaction.atomic
+def enrol(*, numbers: Collection[str], state: CustomerState, now: datetime) -> int:
+    """Make customers of these numbers of a file, in that state, of whom there are none yet; gives back how many."""
+    _take_turns()
+    return _customers(set(numbers), state, now=now)[1]
+
+
+@transaction.atomic
+def refund(*, order_ids: Collection[int], now: datetime) -> int:
+    """Let these imported orders be refunded in full, as if the shop had told of it; gives back how many points went.
+
+    What was refunded before stays as it is. Some thousands at a time.
+    """
+    _take_turns()
+    rows = Order.objects.select_for_update(of=("self",)).filter(Among("pk", order_ids), connection=None)
+    orders = [row for row in rows.order_by("pk") if row.status == OrderStatus.COMPLETED and row.refunded < row.total]
+    OrderRefund.objects.bulk_create(
+        OrderRefund(order=order, external_id=REFUND, amount=order.total - order.refunded, refunded_at=now)
+        for order in orders
+    )
+    for order in orders:
+        order.refunded, order.changed_at = order.total, max(order.changed_at, now)
+    Order.objects.bulk_update(orders, ["refunded", "changed_at"], batch_size=ROWS_AT_ONCE)
+    points = mass_orders.take_back(stored=orders, actor=SYSTEM, now=now)
+    Event.objects.bulk_create(
+        _event("order.changed", "order", order.pk, order.customer_id, now=now) for order in orders
+    )
+    return points
+
+
+def _take_turns() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
 
 
 def _external_ids(purchases: Sequence[Purchase]) -> dict[str, Purchase]:
@@ -111,7 +147,7 @@ def _external_ids(purchases: Sequence[Purchase]) -> dict[str, Purchase]:
     return named
 
 
-def _customers(numbers: set[str], *, now: datetime) -> tuple[dict[str, Customer], int]:
+def _customers(numbers: set[str], state: CustomerState, *, now: datetime) -> tuple[dict[str, Customer], int]:
     """The customer behind each number of the file, and how many of them are new: without e-mail, known by the number."""
     names = {f"{SOURCE}:{number}": number for number in sorted(numbers)}
     found = {
@@ -121,7 +157,7 @@ def _customers(numbers: set[str], *, now: datetime) -> tuple[dict[str, Customer]
         )
     }
     missing = [name for name, number in names.items() if number not in found]
-    made = Customer.objects.bulk_create(Customer(state=CustomerState.CANDIDATE) for _ in missing)
+    made = Customer.objects.bulk_create(Customer(state=state) for _ in missing)
     CustomerIdentity.objects.bulk_create(
         CustomerIdentity(customer=customer, connection=None, external_id=name)
         for customer, name in zip(made, missing, strict=True)
@@ -136,26 +172,6 @@ def _customers(numbers: set[str], *, now: datetime) -> tuple[dict[str, Customer]
     )
     found |= {names[name]: customer for customer, name in zip(made, missing, strict=True)}
     return found, len(made)
-
-
-def _credit(order: Order, *, programme: Programme) -> bulk.Credit | None:
-    """What the order earns: the same as one that a shop tells of."""
-    points = int(order.total) * programme.points_per_unit
-    if order.customer is None or order.customer.state == CustomerState.DISABLED or points <= 0:
-        return None
-    lot = earning.new_lot(programme=programme, points=points, earned_at=order.placed_at)
-    return bulk.Credit(
-        customer_id=order.customer.pk,
-        points=points,
-        kind=TransactionKind.EARNING,
-        cause=Cause(CauseType.ORDER, order.pk),
-        actor=SYSTEM,
-        idempotency_key=order_earning.key(order),
-        available_at=lot.available_at,
-        expires_at=lot.expires_at,
-        idle_days=lot.idle_days,
-        effective_at=order.placed_at,
-    )
 
 
 def _event(

@@ -90,11 +90,11 @@ def recorded(verdict: Verdict) -> dict[str, Any]:
     return kept
 
 
-def _give(verdict: Verdict, happening: Happening, *, programme: Programme, actor: Actor, now: datetime) -> EarningAward:
-    terms = verdict.terms
-    made = EarningAward(
-        key=key(happening.prefix, terms),
-        rule_id=terms.rule_id,
+def prepared(verdict: Verdict, happening: Happening, *, now: datetime) -> EarningAward:
+    """The award of a verdict that gives, not saved, and without what was given."""
+    return EarningAward(
+        key=key(happening.prefix, verdict.terms),
+        rule_id=verdict.terms.rule_id,
         customer_id=happening.customer_id,
         order_id=happening.order_id,
         activity_id=happening.activity_id,
@@ -104,21 +104,41 @@ def _give(verdict: Verdict, happening: Happening, *, programme: Programme, actor
         earned_at=happening.at,
         created_at=now,
     )
-    days = terms.delay_days
-    if days is None:
-        days = programme.pending_days if happening.order is not None else 0
+
+
+def days_to_wait(terms: Terms, happening: Happening, *, programme: Programme) -> int:
+    """How many days what the rule gives waits before it can be used."""
+    if terms.delay_days is not None:
+        return terms.delay_days
+    return programme.pending_days if happening.order is not None else 0
+
+
+def cause_of(terms: Terms, happening: Happening) -> Cause:
+    """What the ledger names as the cause of the points."""
+    return happening.cause or Cause(CauseType.EARNING_RULE, terms.rule_id or 0)
+
+
+def give_reward(made: EarningAward, *, days: int, programme: Programme, actor: Actor, now: datetime) -> None:
+    """Give the award's reward, or let it wait for its days. The account is locked; the caller saves the row."""
+    due_at = clock.start_of_day(made.earned_at, days, programme.zone) if days else now
+    if due_at > now:
+        made.state, made.due_at = AwardState.WAITING, due_at
+    else:
+        grant(made, actor=actor, now=now)
+
+
+def _give(verdict: Verdict, happening: Happening, *, programme: Programme, actor: Actor, now: datetime) -> EarningAward:
+    terms = verdict.terms
+    made = prepared(verdict, happening, now=now)
+    days = days_to_wait(terms, happening, programme=programme)
     if verdict.reward_id is not None:
-        due_at = clock.start_of_day(happening.at, days, programme.zone) if days else now
-        if due_at > now:
-            made.state, made.due_at = AwardState.WAITING, due_at
-        else:
-            grant(made, actor=actor, now=now)
+        give_reward(made, days=days, programme=programme, actor=actor, now=now)
     else:
         made.state = AwardState.GIVEN
         made.transaction = earning.earn(
             customer_id=happening.customer_id,
             points=verdict.points,
-            cause=happening.cause or Cause(CauseType.EARNING_RULE, terms.rule_id or 0),
+            cause=cause_of(terms, happening),
             actor=actor,
             programme=programme,
             pending_days=days,

@@ -18,7 +18,7 @@ from loyalty.customers.models import Customer, CustomerState
 from loyalty.events import reading
 from loyalty.merchant import queries as merchant
 from loyalty.merchant.models import Programme
-from loyalty.program.earning import awarding, rules
+from loyalty.program.earning import awarding, mass_awarding, rules
 from loyalty.program.earning.awarding import Happening
 from loyalty.program.earning.facts import Terms
 from loyalty.program.earning.models import OF_DAYS, EarningAward, RuleKind
@@ -55,9 +55,11 @@ def give_to_members(*, now: datetime) -> bool:
         terms = rules.enabled([RuleKind.SIGN_UP])
         joined = {event.customer_id: event.occurred_at for event in events if _became_member(event.data)}
         programme = merchant.programme()
-        for customer_id in sorted(pk for pk in joined if pk is not None and terms):
-            happening = _of(customer_id, RuleKind.SIGN_UP, at=joined[customer_id], what="sign_up")
-            awarding.award(happening=happening, terms=terms, programme=programme, actor=SYSTEM, now=now)
+        happenings = [
+            _of(customer_id, RuleKind.SIGN_UP, at=joined[customer_id], what="sign_up")
+            for customer_id in sorted(pk for pk in joined if pk is not None and terms)
+        ]
+        mass_awarding.award_many(happenings=happenings, terms=terms, programme=programme, actor=SYSTEM, now=now)
     return more
 
 

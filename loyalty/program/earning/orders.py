@@ -15,9 +15,11 @@ from loyalty.program.earning import awarding, facts, rules
 from loyalty.program.earning.awarding import Happening
 from loyalty.program.earning.facts import Item, OrderFacts, Terms
 from loyalty.program.earning.models import AwardState, EarningAward, RuleKind
-from loyalty.program.models import Order, OrderStatus
+from loyalty.program.models import Order, OrderItem, OrderStatus
 from rewards import cancellation
 from rewards.cancellation import CancellationRefused
+
+STANDING = (AwardState.GIVEN, AwardState.WAITING, AwardState.REFUSED)
 
 
 def earn(*, order: Order, programme: Programme, actor: Actor, now: datetime) -> None:
@@ -28,21 +30,31 @@ def earn(*, order: Order, programme: Programme, actor: Actor, now: datetime) -> 
     terms = rules.for_orders(programme=programme)
     if order.customer_id is None or not terms or _has_earned(order):
         return
-    happening = Happening(
-        customer_id=order.customer_id,
+    happening = happening_of(order, facts_of(order, terms))
+    awarding.award(happening=happening, terms=terms, programme=programme, actor=actor, now=now)
+
+
+def happening_of(order: Order, seen: OrderFacts) -> Happening:
+    """An order with a buyer, as something to be judged."""
+    return Happening(
+        customer_id=order.customer_id or 0,
         kinds=facts.ORDER_KINDS,
         at=order.placed_at,
         prefix=key(order),
         cause=Cause(CauseType.ORDER, order.pk),
-        order=facts_of(order, terms),
+        order=seen,
         order_id=order.pk,
     )
-    awarding.award(happening=happening, terms=terms, programme=programme, actor=actor, now=now)
 
 
 def facts_of(order: Order, terms: Iterable[Terms]) -> OrderFacts:
     """The order as these rules see it; whether it is the buyer's first is looked up where one of them asks."""
-    told = order.items.order_by("position")
+    is_first = any(each.kind == RuleKind.FIRST_ORDER for each in terms) and not _completed_before(order)
+    return facts_from(order, order.items.order_by("position"), is_first=is_first)
+
+
+def facts_from(order: Order, told: Iterable[OrderItem], *, is_first: bool) -> OrderFacts:
+    """The order and its items, in their order."""
     items = tuple(
         Item(
             product=item.product,
@@ -59,7 +71,7 @@ def facts_of(order: Order, terms: Iterable[Terms]) -> OrderFacts:
         tax=order.tax,
         shipping=order.shipping,
         items=items or None,
-        is_first=any(each.kind == RuleKind.FIRST_ORDER for each in terms) and not _completed_before(order),
+        is_first=is_first,
     )
 
 
@@ -69,15 +81,25 @@ def take_back(*, order: Order, actor: Actor, now: datetime) -> None:
     Each award gives back its share rounded down, and all of it with the last refund. Rewards go back with the whole
     order only: those that wait vanish, unused ones are canceled, and one that was used stays for a person to see.
     """
-    is_lost = order.status == OrderStatus.CANCELLED or (order.total > 0 and order.refunded >= order.total)
-    total = order.total or Decimal(1)
-    refunded = total if is_lost else order.refunded
-    if refunded <= 0:
+    share = refunded_share(order)
+    if share is None:
         return
     for earning_id in _earnings(order):
-        clawback.claw_back(earning_id=earning_id, refunded=refunded, total=total, actor=actor, now=now)
-    if is_lost:
-        _undo(order, actor=actor, now=now)
+        clawback.claw_back(earning_id=earning_id, refunded=share[0], total=share[1], actor=actor, now=now)
+    if is_lost(order):
+        undo(order, actor=actor, now=now)
+
+
+def is_lost(order: Order) -> bool:
+    """Whether it came to nothing: canceled, or refunded in full."""
+    return order.status == OrderStatus.CANCELLED or (order.total > 0 and order.refunded >= order.total)
+
+
+def refunded_share(order: Order) -> tuple[Decimal, Decimal] | None:
+    """How much was refunded, of how much; None when nothing was."""
+    total = order.total or Decimal(1)
+    refunded = total if is_lost(order) else order.refunded
+    return (refunded, total) if refunded > 0 else None
 
 
 def key(order: Order) -> str:
@@ -111,15 +133,14 @@ def _completed_before(order: Order) -> bool:
     )
 
 
-def _undo(order: Order, *, actor: Actor, now: datetime) -> None:
+def undo(order: Order, *, actor: Actor, now: datetime) -> None:
     """The order came to nothing: its awards are closed, and its rewards go back where they can."""
     awards = EarningAward.objects.filter(order=order)
     first = awards.order_by("pk").first()
     if first is None:
         return
     locking.lock(customer_id=first.customer_id, now=now)  # whoever gives a reward that waited is through, or sees this
-    standing = [AwardState.GIVEN, AwardState.WAITING, AwardState.REFUSED]
-    for made in awards.filter(state__in=standing).order_by("pk"):
+    for made in awards.filter(state__in=STANDING).order_by("pk"):
         made.state, made.due_at, made.closed_at = AwardState.UNDONE, None, now
         if made.redeemed_reward_id is not None:
             try:

@@ -42,7 +42,7 @@ def for_orders(*, programme: Programme) -> list[Terms]:
 
 def given(*, customer_id: int, rules: Iterable[Terms], at: datetime, zone: ZoneInfo) -> Mapping[int, Given]:
     """How often each capped rule gave this customer what still stands. Exact while their account is locked."""
-    counted = {terms.rule_id: terms for terms in rules if terms.rule_id is not None and _is_capped(terms)}
+    counted = capped(rules)
     if not counted:
         return {}
     columns: dict[str, Count] = {"ever": Count("pk")}
@@ -59,6 +59,16 @@ def given(*, customer_id: int, rules: Iterable[Terms], at: datetime, zone: ZoneI
     return {
         row["rule_id"]: Given(ever=row["ever"], in_period=row.get(f"in_{counted[row['rule_id']].period}", 0))
         for row in rows
+    }
+
+
+def capped(rules: Iterable[Terms]) -> dict[int, Terms]:
+    """The rules, by id, of which it matters how often they gave."""
+    return {
+        terms.rule_id: terms
+        for terms in rules
+        if terms.rule_id is not None
+        and (terms.kind in ONCE_EVER or terms.most_times is not None or terms.most_times_ever is not None)
     }
 
 
@@ -172,7 +182,3 @@ def switch(*, rule_id: int, on: bool, actor: Actor, now: datetime) -> EarningRul
             now=now,
         )
     return rule
-
-
-def _is_capped(terms: Terms) -> bool:
-    return terms.kind in ONCE_EVER or terms.most_times is not None or terms.most_times_ever is not None
