@@ -32,8 +32,10 @@ class ScratchCommand(BaseCommand):
                 self.stderr.write(f"                  broken: {sentence}")
 
     @contextmanager
-    def scratch_database(self, name: str, *, connections: int) -> Iterator["psycopg.Connection[Any]"]:
-        """Point Django at a fresh, migrated database until the end; then drop it, whatever happened.
+    def scratch_database(
+        self, name: str, *, connections: int, keep: bool = False
+    ) -> Iterator["psycopg.Connection[Any]"]:
+        """Point Django at a fresh, migrated database until the end; then drop it, whatever happened, unless it is kept.
 
         Gives back a session on the server, outside that database.
         """
@@ -55,7 +57,10 @@ class ScratchCommand(BaseCommand):
             finally:
                 connection.close()
                 configured["NAME"] = connection.settings_dict["NAME"] = usual
-                server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(scratch)))
+                if keep:
+                    self.stdout.write(f"The scratch database {scratch} is kept.")
+                else:
+                    server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(scratch)))
 
 
 def create(server: "psycopg.Connection[Any]", name: str) -> None:
