@@ -4,7 +4,7 @@ What is decided of each is what `granting.grant` would decide, and the rows are 
 locks too: accounts in the order of their ids, the reward where its value is limited, stock last.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -76,12 +76,14 @@ def grant(
     internal_note: str = "",
     beyond_audience: bool = True,
     once: bool = False,
+    keys: Mapping[int, str] | None = None,
 ) -> Given:
     """Give each of these customers, named once, one of the reward; who comes first has the last pieces.
 
     They are pending until a worker has generated them, taken from among their shop's by `turn`; types no shop makes are
     issued at once. Whoever is refused holds up nobody. With `beyond_audience` also those get it whom a restricted reward
-    is not for, as from `granting.grant`; with `once` nobody who has one already. Raises UnknownReward.
+    is not for, as from `granting.grant`; with `once` nobody who has one already. `keys`: the idempotency key of each customer, for callers who have made
+    sure that nothing was given under it. Raises UnknownReward.
     """
     found = Customer.objects.filter(Among("pk", customer_ids)).values_list("pk", flat=True)
     accounts = bulk_rows.lock(set(found), now=now)
@@ -93,15 +95,22 @@ def grant(
     given = Given(refused=refused)
     willing = [pk for pk in customer_ids if pk not in given.refused]
     if types.type_of(reward.type).pays_out:
-        _one_by_one(
-            given, willing, reward=reward, actor=actor, now=now, turn=turn, origin=origin, internal_note=internal_note
-        )
+        terms = {"actor": actor, "now": now, "turn": turn, "origin": origin, "internal_note": internal_note}
+        _one_by_one(given, willing, keys=keys or {}, reward=reward, **terms)
         return given
     willing = _cut(given, willing, room(reward=reward, now=now, wanted=len(willing)))
     while willing:
         try:
             rows = _give(
-                willing, accounts, reward=reward, actor=actor, now=now, turn=turn, origin=origin, note=internal_note
+                willing,
+                accounts,
+                reward=reward,
+                actor=actor,
+                now=now,
+                turn=turn,
+                origin=origin,
+                note=internal_note,
+                keys=keys or {},
             )
         except _Short as short:
             willing = _cut(given, willing, Room(short.taken, Refusal("reward_sold_out", limits.SOLD_OUT)))
@@ -229,9 +238,10 @@ def _give(
     turn: int,
     origin: Origin,
     note: str,
+    keys: Mapping[int, str],
 ) -> list[RedeemedReward]:
     """All of them, or none: stock comes last. Raises _Short, RewardNotAvailable, RewardIncomplete."""
-    rows = _write(customer_ids, accounts, reward=reward, actor=actor, now=now, origin=origin, note=note)
+    rows = _write(customer_ids, accounts, reward=reward, actor=actor, now=now, origin=origin, note=note, keys=keys)
     granting.generate_many(redeemed=rows, reward=reward, now=now, turn=turn)
     taken = limits.take_pieces(reward=reward, wanted=len(rows))
     if taken < len(rows):
@@ -248,6 +258,7 @@ def _write(
     now: datetime,
     origin: Origin,
     note: str,
+    keys: Mapping[int, str],
 ) -> list[RedeemedReward]:
     """The rows of these customers with their codes and events; of the first ones only, where a pool runs out of codes."""
     made = claim.new_codes(reward=reward, count=len(customer_ids), now=now)
@@ -276,6 +287,7 @@ def _write(
                 language=language,
                 zone=zone,
                 internal_note=note,
+                idempotency_key=keys.get(pk),
             )
         )
     saved = RedeemedReward.objects.bulk_create(composed)
@@ -284,11 +296,15 @@ def _write(
     return saved
 
 
-def _one_by_one(given: Given, customer_ids: Sequence[int], *, reward: Reward, **terms: Any) -> None:
+def _one_by_one(
+    given: Given, customer_ids: Sequence[int], *, keys: Mapping[int, str], reward: Reward, **terms: Any
+) -> None:
     """Money is given one by one: each has a payout of its own, decided under the limit of the day."""
     for pk in customer_ids:
         try:
-            given.granted[pk] = granting.grant(customer_id=pk, reward_id=reward.pk, **terms)
+            given.granted[pk] = granting.grant(
+                customer_id=pk, reward_id=reward.pk, idempotency_key=keys.get(pk), **terms
+            )
         except DomainError as refusal:
             given.refused[pk] = Refusal(refusal.code, refusal.sentence)
 

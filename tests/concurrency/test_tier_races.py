@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from loyalty.common.actors import SYSTEM
-from loyalty.program.tiers import entries, evaluation, moving
+from loyalty.program.tiers import evaluation, mass_entries, moving
 from loyalty.program.tiers.models import TierEntry, VipTierChange
 from loyalty.program.tiers.moving import Wish
 from rewards.models import RedeemedReward
@@ -35,7 +35,7 @@ def test_many_workers_write_each_move_and_give_each_gift_once():
     )
     while evaluation.judge_some(now=NOW):
         pass
-    race(*[lambda: entries.give_some(now=NOW)] * 4)
+    race(*[lambda: mass_entries.give_some(now=NOW)] * 4)
 
     assert len(succeeded(results)) == 5  # the second move finds the customer there already
     for customer in people[1:]:

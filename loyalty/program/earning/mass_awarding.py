@@ -16,10 +16,10 @@ from loyalty.common import copying
 from loyalty.common.actors import Actor
 from loyalty.common.among import Among
 from loyalty.customers.models import Customer, CustomerState
-from loyalty.events import log
 from loyalty.merchant.models import Programme
-from loyalty.points import bulk, bulk_rows, earning, shortfalls
-from loyalty.points.models import PointsAccount, TransactionKind
+from loyalty.points import bulk_rows, mass_earning
+from loyalty.points.mass_earning import Earned
+from loyalty.points.models import PointsAccount
 from loyalty.program.earning import awarding, evaluating, rules
 from loyalty.program.earning.awarding import Happening, Outcome
 from loyalty.program.earning.evaluating import Verdict
@@ -102,47 +102,32 @@ class _Batch:
     def give(self, accounts: dict[int, PointsAccount], *, actor: Actor, is_news: bool) -> None:
         """Write points, rewards and awards. The accounts are locked; what is on them is written by then."""
         of_points = [each for each in self.due if each.made.points]
-        credited = bulk.credit_many(
-            batch=[self._credit(each, actor=actor) for each in of_points], now=self.now, accounts=accounts
+        credited = mass_earning.earn_many(
+            batch=[_earned(each) for each in of_points],
+            accounts=accounts,
+            programme=self.programme,
+            actor=actor,
+            now=self.now,
+            is_news=is_news,
         )
         for each in of_points:
             each.made.state, each.made.transaction_id = AwardState.GIVEN, credited[each.made.key]
-        bulk_rows.insert_notes((credited[each.made.key], "", each.terms.name) for each in of_points)
-        if is_news:
-            facts = [
-                log.Fact(credited[each.made.key], each.made.customer_id, self.now, {"points": each.made.points})
-                for each in of_points
-            ]
-            log.record_many(kind="points.earned", subject_type="points_transaction", actor=actor, facts=facts)
-        self._collect([accounts[pk] for pk in sorted({each.made.customer_id for each in of_points})], actor=actor)
         for each in self.due:
             if not each.made.points:
                 awarding.give_reward(each.made, days=each.days, programme=self.programme, actor=actor, now=self.now)
         copying.insert([each.made for each in self.due])
 
-    def _credit(self, due: _Due, *, actor: Actor) -> bulk.Credit:
-        lot = earning.new_lot(
-            programme=self.programme, points=due.made.points, earned_at=due.happening.at, pending_days=due.days
-        )
-        return bulk.Credit(
-            customer_id=due.made.customer_id,
-            points=due.made.points,
-            kind=TransactionKind.EARNING,
-            cause=awarding.cause_of(due.terms, due.happening),
-            actor=actor,
-            idempotency_key=due.made.key,
-            available_at=lot.available_at,
-            expires_at=lot.expires_at,
-            idle_days=lot.idle_days,
-            effective_at=due.happening.at,
-        )
 
-    def _collect(self, credited: Iterable[PointsAccount], *, actor: Actor) -> None:
-        """What customers owe from refunds, as after a single earning."""
-        owing = [account.customer_id for account in credited if account.owed]
-        if owing and shortfalls.collects():
-            for customer_id in owing:
-                shortfalls.collect(customer_id=customer_id, actor=actor, now=self.now)
+def _earned(due: _Due) -> Earned:
+    return Earned(
+        customer_id=due.made.customer_id,
+        points=due.made.points,
+        cause=awarding.cause_of(due.terms, due.happening),
+        earned_at=due.happening.at,
+        idempotency_key=due.made.key,
+        description=due.terms.name,
+        pending_days=due.days,
+    )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from loyalty.events import reading
 from loyalty.merchant import queries as merchant
 from loyalty.merchant.models import Programme
 from loyalty.points.models import PointsTransaction
-from loyalty.program.tiers import changing, entries, ladder, measuring, windows
+from loyalty.program.tiers import changing, ladder, mass_entries, measuring, windows
 from loyalty.program.tiers.changing import Move
 from loyalty.program.tiers.ladder import Ladder, Measured, Place
 from loyalty.program.tiers.models import TierCause, TierRules, TierStanding
@@ -62,7 +62,7 @@ def sweep(*, now: datetime) -> None:
     begin_day(now=now)
     while watch.elapsed < PATIENCE and judge_some(now=now):
         pass
-    while watch.elapsed < PATIENCE and entries.give_some(now=now):
+    while watch.elapsed < PATIENCE and mass_entries.give_some(now=now):
         pass
 
 
