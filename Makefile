@@ -20,7 +20,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint e2e-shop e2e-medusa bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults bench-webhooks axe bench-reconcile bench-issuing fuzz-api
+.PHONY: help demo demo-reset test lint e2e-shop e2e-medusa bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults bench-webhooks axe bench-reconcile bench-issuing bench-program fuzz-api
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ prove-faults: venv ## break every act at each of its steps in a scratch database
 
 bench-import: venv ## import the purchase history in FILE=..., and print how long it took
 	$(SERVED) $(BIN)/python benchmarks/bench_import.py $(FILE)
+
+bench-program: venv ## run the purchase history in FILE=... through rules, tiers and refunds, in order and shuffled
+	$(SERVED) $(BIN)/python benchmarks/bench_program.py $(FILE)
 
 bench-points: venv ## hold debits, expiry, audit and reading of points beside plain SQL, then import them (ROWS=..., SECONDS=..., ROUNDS=...)
 	@kept=0; $(BIN)/python benchmarks/bench_points.py || kept=1; \
