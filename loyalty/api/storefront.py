@@ -21,7 +21,7 @@ from loyalty.common.actors import Actor
 from loyalty.customers.models import Customer
 from platforms.models import StoreConnection
 
-REQUESTS_A_SECOND = 5  # of one customer, however many browsers they have
+REQUESTS_A_SECOND = 10  # of one customer, however many browsers they have
 PREFLIGHT_SECONDS = 600
 TOLD = "Idempotent-Replayed, Retry-After, X-Request-Id"
 
@@ -131,9 +131,11 @@ def actor_of(request: Request) -> Actor:
 
 
 def origins() -> set[str]:
-    """The origins whose pages may ask: the shops we are connected to, those named in the settings, and our own."""
-    shops = StoreConnection.objects.filter(enabled=True).values_list("base_url", flat=True)
-    return {of for of in map(origin_of, (settings.PUBLIC_URL, *settings.STOREFRONT_ORIGINS, *shops)) if of}
+    """The origins whose pages may ask: the shops we are connected to and their pages, those of the settings, our own."""
+    shops = StoreConnection.objects.filter(enabled=True).values_list("base_url", "storefronts")
+    found = {origin for _, pages in shops for origin in pages}
+    found.update(map(origin_of, (settings.PUBLIC_URL, *settings.STOREFRONT_ORIGINS, *(base for base, _ in shops))))
+    return found - {""}
 
 
 def origin_of(address: str) -> str:
@@ -151,6 +153,6 @@ def _origin(request: Request) -> str:
     origin = request.headers.get("Origin", "")
     if origin and origin not in origins():
         raise OriginNotAllowed(
-            "Pages of this origin may not ask. Connect the shop, or name its origin in STOREFRONT_ORIGINS."
+            "Pages of this origin may not ask. Name it among the addresses of the shop’s pages at its connection, or in STOREFRONT_ORIGINS."
         )
     return origin

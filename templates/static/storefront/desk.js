@@ -26,6 +26,7 @@
     :host { display: block; color: inherit; font: inherit; line-height: 1.5; --desk-accent: #0f5c5c; --desk-on-accent: #fff; }
     * { box-sizing: border-box; }
     h2 { margin: 0; font-size: 1.25em; }
+    h2:focus { outline: none; }
     h3 { margin: 1.25em 0 .5em; font-size: 1em; }
     .balance { margin: .25em 0 1em; font-size: 1.75em; font-weight: 700; font-variant-numeric: tabular-nums; }
     ul { margin: 0; padding: 0; list-style: none; display: grid; gap: .5em; }
@@ -53,6 +54,8 @@
 
   class LoyaltyDesk extends HTMLElement {
     #token = "";
+    #renewal = null; // of the token, while it is under way: three questions need one
+    #title = make("h2", { tabIndex: -1 });
     #said = make("p", { part: "status" });
     #body = make("div");
 
@@ -63,7 +66,8 @@
       sheet.replaceSync(STYLE);
       root.adoptedStyleSheets = [sheet];
       this.#said.setAttribute("role", "status");
-      root.append(make("section", {}, make("h2", { text: this.#words.title }), this.#said, this.#body));
+      this.#title.textContent = this.#words.title;
+      root.append(make("section", {}, this.#title, this.#said, this.#body));
       this.#show();
     }
 
@@ -72,20 +76,33 @@
       return WORDS[wanted] || WORDS.en;
     }
 
-    async #newToken() {
+    #newToken() {
+      this.#renewal ??= this.#fetchToken().finally(() => { this.#renewal = null; });
+      return this.#renewal;
+    }
+
+    async #fetchToken() {
       const answer = await fetch(this.getAttribute("token"), { credentials: "same-origin", cache: "no-store" });
       this.#token = answer.status === 200 ? (await answer.json()).token : "";
       return this.#token;
     }
 
-    async #ask(path, { body, key } = {}, again = true) {
-      const headers = { Authorization: `Bearer ${this.#token}` };
+    async #ask(path, { body, key } = {}, tries = 3) {
+      const token = this.#token;
+      const headers = { Authorization: `Bearer ${token}` };
       if (body) Object.assign(headers, { "Content-Type": "application/json", "Idempotency-Key": key });
       const address = `${this.getAttribute("desk").replace(/\/$/, "")}/api/v1/storefront/${path}`;
       const answer = await fetch(address, {
         method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), credentials: "omit", cache: "no-store",
       });
-      if (answer.status === 401 && again && (await this.#newToken())) return this.#ask(path, { body, key }, false);
+      if (answer.status === 401 && tries > 1) { // it ended; another question may have renewed it meanwhile
+        if (token !== this.#token || (await this.#newToken())) return this.#ask(path, { body, key }, tries - 1);
+      }
+      if (answer.status === 429 && tries > 1) {
+        const wait = Number(answer.headers.get("Retry-After")) || 1;
+        await new Promise((go) => setTimeout(go, wait * 1000));
+        return this.#ask(path, { body, key }, tries - 1);
+      }
       const told = await answer.json();
       if (!answer.ok) throw new Refused(told.error.message);
       return told;
@@ -111,6 +128,10 @@
           ...(usable.length ? [make("h3", { text: words.mine }), make("ul", {}, ...usable.map((each) => this.#reward(each)))] : []),
         );
       } catch {
+        if (!this.#token) { // signed out meanwhile
+          this.#body.replaceChildren(make("p", { text: words.signedOut }));
+          return;
+        }
         const again = make("button", { type: "button", text: words.again, part: "button" });
         again.addEventListener("click", () => this.#show());
         this.#body.replaceChildren(make("p", { text: words.broken }), again);
@@ -155,6 +176,7 @@
         const { redeemed_reward: redeemed } = await this.#ask(`offers/${offer.points_product_id}/redeem`, { body, key });
         await this.#show();
         this.#said.textContent = this.#words.got(redeemed.name);
+        this.#title.focus(); // the button that was pressed is gone
       } catch (error) {
         this.#said.textContent = error instanceof Refused ? error.message : this.#words.broken;
         button.removeAttribute("aria-disabled"); // the same key again: nothing is spent twice
