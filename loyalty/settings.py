@@ -418,6 +418,9 @@ SPECTACULAR_SETTINGS = {
     "DEFAULT_GENERATOR_CLASS": "loyalty.api.v1.schema.Generator",
     "ENUM_NAME_OVERRIDES": {
         "CustomerState": "loyalty.customers.models.CustomerState",
+        "JobStep": "loyalty.jobs.models.Step",
+        "JobState": "loyalty.jobs.models.JobState",
+        "JobVerdict": "loyalty.jobs.models.Verdict",
         "HoldState": "loyalty.points.models.HoldState",
         "TransactionKind": "loyalty.points.models.TransactionKind",
         "FulfillmentStatus": "rewards.models.FulfillmentStatus",

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from django.db import transaction
+from django.db.models import Q
 
 from loyalty.common.actors import Actor, ActorKind
 from loyalty.common.errors import DomainError
@@ -85,6 +86,7 @@ FINAL = {  # why undoing is refused
     BulkAct.CHECK_AGAIN: "Asking the shop changed nothing that could be taken back.",
     BulkAct.RETRY: "What was made is the customer's. Cancel it if it is not to count.",
 }
+OF_ATTEMPTS = {BulkAct.RETRY}  # what may be done to a redemption that is not on a profile, as it is still being made
 OPPOSITE = {BulkAct.USED: BulkAct.UNUSED, BulkAct.UNUSED: BulkAct.USED}
 
 
@@ -92,6 +94,12 @@ class Irreversible(DomainError):
     """What the job did to a row cannot be taken back by it."""
 
     code = "irreversible"
+
+
+class UnknownReward(DomainError):
+    """No customer has a redeemed reward of this number."""
+
+    code = "unknown_reward"
 
 
 class _RolledBack(Exception):
@@ -177,6 +185,8 @@ def _judged(row: JobRow, deed: Callable[[int], tuple[Verdict, str]]) -> Outcome:
 
 def _rehearse(job: Job, pk: int, *, now: datetime) -> tuple[Verdict, str]:
     act = BulkAct(job.plan["act"])
+    if not RedeemedReward.objects.filter(pk=pk).filter(Q() if act in OF_ATTEMPTS else Q(on_profile=True)).exists():
+        raise UnknownReward(f"No customer has a redeemed reward {pk}. Check the number.")
     if act == BulkAct.CANCEL:
         plan = cancellation.plan(redeemed_reward_id=pk, now=now, return_points=True)
         if plan.refusal:

@@ -3,6 +3,7 @@
 from django.conf import settings
 
 BODY_LIMIT_BYTES = 100_000  # the largest body a request may bring: none of ours needs a hundredth of it
+BULK_BODY_LIMIT_BYTES = 5_000_000  # the same where bulk work is begun: a table of some hundred thousand rows
 LOCK_SECONDS = 60  # how long a request may be under way before the same idempotency key takes it over
 LARGEST_ID = 2**63 - 1
 

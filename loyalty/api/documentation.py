@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiParameter,
     OpenApiResponse,
@@ -236,11 +237,17 @@ def feed(
     summary: str,
     description: str,
     filters: Sequence[OpenApiParameter],
+    missing: bool = False,
 ) -> Decorator:
-    """A list that grows at its end, read from a cursor on."""
+    """A list read forwards from some place on. `missing`: of one thing, by its id."""
     envelope = inline_serializer(f"{_camel(name)}Envelope", {name: shape(many=True), "metadata": metadata()})
     return _operation(
-        f"list_{name}", summary, description=description, responses={200: envelope}, parameters=list(filters)
+        f"list_{name}",
+        summary,
+        description=description,
+        responses={200: envelope},
+        errors=(*READ_ERRORS, 404) if missing else READ_ERRORS,
+        parameters=[*([IDENTIFIER] if missing else []), *filters],
     )
 
 
@@ -267,6 +274,25 @@ def single(
 def the_one(name: str, shape: SerializerClass, *, summary: str) -> Decorator:
     """The one object of its kind, such as settings: it has no id."""
     return _operation(f"get_{name}", summary, responses={200: _envelope(name, shape, kind="one")}, parameters=[])
+
+
+def file(
+    operation: str,
+    *,
+    summary: str,
+    description: str = "",
+    filters: Sequence[OpenApiParameter] = (),
+    missing: bool = False,
+) -> Decorator:
+    """A table as CSV, streamed. `missing`: of one thing, by its id."""
+    return _operation(
+        operation,
+        summary,
+        description=description,
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+        errors=(*READ_ERRORS, 404) if missing else READ_ERRORS,
+        parameters=[*([IDENTIFIER] if missing else []), *filters],
+    )
 
 
 def write(
@@ -307,7 +333,7 @@ def _operation(
     operation_id: str,
     summary: str,
     *,
-    responses: dict[int, Any],
+    responses: dict[Any, Any],
     parameters: Sequence[OpenApiParameter],
     errors: Sequence[int] = READ_ERRORS,
     refusals: str = "",

@@ -7,7 +7,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
-from loyalty.api import conf, errors
+from loyalty.api import errors
 
 
 class BoundedJSONParser(JSONParser):
@@ -22,15 +22,18 @@ class BoundedJSONParser(JSONParser):
             raise ParseError("It is nested too deeply.") from error
 
 
-def refuse_unreadable(request: Request) -> None:
-    """Judge a body by its headers alone, before anything is read. Raises LengthRequired, BodyTooLarge, MalformedBody."""
+def refuse_unreadable(request: Request, *, limit: int) -> None:
+    """Judge a body of at most `limit` bytes by its headers alone, before anything is read.
+
+    Raises LengthRequired, BodyTooLarge, MalformedBody.
+    """
     if "Transfer-Encoding" in request.headers:  # WSGI would read it as no body at all, and what was asked be ignored
         raise errors.LengthRequired("The body came in chunks. Send it whole, with the header Content-Length.")
     length = request.headers.get("Content-Length") or "0"
     if not (length.isascii() and length.isdigit()):
         raise errors.MalformedBody("The header Content-Length is not a number.")
-    if len(length) > 12 or int(length) > conf.BODY_LIMIT_BYTES:
-        raise errors.BodyTooLarge(f"The body is larger than {conf.BODY_LIMIT_BYTES:,} bytes.")
+    if len(length) > 12 or int(length) > limit:
+        raise errors.BodyTooLarge(f"The body is larger than {limit:,} bytes.")
     if int(length) == 0:
         return
     if not request.content_type:

@@ -6,7 +6,7 @@ from datetime import UTC
 from functools import partial, wraps
 from typing import Any, ClassVar
 
-from django.http import HttpRequest
+from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone, translation
 from drf_spectacular.openapi import AutoSchema
@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from loyalty.api import authentication, errors, idempotency, parsing, rate_limit
+from loyalty.api import authentication, conf, errors, idempotency, parsing, rate_limit
 
 WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 
@@ -55,6 +55,7 @@ class ApiView(APIView):
     http_method_names = ["get", "head", "post"]
     schema = OperationSchema()
     scopes: ClassVar[Mapping[str, str]] = {}
+    body_limit: ClassVar[int] = conf.BODY_LIMIT_BYTES
 
     request_id: str = ""
     domain_key: str = ""  # what the domain knows this request by; set by `once`
@@ -72,7 +73,7 @@ class ApiView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if request.method in WRITES:
-            parsing.refuse_unreadable(request)
+            parsing.refuse_unreadable(request, limit=self.body_limit)
 
     def check_permissions(self, request: Request) -> None:
         """The rate comes first: a request that is refused for its scope counts like any other."""
@@ -118,6 +119,13 @@ class NothingHere(OpenView):
         raise errors.NotFound(
             f"There is no address {request.path[:200]!r} here. The schema at /api/v1/schema/ lists all."
         )
+
+
+def csv_file(lines: Iterable[str | bytes], *, name: str) -> StreamingHttpResponse:
+    """A table that a browser saves under that name, sent while it is read."""
+    answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    return answer
 
 
 Handler = Callable[..., Response]
