@@ -142,11 +142,12 @@ def plain() -> Any:
     """The same columns, as they are stored."""
     from django.db import connection
 
+    from loyalty.common import copying
     from rewards.admin import export
 
     ordered = rows().order_by("-redeemed_at", "-pk").values_list(*export.COLUMNS)
     sql, params = ordered.query.get_compiler(connection=connection).as_sql()
-    with export.copied(f"COPY ({sql}) TO STDOUT (FORMAT csv)", params, zone=ZoneInfo(ZONE)) as lines:
+    with copying.copied(f"COPY ({sql}) TO STDOUT (FORMAT csv)", params, zone=ZoneInfo(ZONE)) as lines:
         yield from lines
 
 

@@ -5,7 +5,6 @@ object. What a spreadsheet would take for a formula is defused there.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,7 +12,7 @@ from zoneinfo import ZoneInfo
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.core.exceptions import PermissionDenied
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Case, CharField, F, Func, QuerySet, TextField, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
@@ -21,6 +20,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 
+from loyalty.common import copying
 from loyalty.common.adminkit import lists, moments
 from loyalty.common.spreadsheets import BYTE_ORDER_MARK, defused_column
 from rewards import queries, states
@@ -29,7 +29,6 @@ from rewards.filters import FAILURES, RedeemedRewardFilter
 from rewards.models import DeliveryStatus, Origin, RewardType, UsageStatus
 
 URL_NAME = "rewards_redeemedreward_export"
-BLOCK = 64 * 1024
 FORMATS = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -109,16 +108,8 @@ def csv_file(rows: QuerySet, *, zone: ZoneInfo, addresses: bool, now: datetime) 
     """The file in blocks, its first line at once, then newest first."""
     yield (BYTE_ORDER_MARK + ",".join(heads(zone=zone, addresses=addresses)) + "\n").encode()
     sql, params = statement(rows, addresses=addresses, now=now)
-    with copied(f"COPY ({sql}) TO STDOUT (FORMAT csv)", params, zone=zone) as lines:
-        block: list[Any] = []
-        size = 0
-        for line in lines:
-            block.append(line)
-            size += len(line)
-            if size >= BLOCK:
-                yield b"".join(block)
-                block, size = [], 0
-        yield b"".join(block)
+    with copying.copied(f"COPY ({sql}) TO STDOUT (FORMAT csv)", params, zone=zone) as lines:
+        yield from copying.in_blocks(lines)
 
 
 def xlsx_file(rows: QuerySet, *, zone: ZoneInfo, addresses: bool, now: datetime) -> Iterator[bytes]:
@@ -128,25 +119,10 @@ def xlsx_file(rows: QuerySet, *, zone: ZoneInfo, addresses: bool, now: datetime)
 
     def cells() -> Iterator[Any]:
         sql, params = statement(rows, addresses=addresses, now=now)
-        with copied(f"COPY ({sql}) TO STDOUT", params, zone=zone) as lines:
+        with copying.copied(f"COPY ({sql}) TO STDOUT", params, zone=zone) as lines:
             yield from lines.rows()
 
     yield from workbook.written(heads(zone=zone, addresses=addresses), cells(), numbers=numbers)
-
-
-@contextmanager
-def copied(sql: str, params: Any, *, zone: ZoneInfo) -> Iterator[Any]:
-    """What a COPY hands out, while the database shows instants in that zone: it does so anyway, in UTC otherwise.
-
-    By the driver's own cursor, which quotes the parameters of a COPY itself.
-    """
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('TimeZone'), set_config('TimeZone', %s, true)", [zone.key])
-        before = cursor.fetchone()[0]
-        raw: Any = cursor.cursor
-        with raw.copy(sql, params) as lines:
-            yield lines
-        cursor.execute("SELECT set_config('TimeZone', %s, true)", [before])
 
 
 def statement(rows: QuerySet, *, addresses: bool, now: datetime) -> tuple[str, Any]:

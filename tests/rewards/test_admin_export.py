@@ -10,8 +10,9 @@ import pytest
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 
+from loyalty.common import copying
 from loyalty.jobs import xlsx
-from rewards.admin import export, workbook
+from rewards.admin import workbook
 from rewards.models import Delivery
 from tests.factories.people import ConnectionFactory, CustomerFactory
 from tests.rewards.admin_rows import AT, EXPORT, GRID, VIEW, attempt, gift_row, row, set_zone, staff, words
@@ -121,7 +122,7 @@ def test_takes_the_sting_out_of_formulas(name):
 
 
 def test_is_one_statement_whatever_the_number_of_rows_and_hands_out_its_first_line_before_it(monkeypatch):
-    monkeypatch.setattr(export, "BLOCK", 200)
+    monkeypatch.setattr(copying, "BLOCK", 200)
     made = [row(at=AT + timedelta(hours=number // 4)) for number in range(10)]
     client = staff(VIEW)
 

@@ -18,6 +18,12 @@ from loyalty.customers.models import Customer, CustomerState
 from loyalty.points import queries as points
 from loyalty.program.referrals import links
 
+FILTERS = [
+    documentation.filter_by("email", str, "Exact, ignoring case. At most one customer has it."),
+    documentation.filter_by("state", CustomerState.values),
+    documentation.UPDATED_AT_MIN,
+]
+
 
 class CustomerSerializer(serializers.Serializer):
     # Needs `balances` and `links` in its context: what `points.queries.balances` and `referrals.links` say of them.
@@ -99,15 +105,10 @@ class Customers(views.ApiView):
         "customers",
         CustomerSerializer,
         summary="List customers",
-        filters=[
-            documentation.filter_by("email", str, "Exact, ignoring case. At most one customer has it."),
-            documentation.filter_by("state", CustomerState.values),
-            documentation.UPDATED_AT_MIN,
-            documentation.INCLUDE,
-        ],
+        filters=[*FILTERS, documentation.INCLUDE],
     )
     def get(self, request: Request) -> Response:
-        page = pagination.by_cursor(_filtered(request), request=request)
+        page = pagination.by_cursor(filtered(request), request=request)
         rows = shape(page.rows, now=timezone.now(), include=query.included(request))
         return Response({"customers": rows, "metadata": page.metadata})
 
@@ -178,7 +179,8 @@ class OneCustomer(views.ApiView):
         return Response({"customer": shape([customer], now=now)[0]})
 
 
-def _filtered(request: Request) -> QuerySet[Customer]:
+def filtered(request: Request) -> QuerySet[Customer]:
+    """What the request's query asks for. Raises InvalidParameter."""
     found = Customer.objects.all()
     if (email := query.text(request, "email")) is not None:
         found = found.alias(lowered=Lower("email")).filter(lowered=Lower(Value(email.strip())))

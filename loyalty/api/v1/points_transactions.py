@@ -12,6 +12,8 @@ from loyalty.points import adjustments
 from loyalty.points import queries as points
 from loyalty.points.models import PointsTransaction, TransactionKind
 
+FILTERS = [documentation.filter_by("customer_id", int), documentation.UPDATED_AT_MIN]
+
 
 class PointsTransactionSerializer(serializers.Serializer):
     id = serializers.IntegerField()
@@ -47,15 +49,10 @@ class PointsTransactions(views.ApiView):
         "points_transactions",
         PointsTransactionSerializer,
         summary="List points transactions",
-        filters=[documentation.filter_by("customer_id", int), documentation.UPDATED_AT_MIN],
+        filters=FILTERS,
     )
     def get(self, request: Request) -> Response:
-        found = _readable()
-        if (customer_id := query.identifier(request, "customer_id")) is not None:
-            found = found.filter(customer_id=customer_id)
-        if (since := query.instant(request, "updated_at_min")) is not None:
-            found = found.filter(recorded_at__gte=since)
-        page = pagination.by_cursor(found, request=request)
+        page = pagination.by_cursor(filtered(request), request=request)
         rows = PointsTransactionSerializer(page.rows, many=True).data
         return Response({"points_transactions": rows, "metadata": page.metadata})
 
@@ -92,6 +89,16 @@ class OnePointsTransaction(views.ApiView):
         if transaction is None:
             raise errors.NotFound(f"There is no points transaction {pk}.")
         return Response({"points_transaction": PointsTransactionSerializer(transaction).data})
+
+
+def filtered(request: Request) -> QuerySet[PointsTransaction]:
+    """What the request's query asks for. Raises InvalidParameter."""
+    found = _readable()
+    if (customer_id := query.identifier(request, "customer_id")) is not None:
+        found = found.filter(customer_id=customer_id)
+    if (since := query.instant(request, "updated_at_min")) is not None:
+        found = found.filter(recorded_at__gte=since)
+    return found
 
 
 def _readable() -> QuerySet[PointsTransaction]:

@@ -42,6 +42,24 @@ BY_ID: dict[str, Callable[[int], Q]] = {
 }
 ONE = ("redeemed_after", "redeemed_before", "used_after", "used_before", "search")
 
+FILTERS = [
+    documentation.filter_by("customer_id", int),
+    documentation.filter_by("fulfillment_status", SEVERAL["fulfillment_status"]),
+    documentation.filter_by("usage_status", SEVERAL["usage_status"]),
+    documentation.filter_by("status", SEVERAL["status"], "Extension."),
+    documentation.filter_by("type", SEVERAL["type"], "Extension."),
+    documentation.filter_by("delivery_status", SEVERAL["delivery_status"], "Extension."),
+    documentation.filter_by("payout_state", SEVERAL["payout_state"], "Extension."),
+    documentation.filter_by("campaign_id", int, "Extension: given by this campaign."),
+    documentation.filter_by("redeemed_after", datetime, "Extension: date and time, inclusive."),
+    documentation.filter_by("redeemed_before", datetime, "Extension: date and time, exclusive; a date is a whole day."),
+    documentation.filter_by("used_after", datetime, "Extension: as above."),
+    documentation.filter_by("used_before", datetime, "Extension: as above."),
+    documentation.filter_by("search", str, "Extension: e-mail, phone, name, or the beginning of a code."),
+    documentation.filter_by("code", str, "Extension: exactly this code, in any case; none or one in each shop."),
+    documentation.UPDATED_AT_MIN,
+]
+
 
 class CustomerReferenceSerializer(serializers.Serializer):
     id = serializers.IntegerField()
@@ -125,30 +143,10 @@ class RewardFulfillments(views.ApiView):
         "reward_fulfillments",
         RewardFulfillmentSerializer,
         summary="List redeemed rewards",
-        filters=[
-            documentation.filter_by("customer_id", int),
-            documentation.filter_by("fulfillment_status", SEVERAL["fulfillment_status"]),
-            documentation.filter_by("usage_status", SEVERAL["usage_status"]),
-            documentation.filter_by("status", SEVERAL["status"], "Extension."),
-            documentation.filter_by("type", SEVERAL["type"], "Extension."),
-            documentation.filter_by("delivery_status", SEVERAL["delivery_status"], "Extension."),
-            documentation.filter_by("payout_state", SEVERAL["payout_state"], "Extension."),
-            documentation.filter_by("campaign_id", int, "Extension: given by this campaign."),
-            documentation.filter_by("redeemed_after", datetime, "Extension: date and time, inclusive."),
-            documentation.filter_by(
-                "redeemed_before", datetime, "Extension: date and time, exclusive; a date is a whole day."
-            ),
-            documentation.filter_by("used_after", datetime, "Extension: as above."),
-            documentation.filter_by("used_before", datetime, "Extension: as above."),
-            documentation.filter_by("search", str, "Extension: e-mail, phone, name, or the beginning of a code."),
-            documentation.filter_by(
-                "code", str, "Extension: exactly this code, in any case; none or one in each shop."
-            ),
-            documentation.UPDATED_AT_MIN,
-        ],
+        filters=FILTERS,
     )
     def get(self, request: Request) -> Response:
-        page = pagination.by_cursor(_filtered(request), request=request)
+        page = pagination.by_cursor(filtered(request), request=request)
         rows = RewardFulfillmentSerializer(page.rows, many=True).data
         return Response({"reward_fulfillments": rows, "metadata": page.metadata})
 
@@ -179,7 +177,8 @@ def shape(redeemed_reward_id: int) -> Any:
     return RewardFulfillmentSerializer(readable(now=timezone.now()).get(pk=redeemed_reward_id)).data
 
 
-def _filtered(request: Request) -> QuerySet[RedeemedReward]:
+def filtered(request: Request) -> QuerySet[RedeemedReward]:
+    """What the request's query asks for. Raises InvalidParameter."""
     found = _chosen(request)
     for name, narrowed in BY_ID.items():
         if (number := query.identifier(request, name)) is not None:
