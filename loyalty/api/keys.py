@@ -50,6 +50,7 @@ class Scope(models.TextChoices):
     WEBHOOK_ENDPOINT_WRITE = "webhook_endpoint:write", "Say which systems are told what happens"
     VALUE_CODE_READ = "value_code:read", "See what is left of value codes, and what was spent"
     VALUE_CODE_WRITE = "value_code:write", "Spend value codes, and give back what was spent"
+    POINTS_SETTINGS_READ = "points_settings:read", "See what points are called"
     REFERRAL_READ = "referral:read", "See who recommended whom, and what came of it"
     REFERRAL_SETTINGS_READ = "referral_settings:read", "See what both sides of a referral get"
     VIP_TIER_READ = "vip_tier:read", "See VIP tiers, and who moved between them"

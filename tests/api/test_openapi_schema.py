@@ -90,6 +90,7 @@ def test_lists_every_operation_once(document):
         ("points_products/{id}/simulation", "get"),
         ("points_purchases", "get"),
         ("points_purchases/{id}", "get"),
+        ("points_settings", "get"),
         ("points_transactions", "get"),
         ("points_transactions", "post"),
         ("points_transactions/{id}", "get"),
