@@ -310,7 +310,11 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "loyalty.accounts.adapter.AccountAdapter"
-ACCOUNT_FORMS = {"request_login_code": "loyalty.cockpit.forms.AskForCodeForm"}
+ACCOUNT_FORMS = {
+    "request_login_code": "loyalty.cockpit.forms.AskForCodeForm",
+    "reset_password": "loyalty.cockpit.forms.AskForPasswordForm",
+}
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105 (asks no table)
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_MAX_EMAIL_ADDRESSES = 1
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]

@@ -7,7 +7,7 @@ sign-up form is needed, and nobody can tell from any answer whether an address i
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import DefaultMFAAdapter
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -42,29 +42,27 @@ class SecondFactorAdapter(DefaultMFAAdapter):
 def user_for_code(*, email: str, new: bool = True) -> User | None:
     """The user a sign-in code to this address would sign in, made when the address is new. None: may not sign in.
 
-    Unless `new` users are welcome, an address that is no user's may not sign in.
-
-    The user's address is known to allauth afterwards, unverified until the code comes back.
+    Unless `new` users are welcome, an address that is no user's may not sign in. The user's address is known to allauth
+    afterwards, unverified until the code comes back. The statements are the same whoever it is, as a clock tells tales:
+    what may not be is made, too, and taken back.
     """
     email = email.strip().lower()
-    user = _find(email)
-    if user is None and new:
-        try:
-            with transaction.atomic():
-                user = User.objects.create_user(email)
-        except IntegrityError:  # somebody asked for the same address at the same instant
-            user = _find(email)
-    if user is None or not user.is_active:
-        return None
-    EmailAddress.objects.get_or_create(user=user, email=user.email.lower(), defaults={"primary": True})
-    return user
+    if not email:
+        raise ValueError("A user needs an e-mail address.")
+    with transaction.atomic():
+        before = User.objects.by_email(email)
+        newcomer = User(email=email)
+        newcomer.set_unusable_password()
+        User.objects.bulk_create([newcomer], ignore_conflicts=True)
+        user = User.objects.by_email(email)
+        EmailAddress.objects.bulk_create([EmailAddress(user=user, email=email, primary=True)], ignore_conflicts=True)
+        welcome = user is not None and user.is_active and (new or before is not None)
+        if not welcome:
+            transaction.set_rollback(True)
+    return user if welcome else None
 
 
 def verified_addresses(*, user: User) -> list[str]:
     """The addresses this user has proved to own, the main one first."""
     owned = EmailAddress.objects.filter(user=user, verified=True).order_by("-primary", "pk")
     return [str(address.email) for address in owned]
-
-
-def _find(email: str) -> User | None:
-    return User.objects.filter(email__iexact=email).first()

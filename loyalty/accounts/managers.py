@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.base_user import BaseUserManager
+from django.db.models import Value
+from django.db.models.functions import Lower
 
 if TYPE_CHECKING:
     from loyalty.accounts.models import User
@@ -10,7 +12,15 @@ if TYPE_CHECKING:
 
 class UserManager(BaseUserManager["User"]):
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(email__iexact=(username or "").strip())
+        found = self.by_email(username or "")
+        if found is None:
+            raise self.model.DoesNotExist("There is no user with this address.")
+        return found
+
+    def by_email(self, email: str) -> "User | None":
+        """Whose address it is, however it is written. One statement, by the index, found or not."""
+        lowered = self.alias(lowered=Lower("email")).filter(lowered=Lower(Value(email.strip())))
+        return lowered.first()
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """A user with that address; without a password they sign in with a code by e-mail."""

@@ -3,13 +3,15 @@
 from typing import Any
 
 from allauth.account.adapter import get_adapter
-from allauth.account.forms import RequestLoginCodeForm
+from allauth.account.forms import RequestLoginCodeForm, ResetPasswordForm
 from allauth.core import context, ratelimit
 from django import forms
 from django.conf import settings
+from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.accounts import adapter
+from loyalty.accounts.models import User
 from loyalty.cockpit import countries, linking
 from loyalty.common.errors import DomainError
 from loyalty.customers import contacts, profile
@@ -20,11 +22,26 @@ class AskForCodeForm(RequestLoginCodeForm):
     """The one field at the door. Named by the setting ACCOUNT_FORMS["request_login_code"]."""
 
     def clean_email(self) -> str:
-        """Known or new, the address is treated alike; the limit counts per address before anything is made."""
+        """Known or new, the address is treated alike; the limit counts per address before anything is made.
+
+        One transaction, so that there is one commit to wait for, whether somebody was made or not.
+        """
         email: str = self.cleaned_data["email"]
-        if not ratelimit.consume(context.request, action="request_login_code", key=email.lower()):
+        with transaction.atomic():
+            if free := bool(ratelimit.consume(context.request, action="request_login_code", key=email.lower())):
+                self._user = adapter.user_for_code(email=email, new=linking.may_join(email=email))
+        if not free:
             raise get_adapter().validation_error("too_many_login_attempts")
-        self._user = adapter.user_for_code(email=email, new=linking.may_join(email=email))
+        return email
+
+
+class AskForPasswordForm(ResetPasswordForm):
+    """The forgotten password. Named by the setting ACCOUNT_FORMS["reset_password"]."""
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"]
+        user = User.objects.by_email(email)
+        self.users = [user] if user is not None and user.is_active else []
         return email
 
 

@@ -52,8 +52,8 @@ def customer_of(*, user: User, now: datetime) -> Customer:
 
 def may_join(*, email: str) -> bool:
     """Whether somebody with that address is a customer already, or would be let in as a new one."""
-    known = queries.by_email(email)
-    return known is not None or merchant.programme().open_to_all
+    known, is_open = queries.by_email(email) is not None, merchant.programme().open_to_all  # both asked, always
+    return known or is_open
 
 
 def user_by_link(*, customer: Customer, now: datetime) -> User:

@@ -99,8 +99,7 @@ def _letter(draft: Draft, kind: MailKind, programme: Programme, recipient: Recip
         "programme": line(programme.name),
         "questions": _questions(said, programme) if to_customer else "",
         "because": because,
-        "colours": branding.colours_of(programme=programme) or branding.OURS,
-        "logo": _logo(programme),
+        **looks(programme),
         "stop": said["unsubscribe"] if kind in REMINDERS else "",
         "stop_address": draft.stop,
     }
@@ -276,6 +275,11 @@ def sample_draft(kind: MailKind, language: str, words: Words | None = None) -> D
         code="EXAMPLE-1234" if with_code else "",
         links=[settings.PUBLIC_URL],
     )
+
+
+def looks(programme: Programme) -> dict[str, Any]:
+    """The merchant's colours and logo, as mail.css and the page of a mail take them: `colours` and `logo`."""
+    return {"colours": branding.colours_of(programme=programme) or branding.OURS, "logo": _logo(programme)}
 
 
 def _logo(programme: Programme) -> dict[str, object]:

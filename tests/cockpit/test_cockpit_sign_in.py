@@ -6,11 +6,14 @@ import pytest
 from django.core import mail
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from loyalty.accounts.models import User
 from loyalty.customers.models import Customer, CustomerState
+from loyalty.merchant import branding
 from loyalty.merchant import queries as merchant
 from tests.factories.people import CustomerFactory
+from tests.fakes.pictures import png
 
 pytestmark = pytest.mark.django_db
 
@@ -68,6 +71,18 @@ def test_the_mail_names_the_programme_and_goes_to_the_address_alone(client):
 
     assert mail.outbox[0].to == ["anna@example.com"]
     assert mail.outbox[0].subject == "Your sign-in code for Rewards"
+
+
+def test_the_mail_is_text_and_a_page_with_the_merchants_logo(client, settings):
+    settings.PUBLIC_URL = "https://rewards.example"
+    brand = branding.save(accent="#0f5c5c", accent_dark="", home_text="", logo=png(), now=timezone.now())
+
+    ask(client, "anna@example.com")
+
+    page, kind = mail.outbox[0].alternatives[0]
+    assert kind == "text/html"
+    assert f'src="https://rewards.example/brand/{brand.logo_digest}.png"' in page
+    assert f"<strong>{mailed_code()}</strong>" in page
 
 
 def test_known_and_unknown_addresses_get_the_same_answers(client, signed_up):
