@@ -4,11 +4,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.db import connection
+
 from loyalty.common.actors import SYSTEM
 from loyalty.customers.models import Tier
 from loyalty.merchant.models import Programme
 from loyalty.program.tiers import evaluation, setting
 from loyalty.program.tiers.models import TierRules
+from tests.fakes.events import settle
 
 
 def tier(name: str, milestone: int | str, *, now: datetime, rewards: tuple[int, ...] = (), **terms: Any) -> Tier:
@@ -28,6 +31,8 @@ def switch_on(*, now: datetime, gives: bool = True, zone: str = "Europe/Warsaw",
 
 def judge(*customers: Any, now: datetime) -> None:
     """What the workers do once they have read of these customers, or of everybody; and of midnight."""
+    if not connection.in_atomic_block:
+        settle()
     evaluation.mark(customer_ids={customer.pk for customer in customers}, now=now)
     evaluation.sweep(now=now)
     for customer in customers:
