@@ -6,7 +6,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 BIN := .venv/bin
 SERVED := $(BIN)/python -m loyalty.embedded run --
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 FILE ?=
 
 # Lint never talks to these; the settings only read them.

@@ -140,7 +140,8 @@ def test_a_reconciliation_waits_and_goes_on(redeemed, connection, now):
     ShopHealth.objects.all().delete()
     breaker._known.clear()
     later = run.due_at
-    assert steps.work(claim=runs.take(run_id=run.pk, now=later), now=later, patience=5) is steps.Verdict.DONE
+    # Patient: the shop has codes of the tests before, and each is looked at.
+    assert steps.work(claim=runs.take(run_id=run.pk, now=later), now=later, patience=60) is steps.Verdict.DONE
 
 
 def test_every_reward_that_waits_says_so_to_staff(now):
