@@ -1,6 +1,8 @@
 """`manage.py prove_faults`: acts are broken at the steps they take, and one that cannot be mended is said aloud."""
 
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 
 from loyalty.common import crashing
 from loyalty.common.crashing import Point, Run, merge, tally_of
@@ -36,6 +39,25 @@ def early(*, redeemed, now, **more):
     return queue(redeemed=redeemed, now=now, **more)
 claim.queue = early
 call_command("prove_faults", quick=True, only="a customer redeems")
+"""
+
+# A command that stands with its shop and its scratch database, whose tables are not needed, and has a child.
+WAITS = """
+import os, time
+import django
+django.setup()
+from django.core.management import call_command
+from loyalty.points.management import scratch
+from platforms import trial
+scratch.call_command, trial.PATIENCE = lambda *_, **__: None, 100.0
+class Waits(scratch.ScratchCommand):
+    def handle(self, *args, **options):
+        with trial.running() as shop, self.scratch_database("prove_waiting", connections=1):
+            child = os.fork()
+            if child:
+                print("STANDS", shop.data, shop.port, child, flush=True)
+            time.sleep(60)
+call_command(Waits())
 """
 
 
@@ -230,3 +252,30 @@ def test_counts_a_mail_as_gone_only_where_the_server_was_given_its_text():
             line.hears(answer)
 
         assert changed == [False, True, False]
+
+
+def test_takes_its_shop_and_its_database_down_when_it_is_asked_to_end(process_environment):
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITS], cwd=ROOT, env=process_environment, stdout=subprocess.PIPE, text=True
+    ) as command:
+        stands = next(line for line in command.stdout if line.startswith("STANDS"))
+        _, folder, port, child = stands.split()
+        os.kill(int(child), signal.SIGTERM)  # its child alone: nothing is taken down
+        assert (scratch_databases(), answers(int(port))) == ([f"prove_waiting_{command.pid}"], True)
+
+        command.send_signal(signal.SIGTERM)
+        command.wait(30)
+
+    assert command.returncode == 128 + signal.SIGTERM
+    assert (scratch_databases(), answers(int(port)), Path(folder).exists()) == ([], False, False)
+
+
+def scratch_databases():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database WHERE datname LIKE 'prove_waiting%'")
+        return [name for (name,) in cursor.fetchall()]
+
+
+def answers(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0

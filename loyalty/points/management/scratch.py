@@ -1,8 +1,11 @@
 """A scratch database for commands that prove something, beside the configured one, which is not touched."""
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import psycopg
@@ -16,12 +19,17 @@ from loyalty.common.racing import Scores
 
 OWN_CONNECTIONS = 2  # this command's, and the one that makes and drops the database
 MOST_SHOWN = 5
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class ScratchCommand(BaseCommand):
     """A command that works in a scratch database and counts checks of invariants."""
 
     requires_migrations_checks = False
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        with tidy_ending():
+            return super().execute(*args, **options)
 
     def tell(self, scores: Scores) -> None:
         """Each invariant with its checks and breaks."""
@@ -47,9 +55,9 @@ class ScratchCommand(BaseCommand):
             raise CommandError(f"The database does not answer: {error}") from error
         with server:
             require_connections(server, workers=connections)
-            create(server, scratch)
-            connection.close()
             try:
+                create(server, scratch)
+                connection.close()
                 configured["NAME"] = connection.settings_dict["NAME"] = scratch
                 self.stdout.write(f"Preparing the scratch database {scratch} ...")
                 call_command("migrate", interactive=False, verbosity=0)
@@ -61,6 +69,33 @@ class ScratchCommand(BaseCommand):
                     self.stdout.write(f"The scratch database {scratch} is kept.")
                 else:
                     server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(scratch)))
+
+
+@contextmanager
+def tidy_ending() -> Iterator[None]:
+    """Whoever asks this process to end lets it take down first what it has put up; asking again does not disturb that.
+
+    What was forked from it ends at once, as it would without us: it has put up nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which alone hears signals
+        yield
+        return
+    owner = os.getpid()
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        del frame
+        if os.getpid() != owner:
+            os._exit(128 + number)
+        for each in ENDINGS:
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    usual = {each: signal.signal(each, hear) for each in ENDINGS}
+    try:
+        yield
+    finally:
+        for each, handler in usual.items():
+            signal.signal(each, handler)
 
 
 def create(server: "psycopg.Connection[Any]", name: str) -> None:
