@@ -54,6 +54,7 @@ def test_lists_every_operation_once(document):
         ("campaigns/{id}", "get"),
         ("campaigns/{id}/give", "post"),
         ("campaigns/{id}/revert", "post"),
+        ("campaigns/{id}/stop", "post"),
         ("code_checks", "post"),
         ("customer_identities/create_or_update", "post"),
         ("customers", "get"),

@@ -115,6 +115,27 @@ def test_reverting_takes_back_what_was_not_used_and_is_told_before(api, reward):
     assert [each["counts"]["taken_back"] for each in api.get("/campaigns").json()["campaigns"]] == [1]
 
 
+def test_one_under_way_is_stopped_for_good_and_then_reverted(api, reward):
+    pk = api.post("/campaigns", wanted(reward, *CustomerFactory.create_batch(2))).json()["campaign"]["id"]
+    steps.work_on(job_id=Job.objects.get().pk, now=timezone.now(), patience=60)  # it is checked, and goes on
+
+    under_way = refusal(api.post(f"/campaigns/{pk}/revert"))
+    stopped = api.post(f"/campaigns/{pk}/stop").json()["campaign"]
+    worked()
+
+    assert (under_way, stopped["state"]) == ((422, "job_refused"), "stopped")
+    assert refusal(api.post(f"/campaigns/{pk}/stop")) == (422, "job_refused")
+    assert not RedeemedReward.objects.exists()
+    assert api.post(f"/campaigns/{pk}/revert").json()["campaign"]["state"] == "reverting"
+
+
+def test_its_job_is_none_of_those_that_are_asked_about_as_jobs(api, reward):
+    api.post("/campaigns", wanted(reward, CustomerFactory()))
+
+    assert api.get("/jobs").json()["jobs"] == []
+    assert api.post(f"/jobs/{Job.objects.get().pk}/cancel").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("audience", "told"),
     [

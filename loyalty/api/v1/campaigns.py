@@ -13,6 +13,7 @@ from loyalty.api.keys import Scope
 from loyalty.api.v1 import planning
 from loyalty.common.errors import DomainError
 from loyalty.customers.models import CustomerState
+from loyalty.jobs import lifecycle
 from loyalty.jobs import queries as jobs
 from loyalty.jobs.models import Job, JobState, Step, Verdict
 from loyalty.merchant import queries as merchant
@@ -218,6 +219,27 @@ class GiveCampaign(views.ApiView):
         return Response({NAME: _whole(campaign.pk)})
 
 
+class StopCampaign(views.ApiView):
+    scopes = {"POST": Scope.CAMPAIGN_WRITE}
+
+    @documentation.write(
+        NAME,
+        CampaignSerializer,
+        accepts=None,
+        status=200,
+        missing=True,
+        operation="stop_campaign",
+        summary="Stop a campaign for good (extension)",
+        description="Who has the reward keeps it until it is reverted; nobody else gets it.",
+        refusals="it is over, or being reverted",
+    )
+    @views.once(atomic=True)
+    def post(self, request: Request, pk: str) -> Response:
+        campaign = _existing(pk)
+        lifecycle.cancel(job_id=campaign.job_id, now=timezone.now())
+        return Response({NAME: _whole(campaign.pk)})
+
+
 class RevertCampaign(views.ApiView):
     scopes = {"POST": Scope.CAMPAIGN_WRITE}
 
@@ -234,7 +256,7 @@ class RevertCampaign(views.ApiView):
             "Every reward of it that was not used is canceled in the background, and its code killed in the shop, which is "
             "proved. Asked again it answers how far it is."
         ),
-        refusals="nothing of it was given yet, or it is being given",
+        refusals="nothing of it was given yet, or it is being given: stop it first",
     )
     @views.once(atomic=False)
     def post(self, request: Request, pk: str) -> Response:

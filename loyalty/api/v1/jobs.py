@@ -18,6 +18,7 @@ from loyalty.common.actors import ActorKind
 from loyalty.jobs import lifecycle
 from loyalty.jobs import queries as jobs
 from loyalty.jobs.models import Job, JobState, Step, Verdict
+from rewards.campaigns import acts as campaigns
 
 MOST_ROWS = 2**31 - 1
 
@@ -220,7 +221,8 @@ def answer(job: Job, *, status: int) -> Response:
 def _own(request: Request) -> QuerySet[Job]:
     system = authentication.identity_of(request)
     line = ApiKey.objects.filter(Q(pk=system) | Q(origin_id=system)).values("pk")
-    return Job.objects.filter(actor_kind=ActorKind.API_KEY, actor_id__in=line)
+    own = Job.objects.filter(actor_kind=ActorKind.API_KEY, actor_id__in=line)
+    return own.exclude(kind=campaigns.KIND)  # which have addresses of their own, and a scope
 
 
 def _existing(request: Request, pk: str) -> Job:

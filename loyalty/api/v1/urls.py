@@ -64,6 +64,7 @@ ADDRESSES: list[tuple[str, type[View], str]] = [
     ("campaigns", campaigns.Campaigns, "campaigns"),
     ("campaigns/<str:pk>", campaigns.OneCampaign, "campaign"),
     ("campaigns/<str:pk>/give", campaigns.GiveCampaign, "give_campaign"),
+    ("campaigns/<str:pk>/stop", campaigns.StopCampaign, "stop_campaign"),
     ("campaigns/<str:pk>/revert", campaigns.RevertCampaign, "revert_campaign"),
     ("rewards", rewards.Rewards, "rewards"),
     ("rewards/<str:pk>", rewards.OneReward, "reward"),
