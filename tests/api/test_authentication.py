@@ -11,30 +11,12 @@ pytestmark = pytest.mark.django_db
 
 READS = [
     ("customer:read", "/customers"),
-    ("customer:read", "/customers/1"),
-    ("points_transaction:read", "/points_transactions"),
-    ("points_transaction:read", "/points_transactions/1"),
-    ("points_product:read", "/points_products"),
     ("points_product:read", "/points_products/1"),
-    ("reward_fulfillment:read", "/reward_fulfillments"),
-    ("reward_fulfillment:read", "/reward_fulfillments/1"),
-    ("campaign:read", "/campaigns"),
-    ("campaign:read", "/campaigns/1"),
-    ("vip_tier:read", "/vip_tiers"),
-    ("vip_tier:read", "/vip_tier_changes"),
-    ("vip_tier:read", "/vip_tier_changes/1"),
 ]
 WRITES = [
     ("customer:write", "/customers"),
-    ("points_transaction:write", "/points_transactions"),
-    ("points_purchase:write", "/points_products/1/purchase"),
-    ("campaign:write", "/campaigns"),
-    ("campaign:write", "/campaigns/1/give"),
-    ("campaign:write", "/campaigns/1/revert"),
     ("reward_fulfillment:write", "/reward_fulfillments/1/cancel"),
-    ("reward_fulfillment:write", "/reward_fulfillments/1/mark_used"),
-    ("reward_fulfillment:write", "/reward_fulfillments/1/mark_unused"),
-]
+]  # of every address: see test_every_address
 
 
 def everything_but(scope):
