@@ -171,12 +171,16 @@ class PaymentState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShopItem:
-    """One line of an order. `amount` is what the customer paid for all pieces, in the order's currency."""
+    """One line of an order. `amount` is what its pieces cost after all discounts, with tax, in the order's currency.
 
-    product: str  # as the shop names it
+    What was given back later is still counted. All items, shipping and its tax make the order's total, but for fees.
+    """
+
+    product: str  # the shop's own id of it; see `platforms.items`
     quantity: int
     amount: Decimal
-    categories: tuple[str, ...] = ()  # as the shop names them; empty: none, or not told
+    tax: Decimal | None = None  # what of the amount is tax; None: the shop does not say
+    categories: tuple[str, ...] | None = ()  # as the shop names them; empty: it has none; None: the shop does not say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

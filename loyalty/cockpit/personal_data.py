@@ -59,7 +59,7 @@ def _queries(who: int, now: datetime) -> dict[str, QuerySet[Any, dict[str, Any]]
         "orders": Order.objects.filter(**own).order_by("pk").values(*ORDER),
         "items_of_orders": OrderItem.objects.filter(order__customer_id=who)
         .order_by("order_id", "position")
-        .values("order_id", "product", "categories", "quantity", "amount"),
+        .values("order_id", "product", "categories", "quantity", "amount", "tax"),
         "activities": Activity.objects.filter(**own).order_by("pk").values(*ACTIVITY),
         "earned": EarningAward.objects.filter(**own).order_by("pk").values(*EARNED),
         "vip_tier_changes": VipTierChange.objects.filter(**own)

@@ -110,14 +110,15 @@ class Order(models.Model):
 
 
 class OrderItem(models.Model):
-    """One line of an order. `amount` is what was paid for all its pieces."""
+    """One line of an order. `amount` is what was paid for all its pieces, with tax; null is what the shop does not say."""
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="items", db_index=False)
     position = models.PositiveSmallIntegerField()
     product = models.CharField(max_length=120)  # as the shop names it
-    categories = ArrayField(models.CharField(max_length=120), default=list)
+    categories = ArrayField(models.CharField(max_length=120), default=list, null=True)
     quantity = models.PositiveIntegerField()
     amount = models.DecimalField(max_digits=12, decimal_places=2)
+    tax = models.DecimalField(max_digits=12, decimal_places=2, null=True)  # of the amount
 
     class Meta:
         verbose_name = "item of an order"
@@ -125,6 +126,7 @@ class OrderItem(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["order", "position"], name="order_item_position"),
             models.CheckConstraint(condition=Q(amount__gte=0), name="order_item_amount_not_negative"),
+            models.CheckConstraint(condition=Q(tax__gte=0, tax__lte=F("amount")), name="order_item_tax_in_amount"),
         ]
 
     def __str__(self) -> str:

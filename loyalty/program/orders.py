@@ -125,7 +125,7 @@ def _require_usable(order: ShopOrder) -> None:
     parts = [part for part in (order.tax, order.shipping, order.discounts) if part is not None]
     items = order.items or ()
     amounts = [order.total, *(refund.amount for refund in order.refunds), *discounts, *parts]
-    amounts += [item.amount for item in items]
+    amounts += [amount for item in items for amount in (item.amount, item.tax) if amount is not None]
     if not all(0 <= amount < MOST_MONEY for amount in amounts):
         raise OrderUnusable(f"Order {order.number[:60]}: an amount is negative or too large. Look at it in the shop.")
     ids = [order.external_id, *(refund.external_id for refund in order.refunds)]
@@ -140,8 +140,9 @@ def _require_usable(order: ShopOrder) -> None:
 
 
 def _item_fits(item: ShopItem) -> bool:
-    names = (item.product, *item.categories)
-    return all(0 < len(name) <= LONGEST_ID for name in names) and 0 <= item.quantity <= MOST_PIECES
+    names = (item.product, *(item.categories or ()))
+    fits = all(0 < len(name) <= LONGEST_ID for name in names) and 0 <= item.quantity <= MOST_PIECES
+    return fits and (item.tax is None or item.tax <= item.amount)
 
 
 @transaction.atomic
@@ -207,9 +208,10 @@ def _store_parts(stored: Order, order: ShopOrder) -> None:
                 order=stored,
                 position=position,
                 product=item.product,
-                categories=sorted(set(item.categories)),
+                categories=None if item.categories is None else sorted(set(item.categories)),
                 quantity=item.quantity,
                 amount=item.amount,
+                tax=item.tax,
             )
             for position, item in enumerate(order.items)
         )

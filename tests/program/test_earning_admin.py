@@ -129,7 +129,8 @@ def test_an_order_says_why_it_earned_these_points(manager):
     told = ShopOrder(
         external_id="7", number="#7", status=OrderStatus.COMPLETED, placed_at=NOW, updated_at=NOW, total=Decimal("59.90"),
         currency="USD", customer_email="anna@example.com", tax=Decimal("9.00"),
-        items=(ShopItem(product="coffee", quantity=2, amount=Decimal("50.90")),),
+        items=(ShopItem(product="coffee", quantity=2, amount=Decimal("50.90"), tax=Decimal("9.00")),),
+        shipping=Decimal("8.00"),
     )  # fmt: skip
     orders.record(connection_id=shop.pk, order=told, returns_use_on_cancel=True, actor=actors.shop(shop.pk), now=NOW)
 
@@ -139,6 +140,7 @@ def test_an_order_says_why_it_earned_these_points(manager):
     assert "Welcome : a reward for the first completed order. Given" in page
     assert "2 × coffee, 50.90 USD" in page
     assert "9.00 USD tax" in page
+    assert "1.00 USD of the total is neither items nor shipping nor their tax" in page
 
 
 def test_activities_are_listed_with_their_outcome(manager):

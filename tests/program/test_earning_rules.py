@@ -16,7 +16,7 @@ from loyalty.points import audit
 from loyalty.points import queries as points
 from loyalty.points.models import PointsTransaction
 from loyalty.program import orders
-from loyalty.program.earning import awarding, facts, preview, rules, wording
+from loyalty.program.earning import awarding, evaluating, facts, preview, rules, wording
 from loyalty.program.earning import orders as order_earning
 from loyalty.program.earning.models import AwardState, EarningAward, RuleKind
 from loyalty.program.models import Order
@@ -160,6 +160,29 @@ def test_a_multiplier_gives_nothing_where_the_shop_tells_no_items(shop, customer
     record(shop, items=None)
 
     assert held(customer) == 39
+
+
+def test_a_multiplier_gives_nothing_where_the_shop_tells_no_categories_and_says_so(shop, customer):
+    RuleFactory(kind="multiplier", points=None, per_amount=None, factor=2, categories=["drinks"])
+
+    record(shop, items=(replace(COFFEE, categories=None), CUP))
+
+    order = Order.objects.get()
+    terms = rules.for_orders(programme=Programme.objects.get())
+    occasion = facts.Occasion(kinds=facts.ORDER_KINDS, at=NOW, order=order_earning.facts_of(order, terms))
+    assert held(customer) == 39
+    assert "does not tell the categories" in wording.of_verdict(evaluating.judge(occasion, terms)[0])
+
+
+@pytest.mark.usefixtures("programme")
+def test_items_count_without_their_tax_where_tax_earns_nothing(shop, customer):
+    RuleFactory(points=1, per_amount=1, excludes_tax=True, excluded_products=["cup"])
+    RuleFactory(kind="multiplier", points=None, per_amount=None, factor=2, products=["coffee"])
+
+    record(shop, items=(replace(COFFEE, tax=Decimal("3.00")), replace(CUP, tax=Decimal("0.90"))))
+
+    # 39.90 less the order's 4.00 of tax and the cup's 9.00 without its tax; then the coffee once more, without its own
+    assert sorted(earned()) == [17, 26]
 
 
 def test_rules_add_up_unless_one_stops_those_after_it(shop, customer):

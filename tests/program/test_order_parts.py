@@ -47,6 +47,15 @@ def test_an_order_keeps_its_parts_its_items_and_what_became_of_the_money():
     ]
 
 
+def test_an_item_keeps_its_tax_and_that_its_categories_are_not_told():
+    record(ConnectionFactory(), replace(WHOLE, items=(replace(CUP, tax=Decimal("1.50"), categories=None), COFFEE)))
+
+    assert list(OrderItem.objects.order_by("position").values_list("tax", "categories")) == [
+        (Decimal("1.50"), None),
+        (None, ["beans", "drinks"]),
+    ]
+
+
 def test_what_a_shop_does_not_tell_stays_unknown():
     record(ConnectionFactory(), ShopOrder(
         external_id="1", number="1", status=OrderStatus.PLACED, placed_at=NOW, updated_at=NOW,

@@ -1,18 +1,21 @@
 """Orders as their shops told them, to look at."""
 
+from collections.abc import Sequence
+from decimal import Decimal
+
 import django_filters
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from loyalty.common.adminkit import desk, lists, moments, show
 from loyalty.customers import queries as customers_queries
 from loyalty.program.admin import awards
-from loyalty.program.models import Order, OrderStatus, PaymentState
+from loyalty.program.models import Order, OrderItem, OrderStatus, PaymentState
 from platforms.models import StoreConnection
 
 STATUS_TONES: dict[str, show.Tone] = {
@@ -131,11 +134,24 @@ class OrderAdmin(desk.ReadOnlyAdmin):
 
     @admin.display(description="Items")
     def items_text(self, order: Order) -> SafeString:
+        items = list(order.items.order_by("position"))
         rows = [
-            (item.quantity, item.product, show.money_text(item.amount, order.currency), ", ".join(item.categories))
-            for item in order.items.order_by("position")
+            (
+                item.quantity,
+                item.product,
+                show.money_text(item.amount, order.currency),
+                ", ".join(item.categories or ()),
+            )
+            for item in items
         ]
-        return format_html_join("", "<div>{} × {}, {} {}</div>", rows) or show.dash()
+        told = format_html_join("", "<div>{} × {}, {} {}</div>", rows)
+        rest = _beside(order, items)
+        if rest:
+            told += format_html(
+                "<div>{} of the total is neither items nor shipping nor their tax: fees, tips or rounding.</div>",
+                show.money_text(rest, order.currency),
+            )
+        return told or show.dash()
 
     @admin.display(description="Refunded")
     def refunded_text(self, order: Order) -> SafeString:
@@ -157,3 +173,12 @@ class OrderAdmin(desk.ReadOnlyAdmin):
             for refund in order.refunds.order_by("pk")
         ]
         return format_html_join("", "<div>{}, {}</div>", rows) or show.dash()
+
+
+def _beside(order: Order, items: Sequence[OrderItem]) -> Decimal | None:
+    """What of the total is neither items nor shipping nor their tax; None where the shop does not tell all parts."""
+    taxes = [item.tax for item in items if item.tax is not None]
+    if not items or order.shipping is None or order.tax is None or len(taxes) < len(items):
+        return None
+    parts = (order.shipping, order.tax, *(item.amount - (item.tax or 0) for item in items))
+    return order.total - sum(parts, Decimal(0))

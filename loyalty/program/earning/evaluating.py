@@ -29,6 +29,7 @@ class WhyNot(StrEnum):
     CAP_OF_PERIOD = "cap_of_period"
     CAP_EVER = "cap_ever"
     ITEMS_UNKNOWN = "items_unknown"
+    CATEGORIES_UNKNOWN = "categories_unknown"
     NO_SUCH_ITEM = "no_such_item"
     NO_POINTS = "no_points"
     STOPPED = "stopped"
@@ -148,7 +149,7 @@ def _order_in_the_way(order: OrderFacts, terms: Terms, base: _Base) -> WhyNot | 
     if terms.kind == RuleKind.MULTIPLIER and order.items is None:
         return WhyNot.ITEMS_UNKNOWN
     if terms.kind == RuleKind.MULTIPLIER and not _matching(order, terms):
-        return WhyNot.NO_SUCH_ITEM
+        return WhyNot.CATEGORIES_UNKNOWN if terms.categories and _hides_categories(order) else WhyNot.NO_SUCH_ITEM
     return None
 
 
@@ -169,20 +170,32 @@ def _base(order: OrderFacts, terms: Terms) -> _Base:
     if terms.excluded_products or terms.excluded_categories:
         if order.items is None:
             unknown.append("items")
-        excluded += sum((item.amount for item in order.items or () if _is_excluded(item, terms)), Decimal(0))
+        elif terms.excluded_categories and _hides_categories(order):
+            unknown.append("categories")
+        excluded += _worth([item for item in order.items or () if _is_excluded(item, terms)], order, terms)
     excluded = min(excluded, whole)
     return _Base(max(whole - excluded, Decimal(0)), max(excluded, Decimal(0)), tuple(unknown))
 
 
 def _is_excluded(item: Item, terms: Terms) -> bool:
-    return item.product in terms.excluded_products or not terms.excluded_categories.isdisjoint(item.categories)
+    return item.product in terms.excluded_products or not terms.excluded_categories.isdisjoint(item.categories or ())
+
+
+def _hides_categories(order: OrderFacts) -> bool:
+    return any(item.categories is None for item in order.items or ())
+
+
+def _worth(items: Iterable[Item], order: OrderFacts, terms: Terms) -> Decimal:
+    """What these items come to as the rule counts: without their tax where it leaves the order's tax out."""
+    taxed = not (terms.excludes_tax and order.rewardable_total is None)
+    return sum((item.amount - (Decimal(0) if taxed else item.tax or Decimal(0)) for item in items), Decimal(0))
 
 
 def _matching(order: OrderFacts, terms: Terms) -> list[Item]:
     return [
         item
         for item in order.items or ()
-        if (item.product in terms.products or not terms.categories.isdisjoint(item.categories))
+        if (item.product in terms.products or not terms.categories.isdisjoint(item.categories or ()))
         and not _is_excluded(item, terms)
     ]
 
@@ -212,7 +225,7 @@ def _multiplied(verdict: Verdict, order: OrderFacts, paying: Sequence[Terms]) ->
     items = _matching(order, terms)
     amount, exact = Decimal(0), Fraction(0)
     for base in paying:
-        counted = sum((item.amount for item in items if not _is_excluded(item, base)), Decimal(0))
+        counted = _worth([item for item in items if not _is_excluded(item, base)], order, base)
         counted = min(counted, _base(order, base).amount)
         amount = max(amount, counted)
         exact += Fraction(counted) * (base.points or 0) / Fraction(base.per_amount or 1)

@@ -94,10 +94,13 @@ def programme_rate(points_per_unit: int) -> Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
+    """One line of an order: its amount has its tax. None: the shop does not tell it."""
+
     product: str
     amount: Decimal
     quantity: int = 1
-    categories: frozenset[str] = frozenset()
+    tax: Decimal | None = None
+    categories: frozenset[str] | None = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

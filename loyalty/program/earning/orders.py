@@ -60,7 +60,8 @@ def facts_from(order: Order, told: Iterable[OrderItem], *, is_first: bool) -> Or
             product=item.product,
             amount=item.amount,
             quantity=item.quantity,
-            categories=frozenset(item.categories),
+            tax=item.tax,
+            categories=None if item.categories is None else frozenset(item.categories),
         )
         for item in told
     )

@@ -20,6 +20,7 @@ WHY_NOT = {
     WhyNot.CAP_OF_PERIOD: "the customer got it as often as the rule allows in that time",
     WhyNot.CAP_EVER: "the customer got it as often as the rule ever allows",
     WhyNot.ITEMS_UNKNOWN: "the shop does not tell what was bought",
+    WhyNot.CATEGORIES_UNKNOWN: "the shop does not tell the categories of what was bought: name products instead",
     WhyNot.NO_SUCH_ITEM: "nothing that was bought is among the rule's products or categories",
     WhyNot.NO_POINTS: "it comes to less than one point",
     WhyNot.STOPPED: "a rule before it applied and stops those after it",
