@@ -33,6 +33,7 @@ from platforms.shopify import (
     cursors,
     diagnosis,
     gift_cards,
+    lines,
     listing,
     orders,
     queries,
@@ -44,7 +45,7 @@ from platforms.shopify import (
 from platforms.shopify.client import Conversation
 from platforms.shopify.values import Unreadable
 
-PAGE_SIZE = 15  # a question may cost 1,000 points at most, and an order with its refunds costs some fifty
+PAGE_SIZE = 5  # a question may cost 1,000 points at most, and an order with its lines and refunds costs some 190
 UNREADABLE = "The place we had reached in the shop's orders is unreadable. Clear it to read from the beginning."
 
 
@@ -153,15 +154,24 @@ class ShopifyAdapter:
         global_id = values.global_id("Order", external_id)
         if not global_id:
             return Answer(outcome=Outcome.OK)
-        answer = Conversation(self._access).ask(queries.READ_ORDER, id=global_id, refunds=orders.REFUNDS_OF_ONE)
+        conversation = Conversation(self._access)
+        answer = conversation.ask(
+            queries.READ_ORDER, id=global_id, refunds=orders.REFUNDS_OF_ONE, lines=orders.LINES_OF_ONE
+        )
         if answer.value is None:
             return client.relay(answer)
         entry = answer.value.get("order")
         if entry is None:
             return client.done(answer, None)
         try:
+            more = lines.more(conversation, global_id, after=lines.beginning(entry))
+            if more.value is None:
+                return client.relay(more)
             found = orders.order(
-                entry, count_tests=codes.counts_tests(self._access), most_refunds=orders.REFUNDS_OF_ONE
+                entry,
+                count_tests=codes.counts_tests(self._access),
+                most_refunds=orders.REFUNDS_OF_ONE,
+                more_lines=more.value.entries,
             )
         except Unreadable as error:
             return client.unknown(answer, f"The shop's order could not be understood: {error}.")
@@ -179,6 +189,7 @@ class ShopifyAdapter:
             after=position.after or None,
             query=position.query,
             refunds=orders.REFUNDS_IN_A_PAGE,
+            lines=orders.LINES_IN_A_PAGE,
         )
         if answer.value is None:
             return client.relay(answer)

@@ -5,16 +5,18 @@ counts one back; its search knows an order by its first code only. So the count 
 as unpaid or canceled, and never less than the completed orders the search shows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from loyalty.common import codes as spelling
 from platforms.adapter import AppliedCode, OrderStatus, PaymentState, ShopOrder, ShopRefund, UnreadOrder
-from platforms.shopify import values
+from platforms.shopify import lines, values
 from platforms.shopify.values import Unreadable
 
-REFUNDS_IN_A_PAGE = 10
-REFUNDS_OF_ONE = 100
+# What an order tells of itself in a page of orders; who has more is read alone. A question may cost 1,000 points.
+REFUNDS_IN_A_PAGE, LINES_IN_A_PAGE = 4, 8
+REFUNDS_OF_ONE, LINES_OF_ONE = 100, 30
 _PAID = frozenset({"PAID", "PARTIALLY_REFUNDED", "REFUNDED"})
 _MONEY = {
     "PENDING": PaymentState.PENDING,
@@ -49,8 +51,13 @@ def status(entry: Mapping[str, Any], *, count_tests: bool) -> OrderStatus:
     return OrderStatus.COMPLETED if paid else OrderStatus.PLACED
 
 
-def order(entry: Any, *, count_tests: bool, most_refunds: int) -> ShopOrder:
-    """One order, whole. Raises Unreadable."""
+def order(
+    entry: Any, *, count_tests: bool, most_refunds: int, more_lines: Sequence[Mapping[str, Any]] | None = ()
+) -> ShopOrder:
+    """One order, whole, with the lines that did not fit into the answer; without items where those are not known.
+
+    Raises Unreadable.
+    """
     if not isinstance(entry, Mapping):
         raise Unreadable("the order is no object")
     refunds = values.objects(entry, "refunds")
@@ -79,6 +86,10 @@ def order(entry: Any, *, count_tests: bool, most_refunds: int) -> ShopOrder:
             )
             for refund in refunds
         ),
+        tax=_amount(entry, "totalTaxSet"),
+        shipping=_shipping(entry),
+        discounts=_amount(entry, "totalDiscountsSet"),
+        items=None if more_lines is None else lines.items(entry, more_lines),
         payment_state=_MONEY.get(str(entry.get("displayFinancialStatus")), PaymentState.UNKNOWN),
     )
 
@@ -88,10 +99,29 @@ def orders(entries: Iterable[Mapping[str, Any]], *, count_tests: bool) -> tuple[
     told, unread = [], []
     for entry in entries:
         try:
+            _require_all_lines(entry)
             told.append(order(entry, count_tests=count_tests, most_refunds=REFUNDS_IN_A_PAGE))
         except Unreadable as error:
             unread.append(UnreadOrder(external_id=values.number(entry), reason=str(error)))
     return told, unread
+
+
+def _require_all_lines(entry: Mapping[str, Any]) -> None:
+    if lines.beginning(entry):
+        raise Unreadable(f"it has more than {LINES_IN_A_PAGE} lines")
+
+
+def _amount(entry: Mapping[str, Any], name: str) -> Decimal | None:
+    return None if entry.get(name) is None else values.shop_money(entry, name)[0]
+
+
+def _shipping(entry: Mapping[str, Any]) -> Decimal:
+    """After discounts and without its tax; an order without a shipping line has none."""
+    if entry.get("shippingLine") is None:
+        return Decimal(0)
+    line = values.mapping(entry, "shippingLine")
+    price = values.shop_money(line, "discountedPriceSet")[0]
+    return price - lines.tax(line) if values.flag(entry, "taxesIncluded") else price
 
 
 def _codes(entry: Mapping[str, Any]) -> set[str]:

@@ -49,12 +49,26 @@ fragment Code on DiscountCodeNode {
 _MONEY = "fragment Money on MoneyV2 { amount currencyCode }\n"
 _MADE = "codeDiscountNode { ...Code } userErrors { field code message }"
 
+# Each line costs some twenty points, half of them for the collections of its product.
+_LINE = """
+fragment Line on LineItem {
+  quantity
+  originalTotalSet { shopMoney { ...Money } }
+  discountAllocations { allocatedAmountSet { shopMoney { ...Money } } }
+  taxLines { priceSet { shopMoney { ...Money } } }
+  product { id productType tags collections(first: 10) { nodes { id } } }
+}
+"""
 _ORDER = """
 fragment Whole on Order {
   id name test createdAt updatedAt cancelledAt fullyPaid displayFinancialStatus discountCodes email
   customer { id defaultEmailAddress { emailAddress } }
   totalPriceSet { shopMoney { ...Money } }
   totalDiscountsSet { shopMoney { ...Money } }
+  totalTaxSet { shopMoney { ...Money } }
+  taxesIncluded
+  shippingLine { discountedPriceSet { shopMoney { ...Money } } taxLines { priceSet { shopMoney { ...Money } } } }
+  lineItems(first: $lines) { nodes { ...Line } pageInfo { hasNextPage endCursor } }
   discountApplications(first: 5) { nodes { __typename ... on DiscountCodeApplication { code } } }
   refunds(first: $refunds) { id createdAt totalRefundedSet { shopMoney { ...Money } } }
 }
@@ -113,15 +127,22 @@ query FindCustomer($email: String!) {
 }
 """
 
-READ_ORDER = f"query ReadOrder($id: ID!, $refunds: Int!) {{ order(id: $id) {{ ...Whole }} }}\n{_ORDER}{_MONEY}"
+READ_ORDER = f"""
+query ReadOrder($id: ID!, $refunds: Int!, $lines: Int!) {{ order(id: $id) {{ ...Whole }} }}
+{_ORDER}{_LINE}{_MONEY}"""
+MORE_LINES = f"""
+query MoreLines($id: ID!, $lines: Int!, $after: String!) {{
+  order(id: $id) {{ lineItems(first: $lines, after: $after) {{ nodes {{ ...Line }} pageInfo {{ hasNextPage endCursor }} }} }}
+}}
+{_LINE}{_MONEY}"""
 ORDERS_SINCE = f"""
-query OrdersSince($first: Int!, $after: String, $query: String!, $refunds: Int!) {{
+query OrdersSince($first: Int!, $after: String, $query: String!, $refunds: Int!, $lines: Int!) {{
   orders(first: $first, after: $after, query: $query, sortKey: UPDATED_AT) {{
     nodes {{ ...Whole }}
     pageInfo {{ hasNextPage endCursor }}
   }}
 }}
-{_ORDER}{_MONEY}"""
+{_ORDER}{_LINE}{_MONEY}"""
 
 FIND_VARIANT = """
 query FindVariant($variant: ID!, $product: ID!) {

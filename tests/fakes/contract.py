@@ -30,6 +30,8 @@ class Harness(ABC):
     worth_untold: frozenset[DiscountKind] = frozenset()
     traces_gift_cards = True  # its orders tell which gift card paid
     product = ""  # the shop's name of what `buy` buys, where it makes free products
+    basket: tuple[str, str] = ("", "")  # the two products of `buy_basket`, as the shop names them
+    categories: tuple[str, ...] | None = None  # those of the first of them; None: the shop does not tell them
     counts_late = False  # the shop counts a use some time after the order, or never; until then its code looks alive
 
     @abstractmethod
@@ -43,6 +45,10 @@ class Harness(ABC):
     @abstractmethod
     def buy(self, *, email: str, code: str = "", pay: bool = True) -> str:
         """Buy goods worth 18.00 or more with the code and return the order's id; raises AssertionError when refused."""
+
+    def buy_basket(self, *, email: str, code: str) -> str:
+        """Buy two of one product and one of another with the code, with tax and shipping on top; the order's id."""
+        raise NotImplementedError
 
     @abstractmethod
     def refuses(self, code: str) -> bool:
@@ -148,6 +154,8 @@ class ShopifyHarness(Harness):
     counts_late = True
     product, collection, other = goods.MUG, goods.KITCHEN, goods.BATH
     traces_gift_cards = False
+    basket = (goods.MUG_PRODUCT, goods.PLATE_PRODUCT)
+    categories = (goods.KITCHEN, "Pottery", "handmade")
 
     def __init__(self, fake: Shopify) -> None:
         self.fake = fake
@@ -164,6 +172,14 @@ class ShopifyHarness(Harness):
 
     def buy(self, *, email: str, code: str = "", pay: bool = True) -> str:
         return str(self.fake.shop.checkout(email, code=code, pay=pay).number)
+
+    def buy_basket(self, *, email: str, code: str) -> str:
+        self.fake.shop.tax_rate = Decimal("0.25")
+        try:
+            bought = self.fake.shop.checkout(email, code=code, basket={goods.MUG: 2, goods.PLATE: 1})
+        finally:
+            self.fake.shop.tax_rate = Decimal(0)
+        return str(bought.number)
 
     def refuses(self, code: str) -> bool:
         try:

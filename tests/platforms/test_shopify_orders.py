@@ -8,8 +8,9 @@ import pytest
 
 from platforms.adapter import OrderStatus, Outcome, Refusal, ShopOrder
 from platforms.shopify import adapter as shopify
-from platforms.shopify import cursors
+from platforms.shopify import cursors, lines, orders
 from platforms.shopify.cursors import Cursor
+from tests.fakes.shopify import goods
 from tests.fakes.shopify.server import Shopify, running_shopify
 from tests.fakes.shopify.shop import PASTED, Order
 
@@ -113,13 +114,13 @@ def test_of_one_second_are_walked_through_by_shopifys_own_cursor(
     fake: Shopify, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shopify, "PAGE_SIZE", 3)
-    orders = [fake.shop.checkout("jo@example.com") for _ in range(11)]
-    for order in orders:
+    bought = [fake.shop.checkout("jo@example.com") for _ in range(11)]
+    for order in bought:
         order.updated_at = NOON
 
     told, _, pages = walk(fake)
 
-    assert {one.external_id for one in told} == {str(one.number) for one in orders}
+    assert {one.external_id for one in told} == {str(one.number) for one in bought}
     assert pages <= 6
 
 
@@ -176,3 +177,44 @@ def test_never_move_the_cursor_back_when_caught_up() -> None:
 def test_do_not_go_on_from_a_cursor_that_cannot_be_kept(end: str) -> None:
     with pytest.raises(cursors.TooLong):
         Cursor(NOON, caught_up=False).following(last=NOON, more=True, end=end)
+
+
+def test_with_more_lines_than_an_answer_has_are_read_to_the_last(
+    fake: Shopify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "LINES_OF_ONE", 2)
+    monkeypatch.setattr(orders, "LINES_IN_A_PAGE", 2)
+    monkeypatch.setattr(lines, "A_PAGE", 1)
+    order = fake.shop.checkout("jo@example.com", basket={goods.MUG: 1, goods.PLATE: 1, "31": 1, "32": 1})
+
+    told = read(fake, order)
+    page = fake.adapter().orders_since("").value
+
+    assert page is not None
+    assert [(one.external_id, one.reason) for one in page.unread] == [(str(order.number), "it has more than 2 lines")]
+    assert told.items is not None
+    assert [item.product for item in told.items] == ["1", "2", "3", "3"]
+    assert fake.asked.count("MoreLines") == 2
+    monkeypatch.setattr(lines, "MOST_PAGES", 1)
+    assert read(fake, order).items is None
+
+
+def test_tell_of_a_tax_that_is_in_the_price_once(fake: Shopify) -> None:
+    fake.shop.tax_rate, fake.shop.taxes_included = Decimal("0.20"), True
+    order = fake.shop.checkout("jo@example.com")
+
+    told = read(fake, order)
+
+    assert told.items is not None
+    assert (told.total, told.tax, told.shipping) == (Decimal("28.90"), Decimal("4.82"), Decimal("4.08"))
+    assert (told.items[0].amount, told.items[0].tax) == (Decimal("24.00"), Decimal("4.00"))
+
+
+def test_tell_a_line_whose_product_is_gone_without_a_name(fake: Shopify, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(goods, "VARIANTS", {})
+    order = fake.shop.checkout("jo@example.com")
+
+    told = read(fake, order)
+
+    assert told.items is not None
+    assert (told.items[0].product, told.items[0].categories) == ("none", None)

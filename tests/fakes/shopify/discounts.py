@@ -198,3 +198,17 @@ def money(amount: object, currency: str) -> dict[str, str]:
     """Shopify drops the last zero of its decimals."""
     text = f"{Decimal(str(amount)):.2f}"
     return {"amount": text[:-1] if text.endswith("0") else text, "currencyCode": currency}
+
+
+def allocated(discount: Discount, basket: dict[str, int], off: Decimal) -> dict[str, Decimal]:
+    """What of the reduction each line bears: by its worth, and the last one what is left. Shipping's is no line's."""
+    if discount.kind == "DiscountCodeFreeShipping":
+        return {}
+    worths = {one: entitled(discount, {one: many}) for one, many in basket.items()}
+    whole, left, found = sum(worths.values(), Decimal(0)), off, {}
+    for one in [name for name, worth in worths.items() if worth]:
+        found[one] = (off * worths[one] / whole).quantize(Decimal("0.01"))
+        left -= found[one]
+    if found:
+        found[list(found)[-1]] += left
+    return found

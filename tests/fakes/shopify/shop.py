@@ -32,6 +32,10 @@ class Order:
     total: Decimal
     discount: Decimal
     codes: list[str]
+    basket: dict[str, int]
+    allocated: dict[str, Decimal]  # what of the discount goes to each line; the rest goes to shipping
+    tax_rate: Decimal
+    taxes_included: bool
     paid: bool
     test: bool
     created_at: datetime
@@ -85,6 +89,8 @@ class Shop:
         self.zone = "Europe/Warsaw"
         self.customers: dict[str, str] = {}  # global id → e-mail
         self.subscriptions: list[dict[str, str]] = []
+        self.tax_rate = Decimal(0)
+        self.taxes_included = False
         self.counts_late = False  # the counter of uses stands still
         self.searches_late = False  # the search knows no new orders
         self.unsearchable: set[int] = set()
@@ -229,7 +235,7 @@ class Shop:
         with self.lock:
             basket = basket or {goods.MUG: 1}
             worth = sum((goods.PRICES[one] * many for one, many in basket.items()), Decimal(0))
-            off, card = Decimal(0), self.card(code)
+            off, allocated, card = Decimal(0), dict[str, Decimal](), self.card(code)
             if card is not None:
                 if not card.works or not card.left:
                     raise CheckoutRefused(f"nothing can be spent from {code}")
@@ -238,12 +244,19 @@ class Shop:
             if code:
                 discount = self._accepted(code, email, basket, worth)
                 off = discounts.reduction(discount, basket)
+                allocated = discounts.allocated(discount, basket, off)
                 discount.uses += 1
                 discount.counted += 0 if self.counts_late else 1
             self.customer(email)
             now = self.tick()
+            cost = worth + goods.SHIPPING - off
+            if not self.taxes_included:
+                parts = [goods.PRICES[one] * many - allocated.get(one, Decimal(0)) for one, many in basket.items()]
+                parts.append(cost - sum(parts, Decimal(0)))
+                cost += sum((goods.tax_on(part, self.tax_rate, included=False) for part in parts), Decimal(0))
             made = Order(
-                number=self.number(), email=email, total=worth + goods.SHIPPING - off, discount=off,
+                number=self.number(), email=email, total=cost, discount=off, basket=basket, allocated=allocated,
+                tax_rate=self.tax_rate, taxes_included=self.taxes_included,
                 codes=[*more_codes, *([code] if code else [])], paid=pay, test=test, created_at=now, updated_at=now,
             )  # fmt: skip
             self.orders[made.number] = made
@@ -331,6 +344,7 @@ class Shop:
             },
             "totalPriceSet": {"shopMoney": money(one.total, self.currency)},
             "totalDiscountsSet": {"shopMoney": money(one.discount, self.currency)},
+            **goods.lines_of(one, self.currency),
             "discountApplications": {"nodes": applications},
             "refunds": lambda _, first: [
                 {
