@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.fakes.woocommerce_shop import ShopRefused
 
 class WooCommerceHarness(Harness):
     product, collection, other = "11", "5", "6"
+    basket = ("11", "12")
     worth_untold = frozenset({DiscountKind.FREE_DELIVERY})
 
     def __init__(self, shop: WooShop) -> None:
@@ -29,6 +31,13 @@ class WooCommerceHarness(Harness):
 
     def buy(self, *, email: str, code: str = "", pay: bool = True) -> str:
         return str(self.shop.checkout(email, code=code, pay=pay).number)
+
+    def buy_basket(self, *, email: str, code: str) -> str:
+        self.shop.tax_rate, self.shop.shipping = Decimal("0.25"), Decimal("4.90")
+        try:
+            return str(self.shop.checkout(email, code=code, pieces=2, plates=1).number)
+        finally:
+            self.shop.tax_rate = self.shop.shipping = Decimal(0)
 
     def refuses(self, code: str) -> bool:
         try:

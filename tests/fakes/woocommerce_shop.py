@@ -64,6 +64,9 @@ class Order:
     coupon_lines: list[dict[str, Any]] = field(default_factory=list)
     refunds: list[dict[str, Any]] = field(default_factory=list)
     holds_uses: bool = False
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    shipping: Decimal = Decimal(0)
+    tax: Decimal = Decimal(0)
 
 
 @dataclass(kw_only=True)
@@ -95,6 +98,7 @@ class Shop:
         self.keys = {"ck_good": ("cs_good", "read_write", True)}  # secret, permissions, and whether its user is staff
         self.products = {11: (Decimal("24.00"), {5}), 12: (Decimal("9.00"), {6})}
         self.categories = {5, 6}
+        self.tax_rate = self.shipping = Decimal(0)
         self.coupons: list[Coupon] = []
         self.orders: list[Order] = []
         self.hooks: list[Hook] = []
@@ -141,11 +145,14 @@ class Shop:
 
     # Shoppers
 
-    def checkout(self, email: str, *, code: str = "", pay: bool = True, product: int = 11, pieces: int = 1) -> Order:
+    def checkout(
+        self, email: str, *, code: str = "", pay: bool = True, product: int = 11, pieces: int = 1, plates: int = 0
+    ) -> Order:
         """Buy something; a guest's order, unpaid at first. Raises ShopRefused."""
         with self.lock:
             price, categories = self.products[product]
-            goods = price * pieces
+            basket = [(product, price * pieces, pieces), (12, self.products[12][0] * plates, plates)]
+            goods = sum((worth for _, worth, _ in basket), Decimal(0))
             lines, taken = [], Decimal(0)
             coupon = None
             if code:
@@ -161,10 +168,15 @@ class Shop:
                     }
                 ]
             moment = self.change()
+            bought = [self._line(number, worth, many, taken * worth / goods) for number, worth, many in basket if many]
+            taxes = [Decimal(line["total_tax"]) for line in bought] + [self._tax(self.shipping)]
             made = Order(
                 number=self.next_number(),
                 email=email,
-                total=goods - taken,
+                total=goods - taken + self.shipping + sum(taxes),
+                lines=bought,
+                shipping=self.shipping,
+                tax=sum(taxes, Decimal(0)),
                 created_at=moment,
                 modified_at=moment,
                 coupon_lines=lines,
@@ -175,6 +187,18 @@ class Shop:
             if pay:
                 self.move(made.number, "processing")
             return made
+
+    def _line(self, product: int, worth: Decimal, pieces: int, off: Decimal) -> dict[str, Any]:
+        """As the API tells it: amounts without tax, before and after discounts."""
+        paid = (worth - off).quantize(Decimal("0.01"))
+        line = {"id": self.next_number(), "name": "Something", "product_id": product, "variation_id": 0}
+        return line | {
+            "quantity": pieces, "subtotal": f"{worth:.2f}", "subtotal_tax": f"{self._tax(worth):.2f}",
+            "total": f"{paid:.2f}", "total_tax": f"{self._tax(paid):.2f}", "sku": "", "meta_data": [],
+        }  # fmt: skip
+
+    def _tax(self, amount: Decimal) -> Decimal:
+        return (amount * self.tax_rate).quantize(Decimal("0.01"))
 
     def ready_cart(self, email: str, code: str) -> Callable[[], Order]:
         """A checkout with a code, filled in to the last step; what it gives back places the order. Raises ShopRefused."""
@@ -317,8 +341,9 @@ def order_json(order: Order, *, currency: str) -> dict[str, Any]:
         "total": f"{order.total:.2f}",
         "discount_total": f"{sum(Decimal(line.get('discount', '0')) for line in order.coupon_lines):.2f}",
         "discount_tax": "0.00",
-        "shipping_total": "0.00",
-        "total_tax": "0.00",
+        "shipping_total": f"{order.shipping:.2f}",
+        "total_tax": f"{order.tax:.2f}",
+        "line_items": order.lines,
         "customer_id": order.customer_id,
         "billing": {"first_name": "Jo", "email": order.email},
         "shipping": {"address_1": "1 Secret Street"},

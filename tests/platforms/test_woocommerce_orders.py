@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -330,3 +331,16 @@ def test_never_moves_back() -> None:
     earlier = AT - timedelta(seconds=30)
 
     assert Cursor(AT).following(full=False, last=earlier, page_size=100) == Cursor(AT)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [({"product_id": 0}, ("none", Decimal("24.00"))), ({"total": ""}, None), ({"quantity": "two"}, None)],
+)
+def test_of_a_strange_line_are_told_all_the_same(shop: WooShop, line: dict[str, Any], told: Any) -> None:
+    order = shop.checkout("jo@example.com")
+    order.lines[0] |= line
+
+    items = order_of(shop, order).items
+
+    assert (items and (items[0].product, items[0].amount)) == told
