@@ -26,7 +26,7 @@ from platforms.adapter import (
     ShopOrder,
     WebhookMessage,
 )
-from platforms.vendure import client, cursors, diagnosis, promotions, queries, reading, webhook
+from platforms.vendure import client, cursors, diagnosis, fields, promotions, queries, reading, webhook
 
 PAGE_SIZE = 100
 
@@ -110,7 +110,7 @@ class VendureAdapter:
             return client.relay(answer)
         try:
             found = reading.promotion_page(answer.value, now=datetime.now(UTC))
-        except reading.Unreadable as error:
+        except fields.Unreadable as error:
             return _unreadable(answer, error)
         last = found[-1].created_at if found else None
         following = position.following(full=len(found) >= PAGE_SIZE, last=last, page_size=PAGE_SIZE)
@@ -137,7 +137,7 @@ class VendureAdapter:
             return _ok(answer, None)
         try:
             return _ok(answer, reading.order(entry, precision=reading.shop(answer.value).precision))
-        except reading.Unreadable as error:
+        except fields.Unreadable as error:
             return _unreadable(answer, error)
 
     def orders_since(self, cursor: str) -> Answer[OrderPage]:
@@ -160,7 +160,7 @@ class VendureAdapter:
             entries = reading.order_entries(answer.value)
             orders, unread = reading.orders(entries, precision=reading.shop(answer.value).precision)
             last = reading.updated_at(entries[-1]) if entries else None
-        except reading.Unreadable as error:
+        except fields.Unreadable as error:
             return _unreadable(answer, error)
         following = position.following(full=len(entries) >= PAGE_SIZE, last=last, page_size=PAGE_SIZE)
         page = OrderPage(
@@ -202,7 +202,7 @@ def _search(conversation: client.Conversation, code: str) -> Answer[Found]:
             return client.rejected(answer, Refusal.INVALID, reason)
         found = reading.promotions(answer.value, code=code, now=datetime.now(UTC))
         return _ok(answer, (reading.shop(answer.value), found))
-    except reading.Unreadable as error:
+    except fields.Unreadable as error:
         return _unreadable(answer, error)
 
 
@@ -256,5 +256,5 @@ def _ok(answer: Answer[Any], value: Any) -> Answer[Any]:
     return Answer(outcome=Outcome.OK, value=value, observed=answer.observed)
 
 
-def _unreadable(answer: Answer[Any], error: reading.Unreadable) -> Answer[Any]:
+def _unreadable(answer: Answer[Any], error: fields.Unreadable) -> Answer[Any]:
     return client.unknown(answer, f"The shop's answer could not be understood: {error}. Check the address and version.")

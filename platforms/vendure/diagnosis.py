@@ -1,7 +1,7 @@
 """What is wrong with a connection, one sentence for each misconfiguration."""
 
 from platforms.adapter import Access, Answer, Outcome, Refusal, ShopInfo
-from platforms.vendure import client, queries, reading
+from platforms.vendure import client, fields, queries, reading
 
 NOBODY = "0"  # no promotion has this id: the probes below change nothing
 EMPTY_PROMOTION = {"enabled": False, "translations": [], "conditions": [], "actions": []}  # refused as incomplete
@@ -21,7 +21,7 @@ def examine(access: Access) -> Answer[ShopInfo]:
         return client.relay(answer, reason=client.NOT_VENDURE if vague else "")
     try:
         shop = reading.shop(answer.value)
-    except reading.Unreadable as error:
+    except fields.Unreadable as error:
         return client.unknown(answer, f"{client.NOT_VENDURE} ({error})")
     wrong = _wrong_channel(access, answer, shop) or _missing_permission(conversation)
     if wrong is not None:

@@ -17,10 +17,14 @@ fragment Code on Promotion {
 
 _ORDER = """
 fragment Whole on Order {
-  id code state active createdAt updatedAt orderPlacedAt totalWithTax currencyCode
+  id code state active createdAt updatedAt orderPlacedAt totalWithTax total shipping currencyCode
   customer { id emailAddress }
   promotions { id couponCode }
   discounts { adjustmentSource amountWithTax }
+  lines {
+    quantity proratedLinePrice proratedLinePriceWithTax
+    productVariant { product { id collections { id slug } } }
+  }
   payments { state updatedAt refunds { id state total updatedAt } }
 }
 """

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any
 
 from platforms.adapter import AppliedCode, OrderStatus, PlatformCode, ShopOrder, ShopRefund, UnreadOrder
-from platforms.redaction import is_plain
-from platforms.vendure import money
+from platforms.vendure import fields, lines, money
 
 PERCENTAGE = "order_percentage_discount"
 FIXED_AMOUNT = "order_fixed_discount"
@@ -20,16 +20,10 @@ MINIMUM_ORDER = "minimum_order_amount"
 _DESCRIPTION = "Made by Loyalty Desk, reference {reference}"
 _REFERENCE = re.compile(r"Made by Loyalty Desk, reference (\S+)")
 
-LONGEST = {"id": 120}
-MOST_DIGITS = 15
 MOST_DECIMALS = 8
 
 _COMPLETED = frozenset({"PaymentSettled", "PartiallyShipped", "Shipped", "PartiallyDelivered", "Delivered"})
 _NO_ORDER_YET = frozenset({"Draft", "Created", "AddingItems", "ArrangingPayment"})
-
-
-class Unreadable(ValueError):
-    """The shop's answer lacks something that every Vendure sends; the text says what."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +65,17 @@ def describe(reference: str) -> str:
 
 def shop(data: Mapping[str, Any]) -> Shop:
     """The shop's channel and how it keeps money. Raises Unreadable."""
-    channel = _mapping(data, "activeChannel")
-    precision = _whole(_mapping(_mapping(data, "globalSettings"), "serverConfig"), "moneyStrategyPrecision")
+    channel = fields.mapping(data, "activeChannel")
+    precision = fields.whole(
+        fields.mapping(fields.mapping(data, "globalSettings"), "serverConfig"), "moneyStrategyPrecision"
+    )
     if not 0 <= precision <= MOST_DECIMALS:
-        raise Unreadable("moneyStrategyPrecision is no count of decimals")
+        raise fields.Unreadable("moneyStrategyPrecision is no count of decimals")
     return Shop(
-        channel=_text(channel, "code"),
-        channel_token=_text(channel, "token"),
-        language=_text(channel, "defaultLanguageCode"),
-        currency=_text(channel, "defaultCurrencyCode"),
+        channel=fields.text(channel, "code"),
+        channel_token=fields.text(channel, "token"),
+        language=fields.text(channel, "defaultLanguageCode"),
+        currency=fields.text(channel, "defaultCurrencyCode"),
         prices_include_tax=channel.get("pricesIncludeTax") is True,
         precision=precision,
     )
@@ -88,7 +84,7 @@ def shop(data: Mapping[str, Any]) -> Shop:
 def promotions(data: Mapping[str, Any], *, code: str, now: datetime) -> list[Promotion]:
     """The promotions whose code is this one in any case, oldest first. Raises Unreadable."""
     seen = shop(data)
-    found = _list(_mapping(data, "promotions"), "items")
+    found = fields.objects(fields.mapping(data, "promotions"), "items")
     same = [entry for entry in found if str(entry.get("couponCode") or "").casefold() == code.casefold()]
     return sorted((_promotion(entry, shop=seen, now=now) for entry in same), key=lambda promotion: promotion.age)
 
@@ -99,29 +95,31 @@ def promotion_page(data: Mapping[str, Any], *, now: datetime) -> list[Promotion]
     One whose worth cannot be read, such as with an action of the merchant's own, is told without it: it holds up no other.
     """
     seen = shop(data)
-    found = _list(_mapping(data, "promotions"), "items")
+    found = fields.objects(fields.mapping(data, "promotions"), "items")
     return [_promotion_or_bare(entry, shop=seen, now=now) for entry in found]
 
 
 def _promotion_or_bare(entry: Mapping[str, Any], *, shop: Shop, now: datetime) -> Promotion:
     try:
         return _promotion(entry, shop=shop, now=now)
-    except Unreadable:
+    except fields.Unreadable:
         return _promotion({**entry, "actions": [], "conditions": []}, shop=shop, now=now)
 
 
 def _promotion(entry: Mapping[str, Any], *, shop: Shop, now: datetime) -> Promotion:
-    ends_at = _moment(entry, "endsAt")
+    ends_at = fields.maybe_instant(entry, "endsAt")
     arguments = {
-        str(operation.get("code")): {str(arg.get("name")): str(arg.get("value")) for arg in _list(operation, "args")}
-        for operation in (*_list(entry, "actions"), *_list(entry, "conditions"))
+        str(operation.get("code")): {
+            str(arg.get("name")): str(arg.get("value")) for arg in fields.objects(operation, "args")
+        }
+        for operation in (*fields.objects(entry, "actions"), *fields.objects(entry, "conditions"))
     }
     reference = _REFERENCE.search(str(entry.get("description") or ""))
     enabled = entry.get("enabled") is True
     return Promotion(
         code=PlatformCode(
-            code=_text(entry, "couponCode"),
-            remote_id=_text(entry, "id"),
+            code=fields.text(entry, "couponCode"),
+            remote_id=fields.text(entry, "id"),
             alive=enabled and (ends_at is None or ends_at > now),
             reference=reference[1] if reference else "",
             percent=_decimal(arguments, PERCENTAGE, "discount"),
@@ -129,7 +127,7 @@ def _promotion(entry: Mapping[str, Any], *, shop: Shop, now: datetime) -> Promot
             minimum_order=_amount(arguments, MINIMUM_ORDER, "amount", shop=shop),
             expires_at=ends_at,
         ),
-        created_at=_instant(entry, "createdAt"),
+        created_at=fields.instant(entry, "createdAt"),
         enabled=enabled,
         usage_limit=entry.get("usageLimit"),
     )
@@ -138,34 +136,39 @@ def _promotion(entry: Mapping[str, Any], *, shop: Shop, now: datetime) -> Promot
 def order(entry: Any, *, precision: int) -> ShopOrder | None:
     """One order, whole; None for a cart or a draft, which are no orders yet. Raises Unreadable."""
     if not isinstance(entry, Mapping):
-        raise Unreadable("the order is no object")
-    state = _text(entry, "state")
+        raise fields.Unreadable("the order is no object")
+    state = fields.text(entry, "state")
     if entry.get("active") is True or state in _NO_ORDER_YET:
         return None
-    currency = _text(entry, "currencyCode")
-    payments = _list(entry, "payments")
-    refunds = [refund for payment in payments for refund in _list(payment, "refunds")]
-    customer = _mapping(entry, "customer") if entry.get("customer") is not None else {}
+    currency = fields.text(entry, "currencyCode")
+    amount = partial(money.from_shop, currency=currency, precision=precision)
+    payments = fields.objects(entry, "payments")
+    refunds = [refund for payment in payments for refund in fields.objects(payment, "refunds")]
+    customer = fields.mapping(entry, "customer") if entry.get("customer") is not None else {}
     return ShopOrder(
-        external_id=_text(entry, "id"),
-        number=_text(entry, "code"),
+        external_id=fields.text(entry, "id"),
+        number=fields.text(entry, "code"),
         status=_status(state, payments),
-        placed_at=_moment(entry, "orderPlacedAt") or _instant(entry, "createdAt"),
+        placed_at=fields.maybe_instant(entry, "orderPlacedAt") or fields.instant(entry, "createdAt"),
         updated_at=_last_change(entry, payments, refunds),
-        total=money.from_shop(_whole(entry, "totalWithTax"), currency=currency, precision=precision),
+        total=amount(fields.whole(entry, "totalWithTax")),
         currency=currency,
-        customer_email=_maybe_text(customer, "emailAddress"),
-        customer_external_id=_maybe_text(customer, "id"),
+        customer_email=fields.maybe_text(customer, "emailAddress"),
+        customer_external_id=fields.maybe_text(customer, "id"),
         codes=_applied(entry, currency=currency, precision=precision),
         refunds=tuple(
             ShopRefund(
-                external_id=_text(refund, "id"),
-                amount=money.from_shop(_whole(refund, "total"), currency=currency, precision=precision),
-                refunded_at=_instant(refund, "updatedAt"),
+                external_id=fields.text(refund, "id"),
+                amount=amount(fields.whole(refund, "total")),
+                refunded_at=fields.instant(refund, "updatedAt"),
             )
             for refund in refunds
             if refund.get("state") == "Settled"
         ),
+        tax=amount(fields.whole(entry, "totalWithTax") - fields.whole(entry, "total")),
+        shipping=amount(fields.whole(entry, "shipping")),
+        discounts=amount(-sum(fields.whole(one, "amountWithTax") for one in fields.objects(entry, "discounts"))),
+        items=lines.items(entry, currency=currency, precision=precision),
     )
 
 
@@ -175,8 +178,8 @@ def orders(entries: Iterable[Mapping[str, Any]], *, precision: int) -> tuple[lis
     for entry in entries:
         try:
             found = order(entry, precision=precision)
-        except Unreadable as error:
-            unread.append(UnreadOrder(external_id=_text(entry, "id"), reason=str(error)))
+        except fields.Unreadable as error:
+            unread.append(UnreadOrder(external_id=fields.text(entry, "id"), reason=str(error)))
         else:
             told += [found] if found is not None else []
     return told, unread
@@ -184,17 +187,17 @@ def orders(entries: Iterable[Mapping[str, Any]], *, precision: int) -> tuple[lis
 
 def order_entries(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The orders of one page as the shop sent them. Raises Unreadable."""
-    return _list(_mapping(data, "orders"), "items")
+    return fields.objects(fields.mapping(data, "orders"), "items")
 
 
 def total(data: Mapping[str, Any], name: str) -> int:
     """How many entries a listing has in all. Raises Unreadable."""
-    return _whole(_mapping(data, name), "totalItems")
+    return fields.whole(fields.mapping(data, name), "totalItems")
 
 
 def updated_at(entry: Mapping[str, Any]) -> datetime:
     """The order's own time stamp, by which the shop sorts and filters. Raises Unreadable."""
-    return _instant(entry, "updatedAt")
+    return fields.instant(entry, "updatedAt")
 
 
 def _status(state: str, payments: Iterable[Mapping[str, Any]]) -> OrderStatus:
@@ -213,26 +216,26 @@ def _last_change(
     entry: Mapping[str, Any], payments: list[Mapping[str, Any]], refunds: list[Mapping[str, Any]]
 ) -> datetime:
     # Neither a payment nor a refund touches the order's own time stamp.
-    moments = [_instant(part, "updatedAt") for part in (entry, *payments, *refunds)]
-    placed = _moment(entry, "orderPlacedAt")
+    moments = [fields.instant(part, "updatedAt") for part in (entry, *payments, *refunds)]
+    placed = fields.maybe_instant(entry, "orderPlacedAt")
     return max(moments if placed is None else [*moments, placed])
 
 
 def _applied(entry: Mapping[str, Any], *, currency: str, precision: int) -> tuple[AppliedCode, ...]:
     """The codes whose promotion took effect. `couponCodes` also lists what was typed in vain, so it is not read."""
     discounts: dict[str, int] = {}
-    for discount in _list(entry, "discounts"):
+    for discount in fields.objects(entry, "discounts"):
         source = str(discount.get("adjustmentSource"))
-        discounts[source] = discounts.get(source, 0) - _whole(discount, "amountWithTax")
+        discounts[source] = discounts.get(source, 0) - fields.whole(discount, "amountWithTax")
     return tuple(
         AppliedCode(
-            code=_text(promotion, "couponCode"),
-            remote_id=_text(promotion, "id"),
+            code=fields.text(promotion, "couponCode"),
+            remote_id=fields.text(promotion, "id"),
             discount=money.from_shop(
                 discounts.get(f"PROMOTION:{promotion['id']}", 0), currency=currency, precision=precision
             ),
         )
-        for promotion in _list(entry, "promotions")
+        for promotion in fields.objects(entry, "promotions")
         if promotion.get("couponCode")
     )
 
@@ -244,9 +247,9 @@ def _decimal(arguments: Mapping[Any, Mapping[str, str]], operation: str, name: s
     try:
         number = Decimal(text)
     except InvalidOperation as error:
-        raise Unreadable(f"the {name} of {operation} is not a number") from error
-    if not number.is_finite() or number.adjusted() >= MOST_DIGITS:
-        raise Unreadable(f"the {name} of {operation} is not a usable number")
+        raise fields.Unreadable(f"the {name} of {operation} is not a number") from error
+    if not number.is_finite() or number.adjusted() >= fields.MOST_DIGITS:
+        raise fields.Unreadable(f"the {name} of {operation} is not a usable number")
     return number
 
 
@@ -255,63 +258,5 @@ def _amount(arguments: Mapping[Any, Mapping[str, str]], operation: str, name: st
     if number is None:
         return None
     if number != number.to_integral_value():
-        raise Unreadable(f"the {name} of {operation} is not a whole number")
+        raise fields.Unreadable(f"the {name} of {operation} is not a whole number")
     return money.from_shop(int(number), currency=shop.currency, precision=shop.precision)
-
-
-def _mapping(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = data.get(name)
-    if not isinstance(value, Mapping):
-        raise Unreadable(f"{name} is missing")
-    return value
-
-
-def _list(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    value = data.get(name)
-    if value is None and name in {"payments", "refunds"}:
-        return []
-    if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
-        raise Unreadable(f"{name} is missing or not a list")
-    return value
-
-
-def _text(data: Mapping[str, Any], name: str) -> str:
-    value = data.get(name)
-    if not isinstance(value, str) or not value or not is_plain(value, longest=LONGEST.get(name, 1000)):
-        raise Unreadable(f"{name} is missing or no text")
-    return value
-
-
-def _maybe_text(data: Mapping[str, Any], name: str) -> str:
-    return "" if data.get(name) in (None, "") else _text(data, name)
-
-
-def _whole(data: Mapping[str, Any], name: str) -> int:
-    value = data.get(name)
-    # The size first: to write 1e999999999 out would take all of the memory.
-    if (
-        not isinstance(value, int | Decimal)
-        or isinstance(value, bool)
-        or not -(10**MOST_DIGITS) < value < 10**MOST_DIGITS
-        or value != int(value)
-    ):
-        raise Unreadable(f"{name} is not a whole number")
-    return int(value)
-
-
-def _instant(data: Mapping[str, Any], name: str) -> datetime:
-    moment = _moment(data, name)
-    if moment is None:
-        raise Unreadable(f"{name} is missing")
-    return moment
-
-
-def _moment(data: Mapping[str, Any], name: str) -> datetime | None:
-    value = data.get(name)
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(str(value))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise Unreadable(f"{name} is not a date and time") from error

@@ -111,12 +111,44 @@ def order(**changes: Any) -> dict[str, Any]:
         "updatedAt": "2026-11-21T20:00:05.000Z",
         "orderPlacedAt": "2026-11-21T20:00:05.409Z",
         "totalWithTax": 2400,
+        "total": 2000,
+        "shipping": 500,
+        "lines": [line("5", 1, paid=1900, before_tax=1500)],
         "currencyCode": "EUR",
         "customer": {"id": "9", "emailAddress": "jo@example.com"},
         "promotions": [{"id": "7", "couponCode": "LOY-1"}],
         "discounts": [{"adjustmentSource": "PROMOTION:7", "amountWithTax": -100}],
         "payments": [{"state": "Settled", "updatedAt": "2026-11-21T20:00:05.000Z", "refunds": []}],
     } | changes
+
+
+def line(product: str, quantity: int, *, paid: int, before_tax: int) -> dict[str, Any]:
+    """A line with its share of every discount."""
+    return {
+        "quantity": quantity,
+        "proratedLinePriceWithTax": paid,
+        "proratedLinePrice": before_tax,
+        "productVariant": {"product": {"id": product, "collections": [{"id": "2", "slug": "kitchen"}]}},
+    }
+
+
+def lines(basket: dict[str, tuple[int, int]], *, off: int, tax: int) -> list[dict[str, Any]]:
+    """The lines of a basket of product → pieces and price, less their shares of a discount, with tax on top."""
+    goods = sum(many * price for many, price in basket.values())
+    shares = {product: many * price - round(off * many * price / goods) for product, (many, price) in basket.items()}
+    return [
+        line(product, basket[product][0], paid=taxed(share, percent=tax), before_tax=share)
+        for product, share in shares.items()
+        if basket[product][0]
+    ]
+
+
+def is_for_delivery(promotion: dict[str, Any]) -> bool:
+    return bool(promotion["actions"][0]["code"] == "free_shipping")
+
+
+def taxed(net: int, *, percent: int) -> int:
+    return net + round(net * percent / 100)
 
 
 def operation(given: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from tests.fakes.contract import Harness
 
 
 class VendureHarness(Harness):
+    basket = (vendure_shop.MUG, vendure_shop.PLATE)
+    categories = ("2", "kitchen")
     counts_late = True  # it keeps no count at all
 
     def __init__(self, shop: vendure_shop.VendureShop) -> None:
@@ -25,6 +27,9 @@ class VendureHarness(Harness):
 
     def buy(self, *, email: str, code: str = "", pay: bool = True) -> str:
         return self.shop.buy(email, codes=[code] if code else [], pay=pay)
+
+    def buy_basket(self, *, email: str, code: str) -> str:
+        return self.shop.buy(email, codes=[code], mugs=2, plates=1, tax=25)
 
     def refuses(self, code: str) -> bool:
         try:

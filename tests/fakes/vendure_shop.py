@@ -29,6 +29,7 @@ from tests.fakes import vendure
 
 API_KEY, HOOK_SECRET = "lookup:key-of-tests", "vendure-webhook-secret-for-tests"
 PRICE, DELIVERY = 2000, 500
+MUG, PLATE, PLATE_PRICE = "5", "6", 900
 PROMOTION_FIELDS = {
     "enabled", "couponCode", "usageLimit", "perCustomerUsageLimit", "startsAt", "endsAt", "translations", "conditions",
     "actions",
@@ -163,18 +164,23 @@ class VendureShop:
 
     # What customers and staff do.
 
-    def buy(self, email: str, *, codes: Sequence[str] = (), pay: bool = True) -> str:
-        """Order a mug with these codes. Vendure counts a use from here on. Raises CheckoutRefused."""
+    def buy(
+        self, email: str, *, codes: Sequence[str] = (), pay: bool = True, mugs: int = 1, plates: int = 0, tax: int = 0
+    ) -> str:
+        """Order mugs with these codes. Vendure counts a use from here on. `tax`: percent. Raises CheckoutRefused."""
         with self.lock:
             used = [self._accepted(code) for code in codes]
             number, now = self.number(), self.tick()
+            prices = {MUG: (mugs, PRICE), PLATE: (plates, PLATE_PRICE)}
+            goods = sum(many * price for many, price in prices.values())
+            offs = [(vendure.worth(one, goods, delivery=DELIVERY), vendure.is_for_delivery(one)) for one in used]
+            lines = vendure.lines(prices, off=sum(off for off, of_delivery in offs if not of_delivery), tax=tax)
+            shipping = DELIVERY * (not any(of_delivery for _, of_delivery in offs))
             discounts = [
-                {
-                    "adjustmentSource": f"PROMOTION:{one['id']}",
-                    "amountWithTax": -vendure.worth(one, PRICE, delivery=DELIVERY),
-                }
-                for one in used
+                {"adjustmentSource": f"PROMOTION:{one['id']}", "amountWithTax": -vendure.taxed(amount, percent=tax)}
+                for one, (amount, _) in zip(used, offs, strict=True)
             ]
+            paid = sum(one["proratedLinePriceWithTax"] for one in lines) + vendure.taxed(shipping, percent=tax)
             self.orders[number] = vendure.order(
                 id=number,
                 code=f"ORDER{number}",
@@ -182,7 +188,10 @@ class VendureShop:
                 createdAt=now,
                 updatedAt=now,
                 orderPlacedAt=now,
-                totalWithTax=PRICE + DELIVERY + sum(one["amountWithTax"] for one in discounts),
+                totalWithTax=paid,
+                total=sum(one["proratedLinePrice"] for one in lines) + shipping,
+                shipping=shipping,
+                lines=lines,
                 currencyCode=self.currency,
                 customer={"id": self.customers.setdefault(email, self.number()), "emailAddress": email},
                 promotions=[{"id": one["id"], "couponCode": one["couponCode"]} for one in used],
