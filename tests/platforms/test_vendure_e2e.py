@@ -238,7 +238,15 @@ def test_makes_each_kind_so_that_it_works_at_the_checkout(
     shopper = shop.shopper()
     shopper.add("MUG")
     assert shopper.apply(code) == "Order"
-    assert shopper.check_out(email=f"{code}@example.com").total == total
+    placed = shopper.check_out(email=f"{code}@example.com")
+    assert placed.total == total
+    told = read(adapter, placed.id)
+    assert told.items is not None
+    assert None not in (told.tax, told.shipping)
+    [mug] = told.items
+    assert (mug.quantity, mug.categories is not None) == (1, True)
+    assert mug.amount - (mug.tax or 0) + (told.shipping or 0) + (told.tax or 0) == told.total
+    assert told.total + (told.discounts or 0) == Decimal(25)
 
 
 def test_refuses_a_code_that_the_shop_has_in_any_case(shop: VendureShop, adapter: VendureAdapter):
