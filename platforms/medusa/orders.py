@@ -9,12 +9,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from platforms.adapter import AppliedCode, OrderStatus, ShopOrder, ShopRefund
+from platforms import items
+from platforms.adapter import AppliedCode, OrderStatus, ShopItem, ShopOrder, ShopRefund
 from platforms.medusa import fields
 
-# What is read below. Addresses and names are not asked for; what people bought comes along unasked.
+# What is read below. Addresses and names are not asked for; the lines with their sums come along unasked.
 FIELDS = (
     "id,display_id,status,email,customer_id,currency_code,total,created_at,updated_at,canceled_at,"
+    "tax_total,shipping_total,shipping_tax_total,discount_total,items.product.collection_id,items.product.categories.id,"
     "items.adjustments.code,items.adjustments.amount,items.adjustments.promotion_id,"
     "shipping_methods.adjustments.code,shipping_methods.adjustments.amount,shipping_methods.adjustments.promotion_id,"
     "credit_lines.reference,credit_lines.amount,payment_collections.id,payment_collections.payments.id,"
@@ -56,6 +58,45 @@ def read(entry: Mapping[str, Any]) -> ShopOrder:
         customer_external_id=fields.maybe_text(entry, "customer_id", longest=fields.LONGEST_ID),
         codes=_applied(entry),
         refunds=tuple(refunds),
+        tax=_maybe(entry, "tax_total"),
+        shipping=_shipping(entry),
+        discounts=_maybe(entry, "discount_total"),
+        items=_items(entry),
+    )
+
+
+def _maybe(entry: Mapping[str, Any], name: str) -> Decimal | None:
+    return None if entry.get(name) is None else fields.amount(entry, name)
+
+
+def _shipping(entry: Mapping[str, Any]) -> Decimal | None:
+    """After discounts, without its tax."""
+    whole, tax = _maybe(entry, "shipping_total"), _maybe(entry, "shipping_tax_total")
+    return None if whole is None or tax is None else whole - tax
+
+
+def _items(entry: Mapping[str, Any]) -> tuple[ShopItem, ...] | None:
+    """The lines; None when one of them is not as Medusa makes it, for no order is held up by what is only useful.
+
+    Medusa counts what came back no more, in lines and in totals.
+    """
+    try:
+        return items.kept([_item(line) for line in fields.objects(entry, "items")])
+    except fields.Unreadable:
+        return None
+
+
+def _item(line: Mapping[str, Any]) -> ShopItem:
+    """A product goes by its id; it is in a collection and in categories, by their ids."""
+    product = fields.maybe_mapping(line, "product")
+    names = [fields.maybe_text(product, "collection_id")]
+    names += [fields.identity(each) for each in fields.maybe_objects(product, "categories")]
+    return items.line(
+        product=fields.maybe_text(line, "product_id"),
+        quantity=fields.count(line, "quantity"),
+        amount=fields.amount(line, "total"),
+        tax=fields.amount(line, "tax_total"),
+        categories=names if product else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from tests.fakes.medusa_shop import Cart, CheckoutRefused
 
 class MedusaHarness(Harness):
     product, collection, other = medusa_shop.MUG, medusa_shop.KITCHEN, medusa_shop.BATH
+    basket = (medusa_shop.MUG, medusa_shop.TEA)
+    categories = (f"pcat_{medusa_shop.MUG}", medusa_shop.KITCHEN)
 
     def __init__(self, shop: MedusaShop) -> None:
         self.shop = shop
@@ -28,6 +31,11 @@ class MedusaHarness(Harness):
         if not pay:
             return self.shop.draft_order(email, code=code).id
         return self.shop.checkout(email, code=code, quantity=2).id
+
+    def buy_basket(self, *, email: str, code: str) -> str:
+        cart = Cart(email=email, product=medusa_shop.MUG, quantity=2, teas=1, tax_rate=Decimal("0.25"))
+        self.shop.type_code(cart, code)
+        return self.shop.complete(cart).id
 
     def refuses(self, code: str) -> bool:
         try:

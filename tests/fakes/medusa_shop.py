@@ -74,16 +74,25 @@ class Cart:
     email: str
     product: str
     quantity: int
+    teas: int = 0  # further, beside the product
+    tax_rate: Decimal = Decimal(0)
     typed: list[str] = field(default_factory=list)
     adjustments: list[Adjustment] = field(default_factory=list)
 
     @property
     def goods(self) -> Decimal:
-        return PRICES[self.product] * self.quantity
+        return PRICES[self.product] * self.quantity + PRICES[TEA] * self.teas
 
     @property
     def total(self) -> Decimal:
-        return self.goods + DELIVERY - sum((each.amount for each in self.adjustments), Decimal(0))
+        taken = sum((each.amount for each in self.adjustments), Decimal(0))
+        return (self.goods + DELIVERY - taken) * (1 + self.tax_rate)
+
+    def lines(self) -> list[tuple[str, int, Decimal]]:
+        """Product, pieces, and what they cost after discounts and before tax."""
+        off = sum((each.amount for each in self.adjustments if not each.on_delivery), Decimal(0))
+        pieces = [(self.product, self.quantity), (TEA, self.teas)]
+        return [(one, many, PRICES[one] * many * (1 - off / self.goods)) for one, many in pieces if many]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -179,7 +188,7 @@ class Shop:
         with self.lock:
             cart = Cart(email=email, product=product, quantity=quantity)
             if code:
-                self._type(cart, code)
+                self.type_code(cart, code)
             return cart
 
     def complete(self, cart: Cart) -> Order:
@@ -250,7 +259,7 @@ class Shop:
         assert payment is not None, "the order has no payment"
         return payment
 
-    def _type(self, cart: Cart, code: str) -> None:
+    def type_code(self, cart: Cart, code: str) -> None:
         """Type a code: unknown, it is refused; of no use, it is left out without a word. Case matters."""
         known = [each for each in self.promotions if each.code == code and not each.is_deleted]
         if not known:
@@ -283,4 +292,5 @@ def _worth(method: dict[str, Any], cart: Cart) -> tuple[Decimal, bool]:
     if not all(facts[rule["attribute"]] in rule["values"] for rule in method.get("target_rules") or []):
         return Decimal(0), False
     reach = PRICES[cart.product] * min(method.get("max_quantity") or cart.quantity, cart.quantity)
+    reach = reach if method.get("max_quantity") or method.get("target_rules") else cart.goods
     return (min(value, reach) if method["type"] == "fixed" else reach * value / 100), False

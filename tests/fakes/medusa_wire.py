@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from tests.fakes.medusa_shop import Campaign, Order, Payment, Promotion
+from tests.fakes.medusa_shop import COLLECTIONS, DELIVERY, Campaign, Cart, Order, Payment, Promotion
 
 
 class Refusal(Exception):
@@ -104,7 +104,11 @@ def order(entry: Order) -> dict[str, Any]:
         "created_at": moment(entry.created_at),
         "updated_at": moment(entry.updated_at),
         "canceled_at": moment(entry.canceled_at),
-        "items": [{"adjustments": lines}],
+        **_totals(entry.cart),
+        "items": [
+            {**_line(one, many, net, rate=entry.cart.tax_rate), "adjustments": lines if place == 0 else []}
+            for place, (one, many, net) in enumerate(entry.cart.lines())
+        ],
         "shipping_methods": [{"adjustments": delivery}],
         "credit_lines": [
             {"reference": "payment_collection", "amount": number(refund.amount)}
@@ -112,6 +116,29 @@ def order(entry: Order) -> dict[str, Any]:
         ],
         "payment_collections": [{"id": f"pay_col_{entry.id}", "payments": [_payment_within(paid)]}] if paid else [],
         "payment_status": entry.payment_status,
+    }
+
+
+def _totals(cart: Cart) -> dict[str, Any]:
+    """With what is taken off, and its tax."""
+    for_delivery = sum((each.amount for each in cart.adjustments if each.on_delivery), Decimal(0))
+    taken, rate = sum((each.amount for each in cart.adjustments), Decimal(0)), cart.tax_rate
+    delivery = DELIVERY - for_delivery
+    return {
+        "tax_total": number((cart.goods + DELIVERY - taken) * rate),
+        "shipping_total": number(delivery * (1 + rate)),
+        "shipping_tax_total": number(delivery * rate),
+        "discount_total": number(taken * (1 + rate)),
+    }
+
+
+def _line(product: str, many: int, net: Decimal, *, rate: Decimal) -> dict[str, Any]:
+    return {
+        "product_id": product,
+        "quantity": many,
+        "total": number(net * (1 + rate)),
+        "tax_total": number(net * rate),
+        "product": {"collection_id": COLLECTIONS[product], "categories": [{"id": f"pcat_{product}"}]},
     }
 
 
