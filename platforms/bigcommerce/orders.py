@@ -1,4 +1,4 @@
-"""Orders: their coupons, refunds and gift certificates each stand in a place of their own, and are asked for there.
+"""Orders: their lines, coupons, refunds and gift certificates each stand in a place of their own, and are asked for there.
 
 An order's `refunded_amount` is always 0 and its `coupon_discount` may be, so neither is believed.
 """
@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from platforms.adapter import Answer, AppliedCode, OrderStatus, Outcome, ShopOrder, ShopRefund, UnreadOrder
-from platforms.bigcommerce import client, fields
+from platforms.bigcommerce import client, fields, lines
 from platforms.http import HttpAnswer
 
 PATH = "/v2/orders"
@@ -32,6 +32,15 @@ def is_order(entry: Mapping[str, Any]) -> bool:
 def changed_at(entry: Mapping[str, Any]) -> datetime:
     """The order's own time stamp, by which the shop sorts and filters. Raises Unreadable."""
     return fields.required(fields.rfc_date(entry, "date_modified"), "date_modified")
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What stands beside an order."""
+
+    codes: tuple[AppliedCode, ...]
+    refunds: tuple[ShopRefund, ...]
+    items: lines.Items
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,11 @@ def tell(
             applied = _applied(conversation, order_id, entry)
             if applied.value is None:
                 return client.ok(answer, Told(tuple(told), tuple(unread), read)) if read else client.relay(applied)
-            told.append(_order(entry, applied.value, refunds.get(order_id, ()), completed=completed))
+            bought = lines.of_order(conversation, order_id)
+            if bought.value is None:
+                return client.ok(answer, Told(tuple(told), tuple(unread), read)) if read else client.relay(bought)
+            parts = _Parts(applied.value, refunds.get(order_id, ()), bought.value[0])
+            told.append(_order(entry, parts, completed=completed))
         except fields.Unreadable as error:
             unread.append(UnreadOrder(external_id=str(order_id), reason=str(error)))
     return client.ok(answer, Told(tuple(told), tuple(unread), len(ids)))
@@ -91,16 +104,10 @@ def one(conversation: client.Conversation, order_id: str, *, completed: frozense
     return client.ok(answer, told.value.orders[0] if told.value.orders else None)
 
 
-def _order(
-    entry: Mapping[str, Any],
-    codes: tuple[AppliedCode, ...],
-    refunds: tuple[ShopRefund, ...],
-    *,
-    completed: frozenset[int],
-) -> ShopOrder:
+def _order(entry: Mapping[str, Any], parts: _Parts, *, completed: frozenset[int]) -> ShopOrder:
     status, changed = fields.count(entry, "status_id"), changed_at(entry)
     total = fields.amount(entry, "total_inc_tax")
-    order_id = str(fields.identity(entry))
+    order_id, refunds = str(fields.identity(entry)), parts.refunds
     if status == REFUNDED and not refunds:
         # Set by hand, without the shop's refund: the whole of it.
         refunds = (ShopRefund(external_id=f"{order_id}-status", amount=total, refunded_at=changed),)
@@ -115,11 +122,12 @@ def _order(
         currency=fields.text(entry, "default_currency_code", longest=3),  # `currency_code` is what was displayed
         customer_email=fields.maybe_text(fields.child(entry, "billing_address"), "email"),
         customer_external_id=str(customer) if customer else "",
-        codes=codes,
+        codes=parts.codes,
         refunds=refunds,
         tax=fields.maybe_sum(entry, "total_tax"),
         shipping=fields.maybe_sum(entry, "shipping_cost_ex_tax"),
         discounts=fields.maybe_sum(entry, "discount_amount", "coupon_discount"),
+        items=parts.items,
     )
 
 

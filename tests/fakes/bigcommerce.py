@@ -27,10 +27,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from platforms.adapter import Access
 from platforms.bigcommerce.adapter import BigCommerceAdapter
+from tests.fakes import bigcommerce_checkout as checkout
 from tests.fakes import bigcommerce_coupons as coupons
 from tests.fakes import bigcommerce_orders as orders
 from tests.fakes import bigcommerce_promotions as promotions
-from tests.fakes.bigcommerce_checkout import CATEGORY, DELIVERY, PRICE, PRODUCT, NothingForIt, use_code
+from tests.fakes.bigcommerce_checkout import CATEGORY, PRICE, PRODUCT, NothingForIt, use_code
 from tests.fakes.bigcommerce_store import Act, Refused, Store
 
 __all__ = ["CATEGORY", "PRICE", "PRODUCT", "BigCommerceShop", "NothingForIt", "running_store", "signed"]
@@ -61,6 +62,7 @@ ROUTES: list[tuple[str, str, str, Act]] = [
     ("GET", r"/v2/orders", "orders", orders.list_orders),
     ("GET", r"/v2/orders/(\d+)", "orders", orders.one_order),
     ("GET", r"/v2/orders/(\d+)/coupons", "orders", orders.order_coupons),
+    ("GET", r"/v2/orders/(\d+)/products", "orders", orders.order_products),
     ("GET", r"/v3/orders/payment_actions/refunds", "orders", orders.list_refunds),
     ("GET", r"/v3/orders/(\d+)/transactions", "transactions", orders.transactions),
     ("GET", r"/v3/hooks", "info", orders.list_hooks),
@@ -143,17 +145,27 @@ class BigCommerceShop:
 
     # Shoppers.
 
-    def buy(self, email: str, *, code: str = "", status_id: int = 11, customer_id: int = 0) -> str:
-        """Order one thing for 18.00 and delivery for 4.00. Raises NothingForIt for a code that does not work."""
+    def buy(self, email: str, *, code: str = "", status_id: int = 11, customer_id: int = 0, plates: int = 0,
+        tax: Decimal = Decimal(0),
+    ) -> str:  # fmt: skip
+        """Order one thing for 18.00 and delivery for 4.00. Raises NothingForIt for a code that does not work.
+
+        With plates, two of the thing; the discount is for the thing.
+        """
         with self.lock:
             applied, paid = use_code(self.store, code, use=True) if code else ([], [])
             identity = self.store.new_id()
             now = format_datetime(self.store.clock())
             discount = sum((Decimal(str(entry["discount"])) for entry in applied), Decimal(0))
             given = sum((Decimal(str(entry["amount"])) for entry in paid), Decimal(0))
+            self.store.lines[identity], net = checkout.lines(applied, pieces=2 if plates else 1, plates=plates, tax=tax)
+            shipping = checkout.delivery(applied)
+            total = (net + shipping) * (1 + tax)
             self.store.orders[identity] = {
+                "total_tax": f"{(net + shipping) * tax:.4f}", "shipping_cost_ex_tax": f"{shipping:.4f}",
+                "discount_amount": f"{discount * (1 + tax):.4f}",
                 "id": identity, "customer_id": customer_id, "date_created": now, "date_modified": now,
-                "status_id": status_id, "total_inc_tax": f"{PRICE + DELIVERY - discount:.4f}", "currency_code": "EUR",
+                "status_id": status_id, "total_inc_tax": f"{total:.4f}", "currency_code": "EUR",
                 "default_currency_code": self.store.currency, "refunded_amount": "0.0000", "coupon_discount": "0.0000",
                 "gift_certificate_amount": f"{given:.4f}", "is_deleted": False,
                 "billing_address": {"first_name": "Jo", "last_name": "Doe", "email": email},

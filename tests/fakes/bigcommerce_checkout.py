@@ -8,6 +8,7 @@ from tests.fakes.bigcommerce_store import Entry, Store
 
 PRICE = Decimal("18.00")
 DELIVERY = Decimal("4.00")
+PLATE, PLATE_PRICE = 78, Decimal("9.00")
 PRODUCT, CATEGORY = 77, 21  # what everybody buys, and where it stands
 TYPE_NUMBERS = {"per_item_discount": 0, "percentage_discount": 1, "per_total_discount": 2, "free_shipping": 4}
 
@@ -39,6 +40,29 @@ def use_code(store: Store, text: str, *, use: bool) -> tuple[list[Entry], list[E
             payment = {"method": "gift_certificate", "amount": float(spent), "status": "ok", "event": "purchase"}
             return [], [payment | {"gift_certificate": inner}]
     raise NothingForIt(text)
+
+
+def lines(applied: list[Entry], *, pieces: int, plates: int, tax: Decimal) -> tuple[list[Entry], Decimal]:
+    """The order's products as the API shows them, and what they cost after discounts and before tax."""
+    off = sum((Decimal(str(one["discount"])) for one in applied if not _is_for_delivery(one)), Decimal(0))
+    found, whole = [], Decimal(0)
+    for product, many, price, taken in ((PRODUCT, pieces, PRICE, off), (PLATE, plates, PLATE_PRICE, Decimal(0))):
+        net = price * many - taken
+        whole += net
+        found.append({
+            "id": product, "product_id": product, "variant_id": 1, "name": "Something", "quantity": many, "type": "physical",
+            "total_ex_tax": f"{price * many:.4f}", "total_inc_tax": f"{price * many * (1 + tax):.4f}",
+            "total_tax": f"{price * many * tax:.4f}", "discounted_total_inc_tax": f"{net * (1 + tax):.4f}",
+        })  # fmt: skip
+    return [one for one in found if one["quantity"]], whole
+
+
+def delivery(applied: list[Entry]) -> Decimal:
+    return Decimal(0) if any(map(_is_for_delivery, applied)) else DELIVERY
+
+
+def _is_for_delivery(applied: Entry) -> bool:
+    return bool(applied["type"] == 4 or (applied["type"] == 5 and Decimal(str(applied["discount"])) == DELIVERY))
 
 
 def _takes(coupon: Entry, now: datetime) -> bool:

@@ -45,6 +45,11 @@ def order_coupons(store: Store, ids: list[int], query: dict[str, str], body: Any
     return v2_list(paged(store.applied.get(ids[0], []), allowed(query, PAGING)))
 
 
+def order_products(store: Store, ids: list[int], query: dict[str, str], body: Any) -> tuple[int, Any]:
+    one_order(store, ids, query, body)
+    return v2_list(paged(store.lines.get(ids[0], []), allowed(query, PAGING)))
+
+
 def list_refunds(store: Store, ids: list[int], query: dict[str, str], body: Any) -> tuple[int, Any]:
     query = allowed(query, PAGING | {"order_id:in", "id:in", "created:min", "created:max"})
     wanted = {int(each) for each in query.get("order_id:in", "").split(",") if each}

@@ -44,6 +44,7 @@ class Store:
     codes: dict[int, Entry] = field(default_factory=dict)  # of promotions; each names its promotion
     orders: dict[int, Entry] = field(default_factory=dict)
     applied: dict[int, list[Entry]] = field(default_factory=dict)
+    lines: dict[int, list[Entry]] = field(default_factory=dict)
     refunds: list[Entry] = field(default_factory=list)
     payments: dict[int, list[Entry]] = field(default_factory=dict)
     hooks: dict[int, Entry] = field(default_factory=dict)

@@ -118,6 +118,7 @@ def sandbox_harness(folder: Path) -> Iterator[Harness]:
 
 class BigCommerceHarness(Harness):
     product, collection, other = str(bigcommerce.PRODUCT), str(bigcommerce.CATEGORY), "99"
+    basket = (str(bigcommerce.PRODUCT), "78")
 
     def __init__(self, shop: bigcommerce.BigCommerceShop) -> None:
         self.shop = shop
@@ -130,6 +131,9 @@ class BigCommerceHarness(Harness):
 
     def buy(self, *, email: str, code: str = "", pay: bool = True) -> str:
         return self.shop.buy(email, code=code, status_id=11 if pay else 7)
+
+    def buy_basket(self, *, email: str, code: str) -> str:
+        return self.shop.buy(email, code=code, plates=1, tax=Decimal("0.25"))
 
     def refuses(self, code: str) -> bool:
         return not self.shop.would_take(code)
