@@ -4,9 +4,11 @@ from celery import shared_task
 from django.utils import timezone
 
 from loyalty.common.actors import SYSTEM
+from loyalty.program.backfill import steps as backfill
 from loyalty.program.earning import activities, awarding, days
 from loyalty.program.referrals import settling
 
+PATIENCE = 45.0  # seconds one task works on a backfill before it hands the rest on
 MOST_PORTIONS = 100  # of events that one task reads; the next beat goes on
 
 
@@ -45,3 +47,8 @@ def settle_referral(*, referral_id: int) -> None:
 @shared_task(name="program.sweep_referrals")
 def sweep_referrals() -> None:
     settling.sweep(now=timezone.now())
+
+
+@shared_task(name="program.work_on_backfill")
+def work_on_backfill(*, job_id: int) -> None:
+    backfill.work_on(job_id=job_id, now=timezone.now(), patience=PATIENCE)

@@ -45,7 +45,7 @@ def award_many(
     accounts = bulk_rows.lock({each.customer_id for each in happenings}, now=now)
     batch = _Batch(programme=programme, now=now, known=_known(happenings, terms))
     taking_part = _customers(accounts)
-    counts = _Counts.read(rules.capped(terms), taking_part, zone=programme.zone)
+    counts = Counts.read(rules.capped(terms), taking_part, zone=programme.zone)
     outcomes = []
     for happening in happenings:
         if happening.customer_id not in taking_part:
@@ -61,7 +61,8 @@ def award_many(
         )
         verdicts = evaluating.judge(occasion, terms)
         made = batch.take(verdicts, happening)
-        counts.add(made)
+        for each in made:
+            counts.note(each.customer_id, each.rule_id, each.earned_at)
         outcomes.append(Outcome(awards=tuple(made), verdicts=tuple(verdicts)))
     batch.give(accounts, actor=actor, is_news=is_news)
     return outcomes
@@ -131,7 +132,7 @@ def _earned(due: _Due) -> Earned:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Counts:
+class Counts:
     """When each rule with a cap gave each customer what still stands: read once, and kept up to date in memory."""
 
     capped: Mapping[int, Terms]
@@ -139,7 +140,7 @@ class _Counts:
     moments: dict[tuple[int, int], list[datetime]]  # by customer and rule
 
     @classmethod
-    def read(cls, capped: Mapping[int, Terms], customers: Iterable[int], *, zone: ZoneInfo) -> "_Counts":
+    def read(cls, capped: Mapping[int, Terms], customers: Iterable[int], *, zone: ZoneInfo) -> "Counts":
         moments: dict[tuple[int, int], list[datetime]] = defaultdict(list)
         if capped:
             standing = EarningAward.objects.filter(Among("customer_id", customers), rule_id__in=list(capped))
@@ -156,10 +157,10 @@ class _Counts:
             if (moments := self.moments.get((happening.customer_id, rule_id)))
         }
 
-    def add(self, awards: Iterable[EarningAward]) -> None:
-        for made in awards:
-            if made.rule_id in self.capped:
-                self.moments[made.customer_id, made.rule_id or 0].append(made.earned_at)
+    def note(self, customer_id: int, rule_id: int | None, moment: datetime) -> None:
+        """The rule gave the customer something then."""
+        if rule_id is not None and rule_id in self.capped:
+            self.moments[customer_id, rule_id].append(moment)
 
 
 def _count(moments: Sequence[datetime], terms: Terms, *, at: datetime, zone: ZoneInfo) -> Given:

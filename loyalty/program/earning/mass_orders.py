@@ -28,9 +28,10 @@ def earn(
     depends on those that were stored before and on those that stand before it here. As `mass_awarding.award_many`.
     """
     terms = rules.for_orders(programme=programme)
-    happenings = list(_happenings(stored, terms)) if terms else []
+    done = _have_earned(stored) if terms else set()
+    fresh = [each for each in happenings(stored, terms) if terms and each.order_id not in done]
     outcomes = mass_awarding.award_many(
-        happenings=happenings, terms=terms, programme=programme, actor=actor, now=now, is_news=is_news
+        happenings=fresh, terms=terms, programme=programme, actor=actor, now=now, is_news=is_news
     )
     earned: dict[int, int] = defaultdict(int)
     for outcome in outcomes:
@@ -39,8 +40,8 @@ def earn(
     return {order_id: points for order_id, points in earned.items() if points}
 
 
-def _happenings(stored: Sequence[Order], terms: Sequence[Terms]) -> Iterator[Happening]:
-    done = _have_earned(stored)
+def happenings(stored: Sequence[Order], terms: Sequence[Terms]) -> Iterator[Happening]:
+    """Those of the orders that have a buyer, as these rules see them one after the other."""
     items: dict[int, list[OrderItem]] = defaultdict(list)
     for item in OrderItem.objects.filter(Among("order_id", [order.pk for order in stored])).order_by("position"):
         items[item.order_id].append(item)
@@ -52,9 +53,8 @@ def _happenings(stored: Sequence[Order], terms: Sequence[Terms]) -> Iterator[Hap
         place = (order.placed_at, order.pk)
         first = earliest.get(order.customer_id, place)
         earliest[order.customer_id] = min(first, place)
-        if order.pk not in done:
-            seen = orders.facts_from(order, items[order.pk], is_first=asked and place <= first)
-            yield orders.happening_of(order, seen)
+        seen = orders.facts_from(order, items[order.pk], is_first=asked and place <= first)
+        yield orders.happening_of(order, seen)
 
 
 def _earliest(stored: Iterable[Order]) -> dict[int, Place]:
