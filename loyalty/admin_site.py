@@ -41,6 +41,7 @@ class LoyaltyDeskSite(StaffEntrance, DeskSite):
                 "jobs.job",
                 "messages_out.mail",
                 "hooks.privacywish",
+                "merging.customermerge",
                 "erasure.erasure",
             ),
         ),

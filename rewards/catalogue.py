@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
 from loyalty.common.errors import DomainError
+from loyalty.customers import queries as customers
 from loyalty.customers.models import Customer, CustomerState
 from loyalty.merchant import queries as merchant
 from loyalty.merchant.models import Programme
@@ -205,7 +206,8 @@ def _offered_to(customer: Customer, *, now: datetime) -> QuerySet[Any]:
     stands_in = RewardCategory.objects.filter(rewards=OuterRef("reward_id")).order_by("position", "pk")
     shelf = stands_in.values(shelf=JSONObject(pk="pk", name="name", position="position"))
     said = RewardText.objects.filter(reward=OuterRef("reward_id")).order_by("pk")
-    taken = RedeemedReward.objects.filter(customer=customer, reward=OuterRef("reward_id"), takes_place=True)
+    person = customers.same_person(customer.pk)
+    taken = RedeemedReward.objects.filter(customer__in=person, reward=OuterRef("reward_id"), takes_place=True)
     had = taken.order_by().values("reward_id").annotate(number=Count("id")).values("number")
     stock = RewardStock.objects.filter(reward=OuterRef("reward_id")).order_by().values("reward_id")
     return (
@@ -374,7 +376,10 @@ def _taken_in_period(*, known: Known, rewards: list[Reward], now: datetime) -> d
     zone = known.programme.zone
     since = {reward.pk: limits.period_start(reward.period, now=now, zone=zone) for reward in limited}
     rows = RedeemedReward.objects.filter(
-        customer=known.customer, reward__in=since, takes_place=True, redeemed_at__gte=min(since.values())
+        customer__in=customers.same_person(known.customer.pk),
+        reward__in=since,
+        takes_place=True,
+        redeemed_at__gte=min(since.values()),
     )
     return Counter(reward for reward, at in rows.values_list("reward_id", "redeemed_at") if at >= since[reward])
 

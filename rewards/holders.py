@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from loyalty.customers import queries as customers
 from loyalty.points import locking
 from rewards.models import FulfillmentStatus, RedeemedReward, RewardCode, UsageStatus
 
@@ -23,7 +24,7 @@ class OrderUse:
 def of_use(*, code: RewardCode, use: OrderUse, now: datetime) -> int | None:
     """The redeemed reward that the order used; None when nobody can say, which is never guessed.
 
-    Of a shared code's rewards the buyer's own count alone. Their account stays locked, so that two orders of one buyer
+    Of a shared code's rewards the buyer's own count alone, and those of who was merged into them. Their accounts stay locked, so that two orders of one buyer
     never take the same reward.
     """
     rows = RedeemedReward.objects.filter(code=code)
@@ -31,12 +32,14 @@ def of_use(*, code: RewardCode, use: OrderUse, now: datetime) -> int | None:
         return rows.values_list("pk", flat=True).first()
     if use.customer_id is None:
         return None
-    own = rows.filter(customer_id=use.customer_id, redeemed_at__lte=use.used_at + CLOCKS_DIFFER).exclude(
-        fulfillment_status=FulfillmentStatus.FAILED
-    )
-    if not own.exists():
+    own = rows.filter(
+        customer_id__in=customers.same_person(use.customer_id), redeemed_at__lte=use.used_at + CLOCKS_DIFFER
+    ).exclude(fulfillment_status=FulfillmentStatus.FAILED)
+    holders = set(own.values_list("customer_id", flat=True))
+    if not holders:
         return None
-    locking.lock(customer_id=use.customer_id, now=now)
+    for customer_id in sorted(holders | {use.customer_id}):
+        locking.lock(customer_id=customer_id, now=now)
     found = sorted(own, key=lambda redeemed: (_rank(redeemed, use), redeemed.redeemed_at, redeemed.pk))
     return found[0].pk if found else None
 

@@ -21,6 +21,7 @@ from loyalty.common import clock
 from loyalty.common.among import Among
 from loyalty.common.errors import DomainError
 from loyalty.common.prepared import Statement
+from loyalty.customers import queries as customers
 from loyalty.merchant import queries as merchant
 from rewards.models import Payout, Period, RedeemedReward, Reward, RewardStock, UsageStatus
 
@@ -36,8 +37,9 @@ class StockBelowZero(DomainError):
 
 
 def taken_by_customer(*, reward_id: int, customer_id: int) -> int:
-    """How many of this reward the customer has, canceled and failed ones not counted."""
-    return RedeemedReward.objects.filter(reward_id=reward_id, customer_id=customer_id, takes_place=True).count()
+    """How many of this reward the customer, and whoever was merged into them, has: canceled and failed ones not counted."""
+    person = customers.same_person(customer_id)
+    return RedeemedReward.objects.filter(reward_id=reward_id, customer_id__in=person, takes_place=True).count()
 
 
 def require_under(*, reward: Reward, taken: int, in_period: int) -> None:
@@ -79,7 +81,10 @@ def require_place_in_period(*, reward: Reward, customer_id: int, now: datetime) 
         return
     since = period_start(reward.period, now=now, zone=merchant.programme().zone)
     taken = RedeemedReward.objects.filter(
-        reward_id=reward.pk, customer_id=customer_id, takes_place=True, redeemed_at__gte=since
+        reward_id=reward.pk,
+        customer_id__in=customers.same_person(customer_id),
+        takes_place=True,
+        redeemed_at__gte=since,
     )
     if taken.count() >= limit:
         raise RewardNotAvailable(per_period_sentence(limit, reward.period), code="period_limit_reached")

@@ -5,12 +5,23 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from loyalty.customers import queries as customers
 from loyalty.events.models import Event
 from rewards import states
 from rewards.models import Origin, RedeemedReward
 from rewards.states import Status
 
-__all__ = ["Status", "attempts", "for_customer_page", "grid", "history", "status_of", "visible", "with_status"]
+__all__ = [
+    "Status",
+    "attempts",
+    "for_customer_page",
+    "grid",
+    "history",
+    "of_person",
+    "status_of",
+    "visible",
+    "with_status",
+]
 
 
 def with_status(queryset: QuerySet[RedeemedReward], now: datetime) -> QuerySet[Any]:
@@ -33,6 +44,11 @@ def visible() -> QuerySet[RedeemedReward]:
     return RedeemedReward.objects.filter(on_profile=True)
 
 
+def of_person(*, customer_id: int) -> QuerySet[RedeemedReward]:
+    """What stands on the profile of a customer, and of all who were merged into them."""
+    return visible().filter(customer_id__in=customers.same_person(customer_id))
+
+
 def attempts() -> QuerySet[RedeemedReward]:
     """Redemptions that failed or are being checked: for staff who look for the reason."""
     return RedeemedReward.objects.filter(on_profile=False, origin=Origin.REDEMPTION).select_related("code")
@@ -46,7 +62,7 @@ def grid(*, now: datetime) -> QuerySet[RedeemedReward]:
 def for_customer_page(*, customer_id: int, now: datetime) -> QuerySet[RedeemedReward]:
     """What the customer may see: issued, used and expired, newest first. Never one that is being canceled."""
     return (
-        with_status(visible().filter(customer_id=customer_id), now)
+        with_status(of_person(customer_id=customer_id), now)
         .filter(status__in=states.VISIBLE)
         .select_related("code", "delivery")
         .order_by("-redeemed_at", "-id")

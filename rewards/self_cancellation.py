@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from loyalty.common import actors
 from loyalty.common.errors import DomainError
+from loyalty.customers import queries as customers
 from loyalty.merchant import queries as merchant
-from rewards import cancellation, states
+from rewards import cancellation, queries, states
 from rewards.cancellation import CancellationPlan
 from rewards.models import Cancellation, CancellationReason, Origin, RedeemedReward
 from rewards.states import Status
@@ -46,7 +47,7 @@ def cancel(*, redeemed_reward_id: int, customer_id: int, fingerprint: str, now: 
     """
     before = Cancellation.objects.filter(
         redeemed_reward_id=redeemed_reward_id,
-        redeemed_reward__customer_id=customer_id,
+        redeemed_reward__customer_id__in=customers.same_person(customer_id),
         reason=CancellationReason.BY_CUSTOMER,
     ).last()
     if before is not None:
@@ -62,7 +63,7 @@ def cancel(*, redeemed_reward_id: int, customer_id: int, fingerprint: str, now: 
 
 
 def _require_allowed(*, redeemed_reward_id: int, customer_id: int, now: datetime) -> None:
-    own = RedeemedReward.objects.filter(pk=redeemed_reward_id, customer_id=customer_id, on_profile=True)
+    own = queries.of_person(customer_id=customer_id).filter(pk=redeemed_reward_id)
     redeemed = own.select_related("code").annotate(status=states.expression(now)).first()
     if redeemed is None or until(redeemed=redeemed, status=redeemed.status, now=now) is None:
         raise SelfCancellationRefused("This reward can no longer be canceled.")

@@ -50,6 +50,7 @@ class Action(StrEnum):
     RECONCILE = "compare shops with our records and repair differences"
     TRY_WEBHOOKS_AGAIN = "try webhooks again that failed"
     JUDGE_REFERRALS = "release and cancel referrals"
+    MERGE_CUSTOMERS = "merge customers who are one person, and take it back"
     FORGET_CUSTOMERS = "forget who a customer is, for good"
     SETTLE_PRIVACY = "settle what people ask about their data"
     CONNECT_PAYOUTS = "connect payout accounts"
@@ -75,6 +76,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "hooks.view_inboundwebhook",
             "hooks.view_privacyrequest",
             "hooks.view_privacywish",
+            "merging.view_customermerge",
             "merchant.view_brand",
             "merchant.view_programme",
             "messages_out.view_mail",
@@ -147,6 +149,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     Action.RECONCILE: frozenset({"rewards.add_reconciliationrun", "rewards.repair_finding"}),
     Action.TRY_WEBHOOKS_AGAIN: frozenset({"hooks.try_again_inboundwebhook"}),
     Action.JUDGE_REFERRALS: frozenset({"program.change_referral"}),
+    Action.MERGE_CUSTOMERS: frozenset({"merging.merge_customers"}),
     Action.FORGET_CUSTOMERS: frozenset({"customers.anonymise_customer"}),
     Action.SETTLE_PRIVACY: frozenset({"hooks.settle_privacyrequest"}),
     Action.CONNECT_PAYOUTS: frozenset({"platforms.add_payoutaccount", "platforms.change_payoutaccount"}),

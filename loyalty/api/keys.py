@@ -25,6 +25,7 @@ class Scope(models.TextChoices):
 
     CUSTOMER_READ = "customer:read", "See customers"
     CUSTOMER_WRITE = "customer:write", "Create customers"
+    CUSTOMER_MERGE_WRITE = "customer_merge:write", "Merge customers who are one person, and take it back"
     CUSTOMER_ERASURE_WRITE = "customer_erasure:write", "Forget who a customer is, for good"
     SIGN_IN_LINK_WRITE = "sign_in_link:write", "Let customers sign in by a link"
     CUSTOMER_TOKEN_WRITE = "customer_token:write", "Let customers' browsers read and redeem for themselves"

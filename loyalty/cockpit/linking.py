@@ -30,7 +30,7 @@ def customer_of(*, user: User, now: datetime) -> Customer:
     """
     linked: Customer | None = getattr(user, "customer", None) or queries.for_user(user)  # read with the user, mostly
     if linked is not None:
-        return linked
+        return queries.survivor_of(linked)
     addresses = adapter.verified_addresses(user=user)
     known = next((found for address in addresses if (found := queries.by_email(address))), None)
     if known is not None:

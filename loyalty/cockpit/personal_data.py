@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Case, F, QuerySet, Value, When
 
 from loyalty.accounts.models import User
+from loyalty.customers import queries as customers
 from loyalty.customers.models import Customer, CustomerIdentity, ErasureRequest, ShippingAddress
 from loyalty.events.models import Event
 from loyalty.messages.models import Mail, Unsubscription
@@ -43,12 +44,13 @@ def sections(*, customer_id: int, now: datetime) -> Iterator[tuple[str, Iterator
 
 
 def _queries(who: int, now: datetime) -> dict[str, QuerySet[Any, dict[str, Any]]]:
-    own = {"customer_id": who}
+    person = customers.same_person(who)  # and whoever was merged into them
+    own = {"customer_id__in": person}
     return {
-        "customer": Customer.objects.filter(pk=who).values(*PERSON, tier_name=F("tier__name")),
+        "customer": Customer.objects.filter(pk__in=person).order_by("pk").values(*PERSON, tier_name=F("tier__name")),
         "address": ShippingAddress.objects.filter(**own).values(*ADDRESS),
         "ids_in_shops": CustomerIdentity.objects.filter(**own).order_by("pk").values("external_id", "created_at"),
-        "sign_in": User.objects.filter(customer=who).values("email", "name", "created_at", "last_login"),
+        "sign_in": User.objects.filter(customer__in=person).values("email", "name", "created_at", "last_login"),
         "points_transactions": PointsTransaction.objects.filter(**own)
         .order_by("pk")
         .values("id", "kind", "points_change", "effective_at", "recorded_at", description=F("note__description")),
@@ -57,7 +59,7 @@ def _queries(who: int, now: datetime) -> dict[str, QuerySet[Any, dict[str, Any]]
         .values("id", "points", "remaining", "available_at", "expires_at"),
         "redeemed_rewards": _redeemed(who, now),
         "orders": Order.objects.filter(**own).order_by("pk").values(*ORDER),
-        "items_of_orders": OrderItem.objects.filter(order__customer_id=who)
+        "items_of_orders": OrderItem.objects.filter(order__customer_id__in=person)
         .order_by("order_id", "position")
         .values("order_id", "product", "categories", "quantity", "amount", "tax"),
         "activities": Activity.objects.filter(**own).order_by("pk").values(*ACTIVITY),
@@ -68,7 +70,9 @@ def _queries(who: int, now: datetime) -> dict[str, QuerySet[Any, dict[str, Any]]
         "e_mails": Mail.objects.filter(**own).order_by("pk").values(*MAIL),
         "e_mails_refused": Unsubscription.objects.filter(**own).order_by("pk").values("kind", "created_at"),
         "recommendation_link": ReferralLink.objects.filter(**own).values("code", "created_at"),
-        "friends_recommended": Referral.objects.filter(sender=who).order_by("pk").values("id", "state", "created_at"),
+        "friends_recommended": Referral.objects.filter(sender__in=person)
+        .order_by("pk")
+        .values("id", "state", "created_at"),
         "requests_to_be_forgotten": ErasureRequest.objects.filter(**own)
         .order_by("pk")
         .values("requested_at", "withdrawn_at"),
@@ -78,7 +82,7 @@ def _queries(who: int, now: datetime) -> dict[str, QuerySet[Any, dict[str, Any]]
 
 def _redeemed(who: int, now: datetime) -> QuerySet[Any, dict[str, Any]]:
     """With the code where the customer may see it: one that is being canceled may still work."""
-    rows = queries.with_status(RedeemedReward.objects.filter(customer_id=who), now)
+    rows = queries.with_status(RedeemedReward.objects.filter(customer_id__in=customers.same_person(who)), now)
     code = Case(When(status__in=VISIBLE, then=F("code__code")), default=Value(None))
     parcel = {f"parcel_{name}": F(f"delivery__{name}") for name in PARCEL}
     found: QuerySet[Any, dict[str, Any]] = rows.order_by("pk").values(*REDEEMED, visible_code=code, **parcel)

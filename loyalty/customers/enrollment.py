@@ -126,22 +126,27 @@ def create_or_update(
 def link_identity(
     *, customer_id: int, connection_id: int | None, external_id: str, now: datetime, actor: Actor
 ) -> CustomerIdentity:
-    """Remember under which id a shop knows a customer. Again is harmless. Raises IdentityTaken, UnknownCustomer."""
+    """Remember under which id a shop knows a customer. Again is harmless.
+
+    Raises IdentityTaken, UnknownCustomer, Forgotten, Merged.
+    """
     external_id = external_id.strip()
     if not external_id:
         raise UnidentifiedCustomer("The shop's id of the customer is empty: give it.")
     with transaction.atomic():
         customer = profile.locked(customer_id)
+        profile.require_present(customer)
         return _attach(customer, connection_id, external_id, now=now, actor=actor)
 
 
 def link_user(*, customer_id: int, user_id: int, now: datetime, actor: Actor) -> Customer:
     """Let a user sign in as this customer. The caller has proved that the user owns the customer's address.
 
-    Again is harmless. Raises UserTaken, UnknownCustomer.
+    Again is harmless. Raises UserTaken, UnknownCustomer, Forgotten, Merged.
     """
     with transaction.atomic():
         customer = profile.locked(customer_id)
+        profile.require_present(customer)
         if customer.user_id == user_id:
             return customer
         if customer.user_id is not None or Customer.objects.filter(user_id=user_id).exists():
@@ -173,7 +178,7 @@ def _find_or_create(
         known = CustomerIdentity.objects.filter(connection_id=connection_id, external_id=external_id)
         identity = known.select_related("customer").first()
         if identity is not None:
-            return _complete(identity.customer, fields, now=now, actor=actor)
+            return _complete(queries.survivor_of(identity.customer), fields, now=now, actor=actor)
     customer = queries.by_email(fields["email"] or "") or enroll(now=now, actor=actor, **fields)
     if external_id:
         _attach(customer, connection_id, external_id, now=now, actor=actor)

@@ -60,6 +60,9 @@ class Customer(models.Model):
         output_field=models.TextField(),
         db_persist=True,
     )
+    merged_into = models.ForeignKey(  # who this person is now: always the last one, never one merged further
+        "self", null=True, on_delete=models.PROTECT, related_name="merged", db_index=False, editable=False
+    )
     anonymised_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -73,12 +76,17 @@ class Customer(models.Model):
             models.CheckConstraint(
                 condition=Q(state__in=["candidate", "member", "disabled"]), name="customer_state_known"
             ),
+            models.CheckConstraint(
+                condition=Q(merged_into__isnull=True) | Q(state="disabled") & ~Q(merged_into=F("id")),
+                name="customer_merged_takes_no_part",
+            ),
         ]
         indexes = [
             GinIndex(fields=["search"], opclasses=["gin_trgm_ops"], name="customer_search"),
             models.Index(fields=["updated_at", "id"], name="customer_updated"),
             models.Index(fields=["phone"], name="customer_phone"),
             models.Index(fields=["created_at"], name="customer_created"),
+            models.Index(fields=["merged_into"], condition=Q(merged_into__isnull=False), name="customer_merged"),
             models.Index(ExtractMonth("date_of_birth"), ExtractDay("date_of_birth"), name="customer_birthday"),
         ]
 

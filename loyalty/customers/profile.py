@@ -47,6 +47,12 @@ class Forgotten(DomainError):
     code = "customer_forgotten"
 
 
+class Merged(DomainError):
+    """They are another customer now."""
+
+    code = "customer_merged"
+
+
 class Unreachable(DomainError):
     """Neither an e-mail address nor a phone number would be left."""
 
@@ -75,13 +81,13 @@ class Address:
 def update(*, customer_id: int, now: datetime, actor: Actor, **changes: Any) -> Customer:
     """Change what is known of a customer: email, phone, first_name, last_name, language, date_of_birth, state.
 
-    What is not named stays. Raises EmailTaken, InvalidEmail, InvalidPhone, StateRefused, UnknownCustomer, Forgotten.
+    What is not named stays. Raises EmailTaken, InvalidEmail, InvalidPhone, StateRefused, UnknownCustomer, Forgotten,
+    Merged.
     """
     changes = cleaned(changes)
     with transaction.atomic():
         customer = locked(customer_id)
-        if customer.anonymised_at is not None:
-            raise Forgotten(f"Customer {customer_id} was forgotten: nothing is entered about them again.")
+        require_present(customer)
         before = str(customer.state)
         changed = sorted(name for name, value in changes.items() if getattr(customer, name) != value)
         if not changed:
@@ -112,9 +118,13 @@ def cleaned(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def set_address(*, customer_id: int, address: Address | None, now: datetime, actor: Actor) -> None:
-    """Where gifts go from now on; None forgets it. What was redeemed keeps its own copy. Raises UnknownCustomer."""
+    """Where gifts go from now on; None forgets it. What was redeemed keeps its own copy.
+
+    Raises UnknownCustomer, Forgotten, Merged.
+    """
     with transaction.atomic():
         customer = locked(customer_id)
+        require_present(customer)
         stored = ShippingAddress.objects.filter(customer=customer).first()
         if address is None:
             if stored is None:
@@ -135,6 +145,16 @@ def require_transition(*, before: str, after: str) -> None:
         raise StateRefused(
             f"A customer who is {CustomerState(before).label!r} does not become {CustomerState(after).label!r}. "
             "Exclude the customer instead."
+        )
+
+
+def require_present(customer: Customer) -> None:
+    """Refuse to write anything about who was forgotten, or is another customer now. Raises Forgotten, Merged."""
+    if customer.anonymised_at is not None:
+        raise Forgotten(f"Customer {customer.pk} was forgotten: nothing is entered about them again.")
+    if customer.merged_into_id is not None:
+        raise Merged(
+            f"Customer {customer.pk} was merged into customer {customer.merged_into_id}: change that one instead."
         )
 
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_noop
 
 from loyalty.common.actors import Actor
 from loyalty.common.errors import DomainError
+from loyalty.customers import queries
 from loyalty.customers.models import Customer, SignInLink
 from loyalty.customers.profile import UnknownCustomer, record
 
@@ -51,9 +52,10 @@ def make(*, customer_id: int, now: datetime, actor: Actor) -> Link:
 
     Raises UnknownCustomer, NoAddress.
     """
-    customer = Customer.objects.filter(pk=customer_id).first()
-    if customer is None:
+    known = Customer.objects.filter(pk=customer_id).first()
+    if known is None:
         raise UnknownCustomer(f"There is no customer {customer_id}.")
+    customer = queries.survivor_of(known)
     if not customer.email and customer.user_id is None:
         raise NoAddress
     SignInLink.objects.filter(customer=customer, expires_at__lte=now).delete()

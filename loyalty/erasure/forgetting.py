@@ -1,6 +1,7 @@
 """Forget a person: what says who they are is blanked, what was earned, spent and bought stays as numbers."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,16 +54,23 @@ class ErasurePlan:
 
 
 def plan(*, customer_id: int) -> ErasurePlan:
-    """What would be blanked, and what stands in the way. Reads only. Raises UnknownCustomer."""
+    """What would be blanked, and what stands in the way; of whoever was merged into them, too. Reads only.
+
+    Raises UnknownCustomer.
+    """
     customer = Customer.objects.filter(pk=customer_id).first()
     if customer is None:
         raise profile.UnknownCustomer(f"There is no customer {customer_id}.")
-    keys = [(trace.model, trace.whose) for trace in traces.BLANKED] + list(traces.DELETED)
-    rows = {name: _rows(name, whose, customer_id).count() for name, whose in keys}
+    rows: Counter[str] = Counter()
+    refusals = _refusals(customer)
+    for each in [customer, *_merged(customer)]:
+        for name, whose in [*((trace.model, trace.whose) for trace in traces.BLANKED), *traces.DELETED]:
+            rows[name] += _rows(name, whose, each.pk).count()
+        refusals += _unfinished(each) if each.anonymised_at is None else []
     return ErasurePlan(
         customer_id=customer_id,
         rows={name: number for name, number in rows.items() if number},
-        refusals=tuple(_refusals(customer)),
+        refusals=tuple(refusals),
     )
 
 
@@ -70,7 +78,8 @@ def plan(*, customer_id: int) -> ErasurePlan:
 def forget(*, customer_id: int, actor: Actor, now: datetime, fingerprint: str | None = None) -> Erasure:
     """Blank everything that says who a customer is, exclude them, and let a worker search for what is left.
 
-    Points, rewards, orders and all totals stay as they are. Again gives the same row. It cannot be undone.
+    Points, rewards, orders and all totals stay as they are. Whoever was merged into them is the same person and is
+    forgotten, too. Again gives the same row. It cannot be undone.
     Raises ErasureRefused, PlanOutdated, UnknownCustomer.
     """
     customer = profile.locked(customer_id)
@@ -82,6 +91,14 @@ def forget(*, customer_id: int, actor: Actor, now: datetime, fingerprint: str | 
         raise ErasureRefused(" ".join(current.refusals))
     if fingerprint is not None:
         plans.require_current(shown=fingerprint, current=current.fingerprint, subject=f"Customer {customer_id}")
+    for each in _merged(customer):
+        if each.anonymised_at is None:
+            _forget(each, actor=actor, now=now)
+    return _forget(customer, actor=actor, now=now)
+
+
+def _forget(customer: Customer, *, actor: Actor, now: datetime) -> Erasure:
+    """One row of a person. The caller has locked it and knows that nothing stands in the way."""
     words = words_of(customer)
     blanked = _blank(customer, now=now)
     erasure = Erasure.objects.create(
@@ -145,9 +162,21 @@ def sweep(*, now: datetime, limit: int = 20) -> int:
 
 
 def _refusals(customer: Customer) -> list[str]:
-    """What has to be over before: it needs the person's address, or would write about them afterwards."""
+    """What is wrong with this customer, whatever goes on with them."""
     if customer.anonymised_at is not None:
         return [ALREADY]
+    if customer.merged_into_id is not None:
+        return [f"They are customer {customer.merged_into_id} now: forget that one, and both are forgotten."]
+    return []
+
+
+def _merged(customer: Customer) -> list[Customer]:
+    """Whoever was merged into them."""
+    return list(Customer.objects.filter(merged_into=customer).order_by("pk"))
+
+
+def _unfinished(customer: Customer) -> list[str]:
+    """What has to be over before: it needs the person's address, or would write about them afterwards."""
     own = RedeemedReward.objects.filter(customer=customer)
     said = []
     if number := own.filter(fulfillment_status=FulfillmentStatus.PENDING).count():

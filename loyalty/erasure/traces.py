@@ -57,6 +57,8 @@ BLANKED: Sequence[Trace] = (
     Trace("program.VipTierChangeNote", "change__customer", {"internal_note": ""}),
     Trace("program.Referral", "friend", {"source": "", "trouble": ""}),
     Trace("program.Activity", "customer", {"distinct_id": None}),
+    Trace("merging.CustomerMerge", "source", {"internal_note": ""}),
+    Trace("merging.CustomerMerge", "survivor", {"internal_note": ""}),
 )
 
 # Rows that are nothing but who somebody is.

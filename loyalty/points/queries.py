@@ -137,6 +137,12 @@ def lots_held(*, customer_id: int, now: datetime) -> list[PointsLot]:
     return list(lots.select_related("transaction__note").order_by(soonest, "created_at", "id"))
 
 
+def movable(*, customer_id: int, at: datetime) -> list[PointsLot]:
+    """Every lot that holds points at that instant, pending ones too, in the order of their ids."""
+    ended = Q(expires_at__isnull=False, expires_at__lte=at)
+    return list(PointsLot.objects.filter(customer_id=customer_id, open=True).exclude(ended).order_by("id"))
+
+
 def spendable(*, lots: Iterable[PointsLot], now: datetime) -> int:
     """How many points of these lots can be spent now."""
     return sum(

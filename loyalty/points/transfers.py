@@ -1,5 +1,6 @@
 """Move points from one customer to another: each lot keeps its beginning and its end, both sides in one transaction."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import connection, transaction
@@ -50,7 +51,55 @@ def transfer(
                 raise IdempotencyConflict(idempotency_key)
             return before
     _require_allowed(sender=accounts[sender_id], receiver_id=receiver_id)
-    charges = _charges(accounts[sender_id], points)
+    return _move(
+        sender_id=sender_id,
+        receiver_id=receiver_id,
+        charges=_charges(accounts[sender_id], points),
+        actor=actor,
+        now=now,
+        internal_note=internal_note,
+        idempotency_key=idempotency_key,
+    )
+
+
+@transaction.atomic
+def move_lots(
+    *,
+    sender_id: int,
+    receiver_id: int,
+    charges: Sequence[allocation.Charge],
+    actor: Actor,
+    now: datetime,
+    internal_note: str = "",
+) -> PointsTransfer:
+    """Move these parts of the sender's lots, pending ones among them, to somebody who is the same person.
+
+    The caller has locked both accounts, in the order of their ids, and chose the parts under the lock. Whether the
+    programme lets customers' points be moved is not asked. Raises InvalidPoints.
+    """
+    return _move(
+        sender_id=sender_id,
+        receiver_id=receiver_id,
+        charges=charges,
+        actor=actor,
+        now=now,
+        internal_note=internal_note,
+        idempotency_key=None,
+    )
+
+
+def _move(
+    *,
+    sender_id: int,
+    receiver_id: int,
+    charges: Sequence[allocation.Charge],
+    actor: Actor,
+    now: datetime,
+    internal_note: str,
+    idempotency_key: str | None,
+) -> PointsTransfer:
+    """Both sides. The accounts are locked."""
+    points = sum(charge.points for charge in charges)
     lots = PointsLot.objects.in_bulk([charge.lot_id for charge in charges])
     transfer_id = _next_id()
     cause = Cause(CauseType.TRANSFER, transfer_id)

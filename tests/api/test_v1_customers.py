@@ -46,6 +46,7 @@ def test_shows_a_customer_as_smile_does_with_our_fields_beside(api):
         "referral_url": "",
         "vip_tier_id": customer.tier_id,
         "phone": "+48501234567",
+        "merged_into_customer_id": None,
         "points_pending": 30,
         "points_held": 0,
     }

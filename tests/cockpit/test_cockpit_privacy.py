@@ -28,6 +28,7 @@ DATA = "/account/privacy/my-data.json"
 
 # Tables that name a customer, and the section that tells of them; none: nothing of it is about the person.
 TOLD = {
+    "customers.Customer": "customer",  # whoever was merged into them
     "customers.ShippingAddress": "address",
     "customers.CustomerIdentity": "ids_in_shops",
     "customers.ErasureRequest": "requests_to_be_forgotten",
@@ -45,6 +46,7 @@ TOLD = {
     "points.PointsClawback": None,  # told by its transaction
     "points.PointsShortfall": None,
     "points.PointsTransfer": None,  # told by its two transactions; it names another person
+    "merging.CustomerMerge": None,  # whoever was merged into them is told here as they are; its note is for staff
     "erasure.Erasure": None,  # when they were forgotten: nobody signs in any more
     "program.Activity": "activities",
     "program.EarningAward": "earned",

@@ -16,6 +16,7 @@ from loyalty.customers.models import Customer, CustomerIdentity
 from loyalty.erasure import forgetting, searching
 from loyalty.erasure.models import Erasure
 from loyalty.hooks.models import InboundWebhook
+from loyalty.merging import joining, parting
 from loyalty.messages.models import Mail
 from loyalty.points import adjustments, audit, queries
 from rewards import granting, usage
@@ -179,3 +180,19 @@ def test_staff_see_what_goes_do_it_and_find_the_proof(admin_client, person):
     assert (
         WORDS[2] not in admin_client.get(reverse("admin:customers_customer_change", args=[person.pk])).content.decode()
     )
+
+
+def test_whoever_was_merged_into_them_is_forgotten_with_them_and_never_told_apart_again(person):
+    survivor = CustomerFactory(email="the.other@example.com")
+    made = joining.merge(
+        source_id=person.pk, survivor_id=survivor.pk, actor=STAFF, now=timezone.now(), internal_note=WORDS[2]
+    )
+    with pytest.raises(forgetting.ErasureRefused, match=f"They are customer {survivor.pk} now"):
+        forget(person)
+
+    forget(survivor)
+    forgetting.finish(erasure_id=Erasure.objects.get(customer=person).pk, now=timezone.now())
+
+    assert left() == {}
+    with pytest.raises(parting.PartingRefused, match="was forgotten"):
+        parting.undo(merge_id=made.pk, actor=STAFF, now=timezone.now())

@@ -40,6 +40,11 @@ class CustomerSerializer(serializers.Serializer):
     updated_at = fields.InstantField()
     vip_status = vip_tiers.VipStatusSerializer(required=False, help_text="With `include=vip_status`.")
     phone = fields.OptionalTextField(help_text="Extension.")
+    merged_into_customer_id = serializers.IntegerField(
+        source="merged_into_id",
+        allow_null=True,
+        help_text="Extension: who this person is now; everything of theirs is there.",
+    )
     points_pending = serializers.SerializerMethodField(help_text="Extension: points that become active later.")
     points_held = serializers.SerializerMethodField(help_text="Extension: points set aside by redemptions under way.")
 

@@ -102,6 +102,7 @@ class CustomersExport(views.ApiView):
             "date_of_birth": F("date_of_birth"),
             "points_balance": points.spendable_expression(customer_id="id", now=timezone.now()),
             "vip_tier_id": F("tier_id"),
+            "merged_into_customer_id": F("merged_into_id"),
             "created_at": Instant(F("created_at")),
             "updated_at": Instant(F("updated_at")),
         }

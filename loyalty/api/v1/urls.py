@@ -10,6 +10,7 @@ from loyalty.api.v1 import (
     code_checks,
     customer_erasures,
     customer_identities,
+    customer_merges,
     customer_tokens,
     customers,
     deliveries,
@@ -38,6 +39,8 @@ from loyalty.api.v1 import (
 ADDRESSES: list[tuple[str, type[View], str]] = [
     ("customers", customers.Customers, "customers"),
     ("customers/<str:pk>", customers.OneCustomer, "customer"),
+    ("customers/<str:pk>/merge", customer_merges.MergeCustomer, "merge_customer"),
+    ("customer_merges/<str:pk>/undo", customer_merges.UndoMerge, "undo_customer_merge"),
     ("customers/<str:pk>/anonymise", customer_erasures.AnonymiseCustomer, "anonymise_customer"),
     ("customers/<str:pk>/sign_in_links", sign_in_links.SignInLinks, "sign_in_links"),
     ("customers/<str:pk>/customer_tokens", customer_tokens.CustomerTokens, "customer_tokens"),

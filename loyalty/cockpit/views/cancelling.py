@@ -16,7 +16,7 @@ from rewards.models import CancellationState, RedeemedReward
 @customers_only
 def cancel(visit: Visit, redeemed_reward_id: int) -> HttpResponse:
     """What comes back and what stops working; on POST it happens."""
-    mine = queries.visible().filter(customer_id=visit.customer.pk)
+    mine = queries.of_person(customer_id=visit.customer.pk)
     redeemed = get_object_or_404(mine.select_related("code"), pk=redeemed_reward_id)
     if visit.request.method == "POST":
         return _cancel(visit, redeemed)

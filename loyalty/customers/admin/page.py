@@ -16,7 +16,7 @@ from loyalty.common import actors
 from loyalty.common.adminkit import acts, desk, lists, show
 from loyalty.common.errors import DomainError
 from loyalty.customers import contacts, enrollment, erasure, profile
-from loyalty.customers.admin import adjusting, forgetting, granting, panels, tiering, transferring
+from loyalty.customers.admin import adjusting, forgetting, granting, merging, panels, tiering, transferring
 from loyalty.customers.admin.filters import CustomerFilter
 from loyalty.customers.admin.forms import ADDRESS_FIELDS, AddressForm, CustomerForm
 from loyalty.customers.models import Customer, ShippingAddress
@@ -100,6 +100,7 @@ class CustomerAdmin(desk.DeskAdmin):
                 name="customers_customer_adjust_request",
             ),
             path("<int:pk>/transfer/", view(self.transfer_view), name="customers_customer_transfer"),
+            path("<int:pk>/merge/", view(self.merge_view), name="customers_customer_merge"),
             path("<int:pk>/grant/", view(self.grant_view), name="customers_customer_grant"),
             *super().get_urls(),
         ]
@@ -110,6 +111,9 @@ class CustomerAdmin(desk.DeskAdmin):
 
     def transfer_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return transferring.view(request, model_admin=self, customer=self.seen_customer(request, pk))
+
+    def merge_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return merging.view(request, model_admin=self, customer=self.seen_customer(request, pk))
 
     def grant_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return granting.view(request, model_admin=self, customer=self.seen_customer(request, pk))
@@ -161,16 +165,16 @@ class CustomerAdmin(desk.DeskAdmin):
             "forms": forms,
             "typed": request.method == "POST",
             "wish": erasure.open_request(customer_id=customer.pk) if customer.anonymised_at is None else None,
-            "acts": []
-            if customer.anonymised_at is not None
-            else self.act_links(request, customer.pk, only=(forgetting.Forget.slug,)),
+            "acts": self.act_links(request, customer.pk, only=(forgetting.Forget.slug,))
+            if may_be_written(customer)
+            else [],
             **panels.page(request, customer=customer, now=timezone.now()),
         }
         return TemplateResponse(request, "admin/customers/customer.html", context)
 
     def forms(self, request: HttpRequest, customer: Customer) -> dict[str, Any]:
         """What this person may edit: who somebody is, and the address with a permission of its own."""
-        if not self.has_change_permission(request, customer) or customer.anonymised_at is not None:
+        if not self.has_change_permission(request, customer) or not may_be_written(customer):
             return {}
         data = request.POST if request.method == "POST" else None
         forms: dict[str, Any] = {"person": CustomerForm(data, customer=customer)}
@@ -193,6 +197,11 @@ class CustomerAdmin(desk.DeskAdmin):
             forms["person"].add_error(field_of(refusal), refusal.sentence)
             return False
         return True
+
+
+def may_be_written(customer: Customer) -> bool:
+    """Whether anything is entered about them: not about who was forgotten, or is another customer now."""
+    return customer.anonymised_at is None and customer.merged_into_id is None
 
 
 def field_of(refusal: DomainError) -> str | None:

@@ -15,7 +15,7 @@ from loyalty.accounts.models import User
 from loyalty.common.actors import ActorKind
 from loyalty.common.adminkit import show
 from loyalty.common.causes import CauseType
-from loyalty.customers.admin import granting, standing, tiering
+from loyalty.customers.admin import granting, merging, standing, tiering
 from loyalty.customers.models import Customer, CustomerState
 from loyalty.points import ledger
 from loyalty.points import queries as points_queries
@@ -96,7 +96,8 @@ def page(request: HttpRequest, *, customer: Customer, now: datetime) -> dict[str
         "expiring": points_queries.expiring(customer_id=customer.pk, now=now),
         "identities": customer.identities.select_related("connection").order_by("pk"),
         "vip": tiering.card(request, customer=customer, now=now),
-        "may_grant": bool(granting.may_give(request)),
+        "may_grant": customer.merged_into_id is None and bool(granting.may_give(request)),
+        **merging.card(request, customer=customer),
         "attempt_count": attempts.count(),
         "tab": tab,
         "zone": show.zone_name(),
@@ -115,7 +116,7 @@ def activity(
     if tab == "why":
         return {"shown": None, "rows": [], "available": False, "why": obstacles.of(customer_id=customer.pk, now=now)}
     available = tab == "rewards" and request.GET.get("available") == "1"
-    mine = rewards_queries.visible().filter(customer=customer) if tab == "rewards" else attempts
+    mine = rewards_queries.of_person(customer_id=customer.pk) if tab == "rewards" else attempts
     rows = rewards_queries.with_status(mine.select_related("code"), now).order_by("-redeemed_at", "-id")
     shown = one_page(request, rows.filter(status=Status.ISSUED) if available else rows)
     return {"shown": shown, "rows": [reward_row(redeemed) for redeemed in shown], "available": available}
@@ -224,4 +225,6 @@ def reward_row(redeemed: Any) -> RewardRow:
 
 
 def state_badge(customer: Customer) -> SafeString:
+    if customer.merged_into_id is not None:
+        return show.badge("Merged", tone="quiet")
     return show.badge(CustomerState(customer.state).label, tone=STATE_TONES[customer.state])

@@ -65,6 +65,7 @@ def of(request: HttpRequest, *, customer: Customer, now: datetime) -> dict[str, 
     programme = merchant.programme()
     balance = points_queries.balance(customer_id=customer.pk, now=now)
     may_settle = request.user.has_perm(SETTLE)
+    is_present = customer.merged_into_id is None
     return {
         "balance": balance,
         "shown_balance": show.points_text(abs(shown := points_queries.shown(balance=balance, programme=programme))),
@@ -72,8 +73,8 @@ def of(request: HttpRequest, *, customer: Customer, now: datetime) -> dict[str, 
         "counts_against": programme.shortfall_blocks and balance.owed > 0,
         "may_settle": may_settle,
         "may_collect": may_settle and balance.owed > 0 and balance.balance > 0,
-        "may_move": programme.transfers_allowed and request.user.has_perm(transferring.TRANSFER),
-        "may_adjust": request.user.has_perm(adjusting.ADJUST),
+        "may_move": is_present and programme.transfers_allowed and request.user.has_perm(transferring.TRANSFER),
+        "may_adjust": is_present and request.user.has_perm(adjusting.ADJUST),
         "shortfalls": [shortfall(row) for row in open_shortfalls(customer)] if balance.owed else [],
         "holds": [hold(row) for row in open_holds(customer)] if balance.held else [],
         "asked": [asked(row) for row in waiting(customer)],

@@ -31,7 +31,7 @@ def view(request: HttpRequest, *, model_admin: desk.DeskAdmin, customer: Custome
         raise PermissionDenied
     if not merchant.programme().transfers_allowed:
         raise Http404("Moving points between customers is switched off.")
-    receiver = chosen_receiver(request, sender=customer)
+    receiver = chosen(request, parameter="to", but=customer)
     form = TransferForm(request.POST if request.method == "POST" else None)
     plan = None
     if request.method == "POST" and receiver is not None and form.is_valid():
@@ -64,23 +64,23 @@ def view(request: HttpRequest, *, model_admin: desk.DeskAdmin, customer: Custome
     return TemplateResponse(request, "admin/customers/transfer.html", context)
 
 
-def chosen_receiver(request: HttpRequest, *, sender: Customer) -> Customer | None:
-    """The customer that `?to=` names; none before somebody was chosen."""
-    text = request.GET.get("to", "")
+def chosen(request: HttpRequest, *, parameter: str, but: Customer) -> Customer | None:
+    """The customer that the address names, such as `?to=7`; none before somebody was chosen."""
+    text = request.GET.get(parameter, "")
     if not text:
         return None
     known = text.isascii() and text.isdecimal() and len(text) < 19
-    receiver = Customer.objects.exclude(pk=sender.pk).filter(pk=int(text)).first() if known else None
-    if receiver is None:
+    other = Customer.objects.exclude(pk=but.pk).filter(pk=int(text)).first() if known else None
+    if other is None:
         raise Http404("There is no other customer with this number.")
-    return receiver
+    return other
 
 
 def search(text: str, *, sender: Customer) -> list[Customer]:
-    """Other customers by number, e-mail, phone or name: that number first, then the newest."""
+    """Other customers by number, e-mail, phone or name: that number first, then the newest. Nobody who was merged."""
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
     matches = Customer.objects.filter(Q(pk__in=queries.search(text).values("pk")) | Q(pk=number))
-    rows = list(matches.exclude(pk=sender.pk).order_by("-id")[: MOST_FOUND + 1])
+    rows = list(matches.filter(merged_into=None).exclude(pk=sender.pk).order_by("-id")[: MOST_FOUND + 1])
     return sorted(rows, key=lambda row: row.pk != number)
 
 

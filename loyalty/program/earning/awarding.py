@@ -191,7 +191,7 @@ def give_due(*, actor: Actor, now: datetime, limit: int = 200) -> int:
         with transaction.atomic():
             locking.lock(customer_id=customer_id, now=now)
             waiting = EarningAward.objects.get(pk=award_id)
-            if waiting.state == AwardState.WAITING:
+            if waiting.state == AwardState.WAITING and waiting.customer_id == customer_id:  # else merged: next time
                 grant(waiting, actor=actor, now=now)
                 waiting.save(update_fields=["state", "due_at", "outcome", "redeemed_reward"])
     return len(due)

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.conf import settings as django_settings
 from django.urls import reverse
 
+from loyalty.customers import queries
 from loyalty.customers.models import Customer, CustomerState
 from loyalty.program.referrals.models import ReferralLink, ReferralSettings
 
@@ -56,6 +57,7 @@ def sender_of(code: str) -> Customer | None:
     if not settings().active:
         return None
     link = ReferralLink.objects.select_related("customer").filter(code=code.strip().lower()).first()
-    if link is None or link.customer.state == CustomerState.DISABLED or link.customer.anonymised_at is not None:
+    if link is None:
         return None
-    return link.customer
+    sender = queries.survivor_of(link.customer)
+    return None if sender.state == CustomerState.DISABLED or sender.anonymised_at is not None else sender

@@ -30,7 +30,7 @@ CHANGES = frozenset(
     {
         "customer.enrolled", "customer.state_changed", "order.placed", "order.completed", "order.cancelled",
         "order.changed", EARNED, "points.adjusted", "points.clawed_back", "points.credit_cancelled",
-        "points.returned",
+        "points.returned", "customer.absorbed", "customer.unmerged", "customer.parted",
     }
 )  # fmt: skip
 BATCH = 5_000

@@ -15,11 +15,18 @@ from loyalty.program.tiers.windows import BEGINNING, Windows
 # Earned and adjusted points, at the time they count from; not those that cannot be spent yet, and not what tiers gave.
 # What a refund or a canceled credit took back counts against the time of what it took back, also where the customer
 # had spent it already. Spending, expiry and points that were moved change nothing.
+# What whoever was merged into a customer earned and spent counts for that customer.
+MEMBERS = """
+WITH member AS (
+    SELECT id, id AS person_id FROM customers_customer WHERE id = ANY(%(ids)s) AND merged_into_id IS NULL
+    UNION ALL
+    SELECT id, merged_into_id FROM customers_customer WHERE merged_into_id = ANY(%(ids)s)
+),"""
 POINTS = """
-WITH credit AS (
-    SELECT entry.id, entry.customer_id, entry.kind, entry.effective_at, entry.points_change
-    FROM points_pointstransaction entry
-    WHERE entry.customer_id = ANY(%(ids)s) AND entry.kind IN ('earning', 'adjustment')
+credit AS (
+    SELECT entry.id, member.person_id AS customer_id, entry.kind, entry.effective_at, entry.points_change
+    FROM member JOIN points_pointstransaction entry ON entry.customer_id = member.id
+    WHERE entry.kind IN ('earning', 'adjustment')
       AND entry.cause_type <> %(own)s AND entry.effective_at >= %(from)s AND entry.effective_at < %(until)s
       AND NOT EXISTS (
           SELECT FROM points_pointslot lot WHERE lot.transaction_id = entry.id AND lot.available_at > %(now)s)
@@ -36,10 +43,10 @@ counted AS (
 )"""
 # Completed orders in the programme's currency, less what was refunded of each.
 MONEY = """
-WITH counted AS (
-    SELECT customer_id, placed_at AS effective_at, total - refunded AS amount
-    FROM program_order
-    WHERE customer_id = ANY(%(ids)s) AND status = 'completed' AND currency = %(currency)s
+counted AS (
+    SELECT member.person_id AS customer_id, placed_at AS effective_at, total - refunded AS amount
+    FROM member JOIN program_order ON program_order.customer_id = member.id
+    WHERE status = 'completed' AND currency = %(currency)s
       AND placed_at >= %(from)s AND placed_at < %(until)s
 )"""
 SUMS = """
@@ -68,7 +75,7 @@ def measure(
     }
     source = POINTS if basis == TierBasis.POINTS_EARNED else MONEY
     with connection.cursor() as cursor:
-        cursor.execute(source + SUMS, parameters)
+        cursor.execute(MEMBERS + source + SUMS, parameters)
         return {
             customer_id: Measured(value=Decimal(value), before=Decimal(earlier))
             for customer_id, value, earlier in cursor.fetchall()

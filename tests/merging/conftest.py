@@ -1,0 +1,5 @@
+"""Staff in every role."""
+
+from tests.accounts.conftest import signed_in
+
+__all__ = ["signed_in"]
