@@ -39,7 +39,7 @@ class WishFilter(django_filters.FilterSet):
         label="What is asked", choices=PrivacyKind.choices, widget=forms.CheckboxSelectMultiple
     )
     way = django_filters.ChoiceFilter(
-        label="Asked at",
+        label="Came from",
         choices=[(SHOP, "Their shop"), (THEMSELVES, "Their own pages")],
         method="came",
         widget=forms.RadioSelect,
@@ -68,7 +68,7 @@ class PrivacyWishAdmin(desk.ReadOnlyAdmin):
     chips = (
         lists.Chip("State", "state"),
         lists.Chip("What is asked", "kind"),
-        lists.Chip("Asked at", "way"),
+        lists.Chip("Came from", "way"),
         lists.Chip("Asked", "asked_after", "asked_before"),
     )
     list_intro = (
@@ -105,7 +105,7 @@ class PrivacyWishAdmin(desk.ReadOnlyAdmin):
             return self.link_to(Customer, wish.customer.pk, str(wish.customer))
         return show.text("" if wish.kind == PrivacyKind.ERASE_SHOP else NOBODY)
 
-    @admin.display(description="Asked at")
+    @admin.display(description="Came from")
     def where(self, wish: PrivacyWish) -> str:
         return "Their own pages" if wish.connection is None else str(wish.connection)
 
