@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from platforms.adapter import AppliedCode, OrderStatus, PlatformCode, ShopOrder, ShopRefund, UnreadOrder
+from platforms import items
+from platforms.adapter import AppliedCode, OrderStatus, PlatformCode, ShopItem, ShopOrder, ShopRefund, UnreadOrder
 from platforms.redaction import is_plain
 
 LONGEST = {"id": 120, "cursor": 120}
@@ -57,6 +58,32 @@ def order(data: Any) -> ShopOrder:
             )
             for entry in objects(data, "refunds")
         ),
+        tax=_told(data, "tax"),
+        shipping=_told(data, "shipping"),
+        discounts=_told(data, "discount"),
+        items=_items(data),
+    )
+
+
+def _told(data: Mapping[str, Any], name: str) -> Decimal | None:
+    return decimal(data, name) if data.get(name) is not None else None
+
+
+def _items(data: Any) -> tuple[ShopItem, ...] | None:
+    """The lines; None of a shop of an older release, which names no products."""
+    if not all(isinstance(line, Mapping) and "product" in line for line in data.get("lines") or [None]):
+        return None
+    return items.kept(
+        [
+            items.line(
+                product=text(line, "product"),
+                quantity=count(line, "quantity"),
+                amount=decimal(line, "discounted_total"),
+                tax=Decimal(0),
+                categories=[text(line, "collection")],
+            )
+            for line in objects(data, "lines")
+        ]
     )
 
 

@@ -31,6 +31,7 @@ class Harness(ABC):
     traces_gift_cards = True  # its orders tell which gift card paid
     product = ""  # the shop's name of what `buy` buys, where it makes free products
     basket: tuple[str, str] = ("", "")  # the two products of `buy_basket`, as the shop names them
+    tax_rate = Decimal("0.25")  # on all of it
     categories: tuple[str, ...] | None = None  # those of the first of them; None: the shop does not tell them
     counts_late = False  # the shop counts a use some time after the order, or never; until then its code looks alive
 
@@ -48,7 +49,7 @@ class Harness(ABC):
 
     def buy_basket(self, *, email: str, code: str) -> str:
         """Buy two of one product and one of another with the code, with tax and shipping on top; the order's id."""
-        raise NotImplementedError
+        raise NotImplementedError  # of a real shop
 
     @abstractmethod
     def refuses(self, code: str) -> bool:
@@ -81,6 +82,7 @@ class Harness(ABC):
 
 class SandboxHarness(Harness):
     product, collection, other = "mug", "kitchen", "bath"
+    basket, categories, tax_rate = ("mug", "soap"), ("kitchen",), Decimal(0)
 
     def __init__(self, shop: SandboxShop) -> None:
         self.shop = shop
@@ -94,6 +96,9 @@ class SandboxHarness(Harness):
     def buy(self, *, email: str, code: str = "", pay: bool = True) -> str:
         order_id: str = self.shop.checkout(email, code=code, pay=pay)["id"]
         return order_id
+
+    def buy_basket(self, *, email: str, code: str) -> str:
+        return str(self.shop.checkout(email, code=code, quantity=2, more={"soap": 1})["id"])
 
     def refuses(self, code: str) -> bool:
         try:

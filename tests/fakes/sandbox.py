@@ -187,9 +187,11 @@ class SandboxShop:
         quantity: int = 1,
         code: str = "",
         pay: bool = True,
+        more: dict[str, int] | None = None,
     ) -> Any:
         """Buy something in one step; returns the order."""
-        items = [{"product": product, "quantity": quantity}]
+        basket = {product: quantity} | (more or {})
+        items = [{"product": one, "quantity": many} for one, many in basket.items()]
         return self.call("POST", "/api/carts/checkout", {"email": email, "items": items, "code": code, "pay": pay})
 
     def create_code(self, code: str, **fields: Any) -> Any:

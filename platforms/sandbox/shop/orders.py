@@ -122,7 +122,9 @@ def newest(connection: sqlite3.Connection, *, before: int, limit: int = 50) -> l
 
 def lines(connection: sqlite3.Connection, order_id: str) -> list[sqlite3.Row]:
     return connection.execute(
-        "SELECT * FROM order_lines WHERE order_id = ? ORDER BY product_id", (order_id,)
+        "SELECT order_lines.*, slug, collection FROM order_lines JOIN products ON products.id = product_id "
+        "WHERE order_id = ? ORDER BY product_id",
+        (order_id,),
     ).fetchall()
 
 
@@ -141,6 +143,8 @@ def as_json(connection: sqlite3.Connection, order: sqlite3.Row, *, currency: str
 
     times = ("placed_at", "updated_at", "completed_at", "cancelled_at")
     refunds = connection.execute("SELECT * FROM refunds WHERE order_id = ? ORDER BY rowid", (order["id"],))
+    bought = lines(connection, order["id"])
+    shares = _shares(connection, order, bought)
     applied = [{"id": order["code_id"], "code": order["code"], "discount": text(order["discount"])}]
     return {
         "id": order["id"],
@@ -150,10 +154,19 @@ def as_json(connection: sqlite3.Connection, order: sqlite3.Row, *, currency: str
         "email": order["email"],
         "currency": currency,
         **{name: text(order[name]) for name in ("subtotal", "discount", "delivery", "total")},
+        "tax": text(0),  # this shop sells without
+        "shipping": text(order["delivery"] - (order["discount"] - sum(shares))),
         "codes": applied if order["code_id"] else [],
         "lines": [
-            {"name": line["name"], "quantity": line["quantity"], "unit_price": text(line["unit_price"])}
-            for line in lines(connection, order["id"])
+            {
+                "name": line["name"],
+                "quantity": line["quantity"],
+                "unit_price": text(line["unit_price"]),
+                "product": line["slug"],
+                "collection": line["collection"],
+                "discounted_total": text(line["unit_price"] * line["quantity"] - share),
+            }
+            for line, share in zip(bought, shares, strict=True)
         ],
         "refunds": [
             {"id": entry["id"], "amount": text(entry["amount"]), "refunded_at": entry["refunded_at"]}
@@ -161,6 +174,22 @@ def as_json(connection: sqlite3.Connection, order: sqlite3.Row, *, currency: str
         ],
         **{name: order[name] for name in times},
     }
+
+
+def _shares(connection: sqlite3.Connection, order: sqlite3.Row, bought: list[sqlite3.Row]) -> list[int]:
+    """What of the order's discount each line bears; what is left is delivery's."""
+    code = codes.read(connection, order["code_id"]) if order["code_id"] else None
+    if code is None or code["kind"] == "free_delivery":
+        return [0] * len(bought)
+    good_for = {code["product"]} if code["kind"] == "free_product" else codes.good_for(connection, code)
+    worths = [line["unit_price"] * line["quantity"] if line["slug"] in good_for else 0 for line in bought]
+    whole, shares, so_far = sum(worths), [], 0
+    off = min(order["discount"], whole)
+    for place in range(len(worths)):
+        reached = off * sum(worths[: place + 1]) // whole if whole else 0
+        shares.append(reached - so_far)
+        so_far = reached
+    return shares
 
 
 def _place(connection: sqlite3.Connection, priced: carts.Priced, *, email: str, now: datetime) -> str:
