@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from loyalty.common.errors import DomainError
+from loyalty.customers import queries as customers
 from loyalty.customers.models import CustomerState
 from loyalty.merchant.models import CUSTOMER_MAILS, MailKind, Programme
 from loyalty.messages import choices, endings
@@ -45,9 +46,9 @@ def recipient(*, mail: Mail, programme: Programme, now: datetime) -> Recipient:
 
 
 def _customer(mail: Mail) -> Recipient:
-    customer = mail.customer
-    if customer is None:
+    if mail.customer is None:
         raise NotToBeSent("There is no such customer.")
+    customer = customers.survivor_of(mail.customer)  # what was given to a merged one is theirs
     if customer.anonymised_at is not None:
         raise NotToBeSent("What was known of the customer has been erased.")
     if customer.state == CustomerState.DISABLED:
@@ -56,7 +57,7 @@ def _customer(mail: Mail) -> Recipient:
         raise NotToBeSent("The customer is a guest, not a member of the programme.")
     if not customer.email:
         raise NotToBeSent("No e-mail address of the customer is known.")
-    if mail.kind in choices.refused(customer_id=customer.pk):
+    if any(mail.kind in choices.refused(customer_id=pk) for pk in {customer.pk, mail.customer.pk}):
         raise NotToBeSent("Not sent: unsubscribed. The customer wants no e-mails of this kind.")
     return Recipient(customer.email, customer.language, customer.first_name)
 
