@@ -25,7 +25,9 @@ MOST_ROWS = 2**31 - 1
 
 class JobSerializer(serializers.Serializer):
     id = serializers.IntegerField()
-    kind = serializers.CharField(help_text="`points_import`, `pool_import`, or `rewards.` and the act.")
+    kind = serializers.CharField(
+        help_text="`points_import`, `customers_import`, `pool_import`, or `rewards.` and the act."
+    )
     title = serializers.CharField()
     summary = serializers.CharField(help_text="What applying it means.")
     step = serializers.ChoiceField(choices=Step.choices, help_text="Checking changes nothing.")

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -16,7 +16,17 @@ from loyalty.common import actors
 from loyalty.common.adminkit import acts, desk, lists, show
 from loyalty.common.errors import DomainError
 from loyalty.customers import contacts, enrollment, erasure, profile
-from loyalty.customers.admin import adjusting, forgetting, granting, merging, panels, tiering, transferring
+from loyalty.customers.admin import (
+    adjusting,
+    export,
+    forgetting,
+    granting,
+    importing,
+    merging,
+    panels,
+    tiering,
+    transferring,
+)
 from loyalty.customers.admin.filters import CustomerFilter
 from loyalty.customers.admin.forms import ADDRESS_FIELDS, AddressForm, CustomerForm
 from loyalty.customers.models import Customer, ShippingAddress
@@ -93,6 +103,8 @@ class CustomerAdmin(desk.DeskAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
+            path("export/", view(self.export_view), name=export.URL_NAME),
+            path("import/", view(importing.view_of(self)), name=importing.URL_NAME),
             path("<int:pk>/adjust/", view(self.adjust_view), name="customers_customer_adjust"),
             path(
                 "<int:pk>/adjust/<int:request_id>/",
@@ -104,6 +116,15 @@ class CustomerAdmin(desk.DeskAdmin):
             path("<int:pk>/grant/", view(self.grant_view), name="customers_customer_grant"),
             *super().get_urls(),
         ]
+
+    def list_tools(self, request: HttpRequest) -> list[desk.Tool]:
+        tools = [desk.Tool("Export CSV", reverse(f"admin:{export.URL_NAME}") + lists.query(request))]
+        if importing.may_import(request):
+            tools.append(desk.Tool("Import", reverse(f"admin:{importing.URL_NAME}")))
+        return tools
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        return export.view(request, model_admin=self)
 
     def adjust_view(self, request: HttpRequest, pk: int, request_id: int | None = None) -> HttpResponse:
         customer = self.seen_customer(request, pk)
