@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 WHOLE = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
 LARGEST_WHOLE = 2**63 - 1
+LARGEST_EXACT = 2**53  # of numbers with a point: beyond it several are written alike
 
 
 def instant(moment: datetime) -> str:
@@ -31,13 +32,15 @@ class EndField(serializers.DateTimeField):
 
 
 class WholeNumberField(serializers.IntegerField):
-    """A whole number, or one written as a string. No boolean, no fraction, no blank."""
+    """A whole number, also as 100.0, which JSON takes for the same, or as a string. No boolean, no fraction, no blank."""
 
     def to_internal_value(self, data: Any) -> int:
         number: int | None = None
         if isinstance(data, int) and not isinstance(data, bool):
             number = data
-        elif isinstance(data, str) and WHOLE.fullmatch(data):
+        elif (isinstance(data, str) and WHOLE.fullmatch(data)) or (
+            isinstance(data, float) and data.is_integer() and abs(data) <= LARGEST_EXACT
+        ):
             number = int(data)
         if number is None or abs(number) > LARGEST_WHOLE:
             raise serializers.ValidationError("This is not a whole number that fits. Write one such as 100.")

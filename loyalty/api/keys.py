@@ -35,6 +35,7 @@ class Scope(models.TextChoices):
     POINTS_HOLD_READ = "points_hold:read", "See points that are held"
     POINTS_HOLD_WRITE = "points_hold:write", "Hold points, capture and release them"
     POINTS_PRODUCT_READ = "points_product:read", "See what points can buy"
+    REWARD_WRITE = "reward:write", "Make and change the rewards of the catalogue, and what they cost"
     REWARD_READ = "reward:read", "See the rewards of the catalogue, those that are switched off too"
     POINTS_PURCHASE_READ = "points_purchase:read", "See what points were spent on"
     POINTS_PURCHASE_WRITE = "points_purchase:write", "Redeem rewards for customers"

@@ -3,14 +3,15 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from loyalty.api import documentation, errors, fields, pagination, query, views
+from loyalty.api import authentication, documentation, errors, fields, pagination, parsing, query, views
 from loyalty.api.keys import Scope
 from loyalty.merchant import queries as merchant
-from rewards import catalogue
+from rewards import catalogue, editing
 from rewards.models import Reward, RewardKind, RewardType
 from rewards.types import registry
 
@@ -29,8 +30,39 @@ class CatalogueRewardSerializer(serializers.Serializer):
     )
 
 
+class ChangedRewardSerializer(serializers.Serializer):
+    name = fields.TextField(
+        required=False, max_length=120, help_text="For staff, and for customers who read your language."
+    )
+    description = fields.TextField(required=False, allow_blank=True, max_length=500, help_text="For customers.")
+    enabled = serializers.BooleanField(required=False, help_text="Whether it can be redeemed or granted.")
+    featured = serializers.BooleanField(required=False)
+    points_price = fields.WholeNumberField(
+        required=False, allow_null=True, help_text="What it costs, from now on; null: it is only granted."
+    )
+    percent = serializers.DecimalField(max_digits=5, decimal_places=2, required=False, allow_null=True)
+    amount = serializers.DecimalField(
+        max_digits=12, decimal_places=2, required=False, allow_null=True, help_text="In the currency of the shop."
+    )
+    tax_value = serializers.DecimalField(max_digits=12, decimal_places=2, required=False, allow_null=True)
+    minimum_order = serializers.DecimalField(max_digits=12, decimal_places=2, required=False, allow_null=True)
+    product_reference = fields.TextField(required=False, allow_blank=True, max_length=120)
+    days_valid = fields.WholeNumberField(required=False, allow_null=True, help_text="Of a code; null: for ever.")
+    limit_per_customer = fields.WholeNumberField(required=False, allow_null=True)
+    image_url = fields.TextField(required=False, allow_blank=True, max_length=300)
+    action_url = fields.TextField(required=False, allow_blank=True, max_length=300)
+
+
+class NewRewardSerializer(ChangedRewardSerializer):
+    name = fields.TextField(max_length=120, help_text="For staff, and for customers who read your language.")
+    type = fields.WordField(choices=RewardType.values)
+    connection_id = fields.WholeNumberField(
+        required=False, allow_null=True, help_text="The shop that makes its codes; null for what no shop makes."
+    )
+
+
 class Rewards(views.ApiView):
-    scopes = {"GET": Scope.REWARD_READ}
+    scopes = {"GET": Scope.REWARD_READ, "POST": Scope.REWARD_WRITE}
 
     @documentation.listing(
         "rewards",
@@ -56,9 +88,29 @@ class Rewards(views.ApiView):
         page = pagination.by_cursor(found, request=request)
         return Response({"rewards": described(page.rows), "metadata": page.metadata})
 
+    @documentation.write(
+        "reward",
+        CatalogueRewardSerializer,
+        accepts=NewRewardSerializer,
+        summary="Make a reward (extension)",
+        description="Switched off unless `enabled` is true. What each type needs is told by the refusal.",
+        refusals="what this type of reward needs is missing, what it cannot have is there, the shop cannot make it",
+    )
+    @views.once(atomic=True)
+    def post(self, request: Request) -> Response:
+        given = _given(NewRewardSerializer, request)
+        reward = editing.create(
+            reward_type=RewardType(given["type"]),
+            connection_id=given.get("connection_id"),
+            said=_said(given),
+            actor=authentication.actor_of(request),
+            now=timezone.now(),
+        )
+        return _answer(reward.pk, status=201)
+
 
 class OneReward(views.ApiView):
-    scopes = {"GET": Scope.REWARD_READ}
+    scopes = {"GET": Scope.REWARD_READ, "POST": Scope.REWARD_WRITE}
 
     @documentation.single("reward", CatalogueRewardSerializer, summary="Get one of them (extension)")
     def get(self, request: Request, pk: str) -> Response:
@@ -66,6 +118,50 @@ class OneReward(views.ApiView):
         if reward is None:
             raise errors.NotFound(f"There is no reward {pk}.")
         return Response({"reward": described([reward])[0]})
+
+    @documentation.write(
+        "reward",
+        CatalogueRewardSerializer,
+        accepts=ChangedRewardSerializer,
+        operation="update_reward",
+        status=200,
+        missing=True,
+        summary="Change a reward (extension)",
+        description="What is left out stays. Rewards that customers have already keep what they were.",
+        refusals="what this type of reward needs is missing, or what it cannot have is there",
+    )
+    @views.once(atomic=True)
+    def post(self, request: Request, pk: str) -> Response:
+        given = _given(ChangedRewardSerializer, request)
+        try:
+            reward = editing.change(
+                reward_id=query.path_id(pk),
+                said=_said(given),
+                actor=authentication.actor_of(request),
+                now=timezone.now(),
+            )
+        except catalogue.UnknownReward as missing:
+            raise errors.NotFound(missing.sentence) from missing
+        return _answer(reward.pk, status=200)
+
+
+def _given(accepts: type[serializers.Serializer], request: Request) -> dict[str, Any]:
+    given = accepts(data=parsing.body_of(request, name="reward"))
+    given.is_valid(raise_exception=True)
+    found: dict[str, Any] = given.validated_data
+    return found
+
+
+def _said(given: dict[str, Any]) -> editing.Said:
+    return editing.Said(
+        values={name: value for name, value in given.items() if name in editing.EDITABLE},
+        description=given.get("description"),
+        price=editing.Price(points=given["points_price"]) if "points_price" in given else None,
+    )
+
+
+def _answer(reward_id: int, *, status: int) -> Response:
+    return Response({"reward": described([_readable().get(pk=reward_id)])[0]}, status=status)
 
 
 def _readable() -> QuerySet[Reward]:
