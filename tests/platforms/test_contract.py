@@ -346,11 +346,6 @@ def test_tells_the_same_of_an_order_in_list_and_alone(shop: Harness) -> None:
 
 
 def test_tells_what_was_bought_and_the_parts_of_the_total_in_one_shape(shop: Harness) -> None:
-    if shop.basket[0]:
-        require_one_shape(shop)
-
-
-def require_one_shape(shop: Harness) -> None:
     """Two of one product and one of another, with a discount, tax and shipping: alike from every shop."""
     spec = shop.spec()
     shop.adapter().create_code(spec)

@@ -9,9 +9,6 @@ import pytest
 from platforms.adapter import OrderStatus, Outcome
 from platforms.vendure import money, reading
 from tests.fakes import vendure as fake
-from tests.fakes.vendure_contract import VendureHarness
-from tests.fakes.vendure_shop import running_vendure_shop
-from tests.platforms.test_contract import require_one_shape
 
 
 @pytest.mark.parametrize(
@@ -147,11 +144,6 @@ def test_an_order_it_cannot_read_holds_up_no_other_of_the_page():
     assert page is not None
     assert [order.external_id for order in page.orders] == ["1", "3"]
     assert [(order.external_id, order.reason) for order in page.unread] == [("2", "totalWithTax is not a whole number")]
-
-
-def test_tells_what_was_bought_as_every_shop_does():
-    with running_vendure_shop() as running:
-        require_one_shape(VendureHarness(running))
 
 
 def test_leaves_the_items_unknown_when_a_cancellation_took_all_of_them():
