@@ -49,6 +49,15 @@ class Month:
     def last_second(self) -> datetime:
         return self.ends_at - SECOND
 
+    @property
+    def instants(self) -> list[datetime]:
+        """When everybody is judged: at the end of the month, and of the first day of a year, when tiers of the last end.
+
+        Ends of days, as the orders of a whole day count on it, and whoever hears late knows of all of them.
+        """
+        new_year = clock.midnight(self.first + timedelta(days=1), self.zone) - SECOND
+        return [new_year, self.last_second] if self.first.month == 1 else [self.last_second]
+
 
 def run(*, purchases: Sequence[Purchase], shuffle: int | None, tell: Tell) -> datetime:
     """Simulate the whole file in an empty database; gives back the last instant of it, and tells of each month.
@@ -66,8 +75,7 @@ def run(*, purchases: Sequence[Purchase], shuffle: int | None, tell: Tell) -> da
     for month in months:
         _join(month, joining)
         if shuffle is None:
-            _deliver([each for each in purchases if _month_of(each) == month.first], programme, now=month.last_second)
-            _close(month, tell)
+            _close(month, tell, deliver=[each for each in purchases if _month_of(each) == month.first])
     if shuffle is not None:
         late = list(purchases)
         random.Random(shuffle).shuffle(late)  # noqa: S311 (nothing secret)
@@ -145,10 +153,12 @@ def _deliver(purchases: Sequence[Purchase], programme: Programme, *, now: dateti
         imports.take(purchases=purchases[first : first + AT_ONCE], programme=programme, now=now)
 
 
-def _close(month: Month, tell: Tell) -> None:
-    """The end of the month, and that of the year when it is December."""
-    settle(now=month.last_second)
-    told = figures.of_month(month=f"{month.first:%Y-%m}", begins_at=month.begins_at, ends_at=month.ends_at)
-    if month.first.month == 12:
-        settle(now=month.ends_at)
-    tell(told)
+def _close(month: Month, tell: Tell, *, deliver: Sequence[Purchase] = ()) -> None:
+    """Judge everybody at the month's instants; orders to deliver come before the first that lies behind their day."""
+    left = list(deliver)
+    for instant in month.instants:
+        day = instant.astimezone(month.zone).date()
+        _deliver([each for each in left if each.day <= day], setting_up.programme(), now=instant)
+        left = [each for each in left if each.day > day]
+        settle(now=instant)
+    tell(figures.of_month(month=f"{month.first:%Y-%m}", begins_at=month.begins_at, ends_at=month.ends_at))
