@@ -136,3 +136,17 @@ def test_a_line_that_cannot_be_used_refuses_the_file_before_anything_is_made(pur
         simulate_program.read(purchase_file(), limit=None)
     with pytest.raises(CommandError, match="--limit: 0 is not a number of lines"):
         simulate_program.read(purchase_file("1 19970101 1 5.00"), limit=0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_buys_on_the_first_day_of_a_year_comes_to_the_same_when_it_is_told_late(purchase_file):
+    lines = simulate_program.read(purchase_file("1 19970110 1 300.00", "1 19980101 1 600.00"), limit=None)
+    _, _, in_time = simulated(lines)
+    call_command("flush", interactive=False, verbosity=0)
+
+    _, _, late = simulated(lines, shuffle=1)
+
+    assert late.parts == in_time.parts
+    assert list(TierEntry.objects.order_by("pk").values_list("tier__name", "period")) == [
+        ("Silver", "1997"), ("Gold", "1998"),
+    ]  # fmt: skip
