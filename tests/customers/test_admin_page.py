@@ -29,7 +29,7 @@ from rewards.admin import words
 from rewards.models import FulfillmentStatus, Origin, RedeemedReward
 from tests.factories.catalogue import GiftFactory, PointsProductFactory, RewardFactory, VariablePriceFactory
 from tests.factories.people import ConnectionFactory, CustomerFactory, ShippingAddressFactory, StaffFactory
-from tests.factories.points import give
+from tests.factories.points import NO_ORDER, give
 from tests.factories.shop import connect
 
 pytestmark = pytest.mark.django_db
@@ -480,7 +480,7 @@ class TestWhatIsOwed:
 
         assert "30 active points Owed 80 from refunds" in text_of(answer)
         assert "Owed from refunds 80 points order of" in text_of(answer)
-        assert reverse("admin:program_order_change", args=(1,)) in answer.content.decode()
+        assert reverse("admin:program_order_change", args=(NO_ORDER,)) in answer.content.decode()
         assert "Waive" not in text_of(answer)
 
     def test_counts_against_the_balance_where_the_programme_says_so(self, support, anna, owed):

@@ -12,7 +12,7 @@ from loyalty.insights.explain import NotACredit
 from loyalty.points import ledger
 from loyalty.points.errors import UnknownCustomer
 from loyalty.points.models import TransactionKind
-from tests.factories.points import NOW, give
+from tests.factories.points import NO_ORDER, NOW, give
 from tests.insights import stories, sums
 from tests.insights.stories import DAY, earn, reward_of, spend
 
@@ -158,8 +158,8 @@ def test_knows_a_customer_without_points(customer):
 
 
 def test_gives_no_name_to_what_it_does_not_know(customer):
-    give(customer, 5)  # of order 1, which was deleted
+    give(customer, 5)  # of an order that was deleted
 
     (went,) = explain.balance(customer_id=customer.pk, at=NOW).credits
 
-    assert went.entry.words == "Earned by order 1"
+    assert went.entry.words == f"Earned by order {NO_ORDER}"

@@ -109,7 +109,7 @@ class Vendure(FaultyShop):
         self.shop.pay(order_id)
 
     def make_free(self, order_id: str) -> None:
-        self.shop.touch(order_id, totalWithTax=0)
+        self.shop.touch(order_id, totalWithTax=0, total=0)
 
     def remove(self, code: str) -> None:
         for number, one in list(self.shop.promotions.items()):
@@ -229,5 +229,5 @@ class Medusa(FaultyShop):
         self.shop.promotion(first).rules.clear()
         cart.adjustments.clear()
         for code in (first, second):
-            self.shop._type(cart, code)
+            self.shop.type_code(cart, code)
         return self.shop.complete(cart).id

@@ -28,7 +28,7 @@ from loyalty.points.models import (
     TransactionKind,
 )
 from tests.factories.people import CustomerFactory
-from tests.factories.points import NOW, give
+from tests.factories.points import NO_ORDER, NOW, give
 
 pytestmark = pytest.mark.django_db
 
@@ -152,7 +152,7 @@ def test_hashes_a_row_as_anybody_could(history):
         100,
         None,
         "order",
-        1,
+        NO_ORDER,
         "system",
         None,
         *[int((NOW - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * 1_000_000] * 2,
