@@ -20,7 +20,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint e2e-shop e2e-medusa bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults bench-webhooks axe bench-reconcile bench-issuing bench-program fuzz-api
+.PHONY: help demo demo-reset test test-nightly lint e2e-shop e2e-medusa bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults bench-webhooks axe bench-reconcile bench-issuing bench-program fuzz-api
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +32,10 @@ demo-reset: venv-demo ## stop the demo and remove its data
 	@$(BIN)/python -m loyalty.embedded reset
 
 test: venv axe ## run the tests on real servers (ARGS="tests/points -k hold" for some of them)
-	$(SERVED) $(BIN)/pytest -m "not shop and not medusa" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(SERVED) $(BIN)/pytest -m "not shop and not medusa and not nightly" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-nightly: venv ## run the tests that take minutes each
+	$(SERVED) $(BIN)/pytest -m nightly -n $(WORKERS) --dist loadfile $(ARGS)
 
 # The browser tests ask axe-core about each page; without npm, or without a registry, they say aloud that
 # they did not, and where CI is set that is a failure: hence no failure here.

@@ -69,6 +69,7 @@ def test_leaves_a_file_that_it_did_not_write_alone(tmp_path):
     assert diary.read_text() == "Dear diary"
 
 
+@pytest.mark.nightly
 @pytest.mark.faults
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.timeout(300)

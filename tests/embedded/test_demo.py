@@ -120,6 +120,7 @@ def test_shows_where_everything_is_and_leaves_nothing_running(start_demo, data_f
     assert [mark for mark in running if processes.is_running(mark)] == []
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(300)
 def test_resumes_after_it_was_killed_and_stops_when_a_part_dies(start_demo, data_folder):
     killed = start_demo().wait_until_ready()

@@ -67,6 +67,7 @@ def run(environment, *words):
     )
 
 
+@pytest.mark.nightly
 @pytest.mark.faults
 @pytest.mark.timeout(400)
 def test_loses_nothing_and_does_nothing_twice_whatever_breaks_at_whatever_step(process_environment):
