@@ -1,7 +1,5 @@
 """Issue rewards in a shop that takes 150 ms for each call, with a real worker of 1, 8 and 64 concurrent calls.
 
-Of 64 each half is made by a process of the worker's own, as one process of Python has one core.
-
 Usage: make bench-issuing     (SECONDS=8 in the environment for how long each takes at the limit)
 
 Promises: at least 0.9 of the theoretical limit, concurrency ÷ latency, and never more calls at once than that; two
@@ -33,7 +31,6 @@ REPORT = HERE / "reports" / "issuing.txt"
 LATENCY = 0.15
 SECONDS = float(os.environ.get("SECONDS", "8"))
 WIDTHS = [int(word) for word in os.environ.get("WIDTHS", "1 8 64").split()]
-MOST_OF_A_PROCESS = 32  # calls at once
 LEAST = 0.9
 LIMIT = 100  # calls a second that a shop bears
 MOST_REFUSED = 0.01  # of the calls: one that was held up on its way comes together with the next
@@ -62,12 +59,11 @@ def main() -> int:
 
 
 def unlimited(url: str, width: int, report: bench_points.Report) -> None:
-    limit, processes = width / LATENCY, -(-width // MOST_OF_A_PROCESS)
-    count = max(round(limit * SECONDS), 10)
+    limit = width / LATENCY
     with shop(LATENCY) as base_url:
-        rate, cpu, told = issue(url, base_url, count=count, width=width // processes, together=1, processes=processes)
+        rate, cpu, told = issue(url, base_url, count=max(round(limit * SECONDS), 10), width=width, together=1)
     report.promise(
-        f"{width:2} at a time ({processes} of its processes): {rate:6.1f} codes/s of {limit:6.1f}/s, ratio {rate / limit:.2f} (promise: at least {LEAST}); "
+        f"{width:2} at a time: {rate:6.1f} codes/s of {limit:6.1f}/s, ratio {rate / limit:.2f} (promise: at least {LEAST}); "
         f"{told['most']} calls at once at most; {cpu * 1000:.2f} ms of the worker's time for each",
         kept=rate / limit >= LEAST and told["most"] <= width,
     )
@@ -103,24 +99,17 @@ def issue(
     width: int,
     together: int,
     workers: int = 1,
-    processes: int = 1,
     calls_per_second: int | None = None,
 ) -> tuple[float, float, Any]:
-    """Grant so many rewards and let workers issue them, with so many calls at once in each of their processes.
-
-    Gives codes a second, seconds of the workers for each, and what the shop says.
-    """
+    """Grant so many rewards and let workers issue them: codes a second, their seconds for each, what the shop says."""
     from loyalty.common import queue
 
     connection_id = granted(base_url, count=count, calls_per_second=calls_per_second)
     with ExitStack() as stack:
         pids = [
-            stack.enter_context(
-                worker(url, width=width, together=together, processes=processes, lanes=workers * processes)
-            )
-            for _ in range(workers)
+            stack.enter_context(worker(url, width=width, together=together, workers=workers)) for _ in range(workers)
         ]
-        for _ in range(workers * processes):
+        for _ in pids:
             queue.enqueue("rewards.issue_waiting", connection_id=connection_id)
         wait_for(connection_id)
         cpu = sum(map(cpu_seconds, pids))
@@ -194,14 +183,14 @@ def shop(*words: float) -> Iterator[str]:
 
 
 @contextmanager
-def worker(url: str, *, width: int, together: int, processes: int, lanes: int) -> Iterator[int]:
-    """One Celery worker; as many processes as there are `lanes` may work for one shop, of all workers."""
+def worker(url: str, *, width: int, together: int, workers: int) -> Iterator[int]:
+    """One Celery worker with one process, ready to work."""
     environment = bench_import.environment(url) | {
         "ISSUE_CALLS_AT_ONCE": str(width),
         "ISSUE_CODES_A_CALL": str(together),
-        "ISSUE_WORKERS_PER_SHOP": str(lanes),
+        "ISSUE_WORKERS_PER_SHOP": str(workers),
     }
-    words = ("worker", "-c", str(processes), "-l", "WARNING", "--without-gossip", "--without-mingle")
+    words = ("worker", "-c", "1", "-l", "WARNING", "--without-gossip", "--without-mingle")
     process = subprocess.Popen([sys.executable, "-m", "celery", "-A", "loyalty", *words], env=environment)
     try:
         yield process.pid
