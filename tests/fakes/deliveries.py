@@ -3,15 +3,15 @@
 Of the standard library alone, so that it costs little beside the server it measures.
 """
 
+import asyncio
 import hashlib
 import hmac
 import json
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import cast
 from urllib.parse import urlsplit
 
 SECRET = "what the shop and we share"
@@ -78,95 +78,81 @@ def send(
 
     `answered` is told after each answer how many there were.
     """
-    load, lock = Load(), threading.Lock()
+    load = Load()
     left = iter([(event, request(url, event, order=order)) for event, order in events])
 
-    def run() -> None:
+    async def run() -> None:
         line = _Line(url, patience=patience)
-        for event, raw in shared(left, lock):
-            load.answers.append(line.deliver(event, raw))
+        for event, raw in left:
+            load.answers.append(await line.deliver(event, raw))
             answered(len(load.answers))
+        line.close()
+
+    async def run_all() -> None:
+        await asyncio.gather(*(run() for _ in range(connections)))
 
     began = time.monotonic()
-    running = [threading.Thread(target=run) for _ in range(connections)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
+    asyncio.run(run_all())
     load.seconds = time.monotonic() - began
     return load
 
 
-def shared(left: Iterator[tuple[str, bytes]], lock: threading.Lock) -> Iterator[tuple[str, bytes]]:
-    """What is left, each to one of several threads."""
-    while True:
-        with lock:
-            item = next(left, None)
-        if item is None:
-            return
-        yield item
-
-
-class _Line:
-    """One connection, made anew whenever the server has closed it."""
+class _Line(asyncio.Protocol):
+    """One connection with one delivery on it at a time, made anew whenever the server has closed it."""
 
     def __init__(self, url: str, *, patience: float) -> None:
         parts = urlsplit(url)
         self._address = (parts.hostname or "", parts.port or 80)
         self._patience = patience
-        self._socket: socket.socket | None = None
+        self._heard = b""
+        self._transport: asyncio.Transport | None = None
+        self._answer: asyncio.Future[int] | None = None
 
-    def deliver(self, event: str, raw: bytes) -> Answered:
+    async def deliver(self, event: str, raw: bytes) -> Answered:
         began = time.monotonic()
         try:
-            status = self._ask(raw)
-        except OSError:
-            self._close()
+            async with asyncio.timeout(self._patience):
+                status = await self._ask(raw)
+        except OSError:  # that it took too long is one, too
+            self.close()
             status = 0
         return Answered(event, status, time.monotonic() - began)
 
-    def _ask(self, raw: bytes) -> int:
-        if self._socket is not None and self._closed_meanwhile():
-            self._close()
-        if self._socket is None:
-            self._socket = socket.create_connection(self._address, timeout=self._patience)
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.sendall(raw)
-        answer = b""
-        while b"\r\n\r\n" not in answer:
-            answer += self._receive()
-        head, _, body = answer.partition(b"\r\n\r\n")
+    async def _ask(self, raw: bytes) -> int:
+        loop = asyncio.get_running_loop()
+        if self._transport is None:
+            await loop.create_connection(lambda: self, *self._address)
+        self._heard, self._answer = b"", loop.create_future()
+        if self._transport is None:
+            raise ConnectionResetError("The server closed the connection before it was asked.")
+        self._transport.write(raw)
+        return await self._answer
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+        self._transport = None
+
+    # What the event loop tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard += data
+        head, found, body = self._heard.partition(b"\r\n\r\n")
         told = {name.strip().lower(): value.strip() for name, _, value in map(_split, head.split(b"\r\n")[1:])}
-        for _ in range(10_000):
-            if len(body) >= int(told.get(b"content-length", b"0")):
-                break
-            body += self._receive()
+        if not found or len(body) < int(told.get(b"content-length", b"0")):
+            return
         if told.get(b"connection", b"").lower() == b"close":
-            self._close()
-        return int(head.split(b" ", 2)[1])
+            self.close()
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(int(head.split(b" ", 2)[1]))
 
-    def _receive(self) -> bytes:
-        part = self._socket.recv(65_536) if self._socket is not None else b""
-        if not part:
-            raise ConnectionResetError("The server closed the connection before it had answered.")
-        return part
-
-    def _closed_meanwhile(self) -> bool:
-        """Whether the server hung up while the line was idle: then nothing was lost, and a new line is made."""
-        if self._socket is None:
-            return False
-        self._socket.setblocking(False)
-        try:
-            return self._socket.recv(1, socket.MSG_PEEK) == b""
-        except BlockingIOError:
-            return False
-        finally:
-            self._socket.settimeout(self._patience)
-
-    def _close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-        self._socket = None
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ConnectionResetError("The server hung up before it had answered."))
 
 
 def _split(line: bytes) -> tuple[bytes, bytes, bytes]:
