@@ -10,11 +10,13 @@ A process believes for a second what it read, so that neither a busy shop nor a 
 
 import logging
 import random
+import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db import DatabaseError
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
@@ -163,13 +165,18 @@ def _denial(connection: Line, health: Health, *, wait: float, now: datetime) -> 
 
 def _answered(connection: Line, leave: Pass, *, now: datetime, ok_at: datetime | None = None) -> None:
     """It answers. Written when it changes something, else now and then, so that a busy shop's row is not a hot one."""
-    health = leave.health
-    if health is not None and _is_calm(health):
-        if ok_at is None or _lately(health.ok_at, now=now) or (_name(connection), health.ok_at) in _written.items():
+    name, health = _name(connection), leave.health
+    if health is None or _is_calm(health):
+        before = health.ok_at if health is not None else None
+        if ok_at is None or _lately(before, now=now) or (name, before) in _written.items():
             return
-        _written[_name(connection)] = health.ok_at
+        _written[name] = before
     changes: dict[str, Any] = _CALM | ({"ok_at": ok_at} if ok_at is not None else {})
-    _write(connection, **changes, refusals=0, refused_since=None, closed_at=_closed(now))
+    try:
+        _write(connection, **changes, refusals=0, refused_since=None, closed_at=_closed(now))
+    except DatabaseError:
+        _written.pop(name, None)  # nobody wrote it, so the next success does
+        raise
     if health is not None and health.opened_at is not None:
         logger.info("%s answers again.", _who(connection))
 
@@ -248,17 +255,27 @@ def _write(connection: Line, **changes: Any) -> None:
 
 _known: dict[tuple[type, int], tuple[float, Health | None]] = {}  # when it was read, on the monotonic clock, and what
 _written: dict[tuple[type, int], datetime | None] = {}  # the last success after which a thread here wrote the next one
+_looking = threading.Lock()
 
 
 def _health(connection: Line, *, anew: bool = False) -> Health | None:
     """The row as this process knows it."""
     name, moment = _name(connection), time.monotonic()
-    read_at, health = _known.get(name, (0.0, None))
-    if anew or name not in _known or moment - read_at > BELIEVED:
-        if name in _known:
-            _known[name] = moment, health  # many threads may ask one shop: one of them looks, for all
-        health = _rows(connection).first()
-        _known[name] = moment, health
+    known = None if anew else _known.get(name)
+    if known is not None:
+        read_at, health = known
+        if moment - read_at <= BELIEVED:
+            return health
+        _known[name] = moment, health  # many threads may ask one shop: one of them looks, for all
+        return _looked(connection)
+    with _looking:  # nothing is known to go on with: the others wait for the one that looks
+        known = None if anew else _known.get(name)
+        return known[1] if known is not None else _looked(connection)
+
+
+def _looked(connection: Line) -> Health | None:
+    health = _rows(connection).first()
+    _known[_name(connection)] = time.monotonic(), health
     return health
 
 

@@ -1,8 +1,10 @@
 """The breaker of a shop: left alone when it does not answer, asked by one when the pause is over, and told to everybody."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import OperationalError
 from django.db import connection as database
 
 from platforms import breaker, credentials, guarded, registry
@@ -167,6 +169,39 @@ def test_a_busy_shop_is_written_down_now_and_then(clock, shop, django_assert_num
     clock.now += 2 * SECOND
     find(connection)
     assert ShopHealth.objects.get().ok_at == clock.now
+
+
+def test_of_many_that_ask_a_shop_of_which_nothing_is_known_one_looks_and_one_writes(clock, shop, monkeypatch):
+    connection = connect(shop)
+    rows, asked = breaker._rows, []
+
+    def slowly(line):
+        asked.append(line)
+        time.sleep(0.1)  # so that all of them are there before the first has looked
+        return rows(line)
+
+    monkeypatch.setattr(breaker, "_rows", slowly)
+
+    answers = race(*[lambda: find(connection).ok] * 8)
+
+    assert answers == [True] * 8
+    assert len(asked) == 2  # to look, and to write that it answers
+
+
+def test_a_success_that_could_not_be_written_is_written_by_the_next(clock, shop, monkeypatch):
+    connection = connect(shop)
+
+    def fails(line, **changes):
+        raise OperationalError("the connection was lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(breaker, "_write", fails)
+        with pytest.raises(OperationalError):
+            find(connection)
+
+    find(connection)
+
+    assert ShopHealth.objects.get().ok_at == NOON
 
 
 def test_threads_without_a_session_are_left_without_one(clock, shop):
