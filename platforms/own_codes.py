@@ -38,6 +38,7 @@ class OwnCodesAdapter:
         combinations=True,
         binds_customer=True,
         extends=True,
+        refuses_duplicates=False,  # our own unique key does
         webhooks=False,
         lists_codes=False,  # our own rows are the list
     )

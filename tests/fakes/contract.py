@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from platforms.adapter import Access, Adapter, CodeSpec, DiscountKind
+from platforms.own_codes import OwnCodesAdapter
 from tests.fakes import bigcommerce
 from tests.fakes.misbehaving import unused_port
 from tests.fakes.sandbox import SandboxShop, ShopRefused, running_sandbox_shop
 from tests.fakes.shopify import goods
 from tests.fakes.shopify.server import Shopify, running_shopify
 from tests.fakes.shopify.shop import CheckoutRefused
+
+NOBODY = "There is no shop behind own codes, and nobody to ask for this."
 
 
 class Harness(ABC):
@@ -119,6 +122,34 @@ class SandboxHarness(Harness):
 def sandbox_harness(folder: Path) -> Iterator[Harness]:
     with running_sandbox_shop(folder) as shop:
         yield SandboxHarness(shop)
+
+
+class OwnCodesHarness(Harness):
+    """Nobody shops there: what asks for a shop is left out, as the table of the contract says."""
+
+    def adapter(self, **changes: Any) -> Adapter:
+        nobody: dict[str, Any] = {"base_url": "", "credentials": {}, "webhook_secrets": (), "currency": self.currency}
+        return OwnCodesAdapter(Access(**(nobody | changes)))
+
+    def wrong_credentials(self) -> dict[str, str]:
+        raise AssertionError(NOBODY)
+
+    def buy(self, *, email: str, code: str = "", pay: bool = True) -> str:
+        raise AssertionError(NOBODY)
+
+    def refuses(self, code: str) -> bool:
+        raise AssertionError(NOBODY)
+
+    def cancel(self, order_id: str) -> None:
+        raise AssertionError(NOBODY)
+
+    def refund(self, order_id: str, amount: str) -> None:
+        raise AssertionError(NOBODY)
+
+
+@contextmanager
+def own_codes_harness(folder: Path) -> Iterator[Harness]:
+    yield OwnCodesHarness()
 
 
 class BigCommerceHarness(Harness):

@@ -1,4 +1,4 @@
-"""The contract every adapter with a shop behind it keeps, each against its real shop over HTTP."""
+"""The contract every adapter keeps, each against its real shop over HTTP; own codes, without a shop, as far as it goes."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -10,8 +10,16 @@ from typing import Any, NoReturn
 
 import pytest
 
+from platforms import registry
 from platforms.adapter import Adapter, DiscountKind, OrderStatus, Outcome, PlatformCode, Refusal, ShopOrder
-from tests.fakes.contract import Harness, bigcommerce_harness, sandbox_harness, shopify_harness
+from platforms.own_codes import OwnCodesAdapter
+from tests.fakes.contract import (
+    Harness,
+    bigcommerce_harness,
+    own_codes_harness,
+    sandbox_harness,
+    shopify_harness,
+)
 from tests.fakes.medusa_contract import medusa_harness
 from tests.fakes.vendure_contract import vendure_harness
 from tests.fakes.woocommerce_contract import woocommerce_harness
@@ -23,6 +31,7 @@ HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Harness]]] = {
     "shopify": shopify_harness,
     "medusa": medusa_harness,
     "vendure": vendure_harness,
+    "own_codes": own_codes_harness,
 }
 # What a platform cannot do at all. A test that would be skipped for anything else fails.
 LACKING: dict[str, set[str]] = {
@@ -32,14 +41,22 @@ LACKING: dict[str, set[str]] = {
     "shopify": {"gift_card"},
     "medusa": {"gift_card"},
     "vendure": {"gift_card", "free_product", "collections"},
+    "own_codes": {"shop", "free_product"},
 }
 EXPIRES_AT = datetime(2031, 5, 17, 21, 59, 59, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module", params=sorted(HARNESSES))
-def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
+def any_of_them(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
     with HARNESSES[request.param](tmp_path_factory.mktemp(request.param)) as harness:
         yield harness
+
+
+@pytest.fixture
+def shop(any_of_them: Harness) -> Harness:
+    """One that people shop at, and that is asked over HTTP."""
+    adapter = any_of_them.adapter()
+    return any_of_them if adapter.capabilities.calls_out else skip(adapter, "shop")
 
 
 def skip(adapter: Adapter, what: str) -> NoReturn:
@@ -73,18 +90,39 @@ def all_codes(adapter: Adapter) -> list[PlatformCode]:
             return codes
 
 
-def test_has_every_method_of_the_protocol(shop: Harness) -> None:
+def test_holds_each_adapter_there_is() -> None:
+    every = {*registry.ADAPTERS, OwnCodesAdapter.key}
+
+    assert set(HARNESSES) == set(LACKING) == every
+
+
+def test_has_every_method_of_the_protocol(any_of_them: Harness) -> None:
     wanted = {name for name, member in inspect.getmembers(Adapter, inspect.isfunction) if not name.startswith("_")}
 
-    assert all(callable(getattr(shop.adapter(), name)) for name in wanted)
+    assert all(callable(getattr(any_of_them.adapter(), name)) for name in wanted)
 
 
-def test_tells_which_shop_it_is(shop: Harness) -> None:
-    answer = shop.adapter().test_connection()
+def test_tells_which_shop_it_is(any_of_them: Harness) -> None:
+    answer = any_of_them.adapter().test_connection()
 
     assert answer.ok
     assert answer.value is not None
-    assert (bool(answer.value.name), answer.value.currency) == (True, shop.currency)
+    assert (bool(answer.value.name), answer.value.currency) == (True, any_of_them.currency)
+
+
+@pytest.mark.parametrize("kind", list(DiscountKind))
+def test_makes_a_code_of_each_kind_it_names_as_it_was_asked_for(any_of_them: Harness, kind: DiscountKind) -> None:
+    adapter = any_of_them.adapter()
+    if kind not in adapter.capabilities.kinds:
+        skip(adapter, kind.value)
+    spec = any_of_them.spec(kind)
+
+    made = adapter.create_code(spec)
+
+    assert made.ok, made.reason
+    assert made.value is not None
+    assert (made.value.code.upper(), made.value.alive, made.value.reference) == (spec.code, True, spec.reference)
+    assert (made.value.percent, made.value.amount) == (spec.percent, spec.amount)
 
 
 @pytest.mark.parametrize("kind", list(DiscountKind))
@@ -94,13 +132,10 @@ def test_makes_a_code_that_a_shopper_can_use_once(shop: Harness, kind: DiscountK
         skip(adapter, kind.value)
     spec = shop.spec(kind)
 
-    made = adapter.create_code(spec)
+    assert adapter.create_code(spec).ok
+
     order_id = shop.buy(email="kind@example.com", code=spec.code)
 
-    assert made.ok, made.reason
-    assert made.value is not None
-    assert (made.value.code.upper(), made.value.alive, made.value.reference) == (spec.code, True, spec.reference)
-    assert (made.value.percent, made.value.amount) == (spec.percent, spec.amount)
     order = adapter.read_order(order_id).value
     assert order is not None
     assert shop.refuses(spec.code)
@@ -164,8 +199,8 @@ def test_finds_a_code_in_any_case(shop: Harness) -> None:
     assert found.remote_id == made.remote_id
 
 
-def test_proves_that_a_code_does_not_exist(shop: Harness) -> None:
-    answer = shop.adapter().find_code("NO-SUCH-CODE")
+def test_proves_that_a_code_does_not_exist(any_of_them: Harness) -> None:
+    answer = any_of_them.adapter().find_code("NO-SUCH-CODE")
 
     assert (answer.outcome, answer.value) == (Outcome.OK, None)
 
@@ -187,8 +222,8 @@ def test_lists_its_codes_where_it_says_so_each_as_it_shows_it_alone(shop: Harnes
     assert len(listed) == 3
 
 
-def test_makes_several_codes_in_one_call_where_it_says_so(shop: Harness) -> None:
-    adapter = shop.adapter()
+def test_makes_several_codes_in_one_call_where_it_says_so(any_of_them: Harness) -> None:
+    adapter = any_of_them.adapter()
 
     assert adapter.capabilities.bulk >= 1
     assert hasattr(adapter, "create_codes") is (adapter.capabilities.bulk > 1)
@@ -238,8 +273,8 @@ def test_kills_a_code_by_its_text_alone(shop: Harness) -> None:
     assert shop.refuses(spec.code)
 
 
-def test_takes_a_missing_code_for_dead(shop: Harness) -> None:
-    answer = shop.adapter().disable_code("NEVER-MADE", "no_such_id")
+def test_takes_a_missing_code_for_dead(any_of_them: Harness) -> None:
+    answer = any_of_them.adapter().disable_code("NEVER-MADE", "no_such_id")
 
     assert (answer.outcome, answer.value) == (Outcome.OK, None)
 
@@ -274,8 +309,8 @@ def test_brings_no_disabled_code_back_with_more_time(shop: Harness) -> None:
     assert shop.refuses(spec.code)
 
 
-def test_has_no_time_to_give_to_a_missing_code(shop: Harness) -> None:
-    answer = shop.adapter().extend_code("NEVER-MADE", "no_such_id", EXPIRES_AT)
+def test_has_no_time_to_give_to_a_missing_code(any_of_them: Harness) -> None:
+    answer = any_of_them.adapter().extend_code("NEVER-MADE", "no_such_id", EXPIRES_AT)
 
     assert (answer.outcome, answer.value) == (Outcome.OK, None)
 
@@ -376,8 +411,8 @@ def require_parts_to_make_the_total(order: ShopOrder) -> tuple[Decimal, Decimal]
     return goods, taxes
 
 
-def test_proves_that_an_order_does_not_exist(shop: Harness) -> None:
-    answer = shop.adapter().read_order("999999999")
+def test_proves_that_an_order_does_not_exist(any_of_them: Harness) -> None:
+    answer = any_of_them.adapter().read_order("999999999")
 
     assert (answer.outcome, answer.value) == (Outcome.OK, None)
 
@@ -406,6 +441,17 @@ def test_says_not_sent_when_the_shop_is_switched_off(shop: Harness) -> None:
 
     assert [one.outcome for one in answers] == [Outcome.NOT_SENT] * 8
     assert all(one.reason.endswith(".") for one in answers)
+
+
+def test_tells_nothing_of_orders_and_codes_where_no_shop_has_any(any_of_them: Harness) -> None:
+    adapter = any_of_them.adapter()
+    if adapter.capabilities.calls_out:
+        return  # held to what it tells above
+
+    assert all_orders(adapter) == ([], "")
+    assert (all_codes(adapter), adapter.capabilities.lists_codes) == ([], False)
+    assert adapter.capabilities.webhooks is False
+    assert adapter.ensure_webhooks("https://desk.example.com").refusal is Refusal.UNSUPPORTED
 
 
 def test_keeps_credentials_and_people_out_of_the_evidence(shop: Harness) -> None:
