@@ -256,6 +256,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 30},
     },
     "sweep-expiry": {"task": "rewards.sweep_expiry", "schedule": 60.0, "options": {"expires": 60}},
+    "ask-silent-payout-accounts": {
+        "task": "rewards.ask_silent_payout_accounts",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
     "watch-shops": {"task": "rewards.watch_shops", "schedule": 30.0, "options": {"expires": 30}},
     "watch-pools": {"task": "rewards.watch_pools", "schedule": 60.0, "options": {"expires": 60}},
     "sweep-webhooks": {"task": "hooks.sweep_webhooks", "schedule": 5.0, "options": {"expires": 5}},

@@ -128,7 +128,7 @@ class ShopHealth(CallHealth):
 
 
 class IncidentKind(models.TextChoices):
-    """What can be wrong with a shop for a while."""
+    """What can be wrong with a shop for a while; with a payout account, the first two."""
 
     UNREACHABLE = "unreachable", "Does not answer"
     REFUSED = "refused", "Refuses our credentials"
@@ -136,34 +136,43 @@ class IncidentKind(models.TextChoices):
     FAILING = "failing", "Many rewards fail"
 
 
-class ShopIncident(models.Model):
-    """One time that something was wrong with a shop, from when somebody was told to when it was over.
+def _incident_holds(prefix: str, *, of: str, kinds: list[str]) -> list[models.BaseConstraint]:
+    """What must hold of a row of either table of incidents."""
+    ended = models.Q(ended_at__isnull=True) | models.Q(ended_at__gte=models.F("began_at"))
+    is_open = models.Q(ended_at__isnull=True)
+    return [
+        models.UniqueConstraint(fields=[of, "kind"], condition=is_open, name=f"{prefix}_open_once"),
+        models.CheckConstraint(condition=models.Q(kind__in=kinds), name=f"{prefix}_kind_known"),
+        models.CheckConstraint(condition=ended, name=f"{prefix}_ends_after_it_began"),
+    ]
+
+
+class Incident(models.Model):
+    """One time that something was wrong with somebody we ask, from when staff were told to when it was over.
 
     `rewards.shop_watch` alone writes these rows, each with its event.
     """
 
-    connection = models.ForeignKey(StoreConnection, on_delete=models.CASCADE, related_name="incidents", db_index=False)
     kind = models.CharField(max_length=12, choices=IncidentKind)
     began_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     detail = models.CharField(max_length=300)  # a sentence for staff, as of the beginning
 
     class Meta:
+        abstract = True
+
+
+class ShopIncident(Incident):
+    """Of a shop."""
+
+    connection = models.ForeignKey(StoreConnection, on_delete=models.CASCADE, related_name="incidents", db_index=False)
+
+    class Meta:
         verbose_name = "incident of a shop"
         verbose_name_plural = "incidents of shops"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["connection", "kind"], condition=models.Q(ended_at__isnull=True), name="incident_open_once"
-            ),
-            models.CheckConstraint(
-                condition=models.Q(kind__in=["unreachable", "refused", "waiting", "failing"]),
-                name="incident_kind_known",
-            ),
-            models.CheckConstraint(
-                condition=models.Q(ended_at__isnull=True) | models.Q(ended_at__gte=models.F("began_at")),
-                name="incident_ends_after_it_began",
-            ),
-        ]
+        constraints = _incident_holds(
+            "incident", of="connection", kinds=["unreachable", "refused", "waiting", "failing"]
+        )
         indexes = [models.Index(fields=["connection", "began_at", "id"], name="incident_of_shop")]
 
     def __str__(self) -> str:
@@ -233,3 +242,18 @@ class PayoutHealth(CallHealth):
 
     def __str__(self) -> str:
         return f"Health of payout account {self.account_id}"
+
+
+class PayoutIncident(Incident):
+    """Of a payout account."""
+
+    account = models.ForeignKey(PayoutAccount, on_delete=models.CASCADE, related_name="incidents", db_index=False)
+
+    class Meta:
+        verbose_name = "incident of a payout account"
+        verbose_name_plural = "incidents of payout accounts"
+        constraints = _incident_holds("payout_incident", of="account", kinds=["unreachable", "refused"])
+        indexes = [models.Index(fields=["account", "began_at", "id"], name="incident_of_account")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: payout account {self.account_id}"

@@ -1,4 +1,7 @@
-"""What is wrong with a shop now, as its calls and its rewards show it. Reads only, in bounded queries over indexes."""
+"""What is wrong now with a shop, as its calls and its rewards show it, or with a payout account, as its calls do.
+
+Reads only, in bounded queries over indexes.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,7 +11,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from platforms import breaker
-from platforms.models import IncidentKind, ShopHealth, StoreConnection
+from platforms.models import IncidentKind, PayoutAccount, PayoutHealth, ShopHealth, StoreConnection
 from rewards.models import FulfillmentStatus, RedeemedReward
 
 MOST_COUNTED = 10_000
@@ -47,7 +50,14 @@ def of(*, connection: StoreConnection, now: datetime) -> list[Trouble]:
     return [trouble for trouble in found if trouble is not None]
 
 
-def _of_calls(connection: StoreConnection, health: ShopHealth | None, *, now: datetime) -> Iterable[Trouble]:
+def of_account(*, account: PayoutAccount, now: datetime) -> list[Trouble]:
+    """What is wrong with a payout account in use; nothing of one that is switched off."""
+    if not account.enabled:
+        return []
+    return list(_of_calls(account, PayoutHealth.objects.filter(pk=account.pk).first(), now=now))
+
+
+def _of_calls(connection: breaker.Line, health: breaker.Health | None, *, now: datetime) -> Iterable[Trouble]:
     if health is None:
         return
     sentence = breaker.trouble(connection=connection, health=health, now=now)

@@ -3,6 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
+from platforms.payouts import silent
 from rewards import (
     bulk,
     cancellation,
@@ -96,6 +97,11 @@ def work_on_pool_making(*, job_id: int) -> None:
 @shared_task(name="rewards.watch_pools")
 def watch_pools() -> None:
     pools.watch(now=timezone.now())
+
+
+@shared_task(name="rewards.ask_silent_payout_accounts")
+def ask_silent_payout_accounts() -> None:
+    silent.ask(now=timezone.now())
 
 
 @shared_task(name="rewards.watch_shops")

@@ -20,7 +20,7 @@ from loyalty.messages.wording import Words
 from loyalty.points import queries as points
 from loyalty.points.models import PointsAdjustment
 from loyalty.webhooks.models import WebhookEndpoint
-from platforms.models import StoreConnection
+from platforms.models import PayoutAccount, StoreConnection
 from rewards import wording as reward_wording
 from rewards.models import Delivery, DeliveryStatus, RedeemedReward, Reward
 
@@ -319,6 +319,7 @@ def _last_day(end: datetime, programme: Programme, language: str) -> str:
 ALERTED: Mapping[str, tuple[Any, str]] = {
     "redeemed_reward": (RedeemedReward, "admin:rewards_redeemedreward_change"),
     "webhook_endpoint": (WebhookEndpoint, "admin:webhooks_webhookendpoint_change"),
+    "payout_account": (PayoutAccount, "admin:platforms_payoutaccount_change"),
 }
 
 DRAFTS: Mapping[MailKind, Callable[[Mail, Programme, str, datetime], Draft]] = {

@@ -28,6 +28,9 @@ ALERTS = (
     "payout.contradicted",
     "payout.foreign",
     "webhook_endpoint.paused",
+    "payout_account.unreachable",
+    "payout_account.answers_again",
+    "payout_account.credentials_refused",
 )
 SHOP_ALERTS = (
     "shop.unreachable",

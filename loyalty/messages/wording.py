@@ -254,6 +254,9 @@ ALERTS: Mapping[str, Mapping[str, str]] = {
         "payout.contradicted": "Its money was settled, and now the payout provider says otherwise.",
         "payout.foreign": "The payout provider has another amount under our reference.",
         "webhook_endpoint.paused": "It took no messages, or wants no more. What happens waits until it is switched on.",
+        "payout_account.unreachable": "The payout account does not answer. What is to be paid waits, and it is asked again by itself.",
+        "payout_account.answers_again": "The payout account answers again. What waited is being paid.",
+        "payout_account.credentials_refused": "The payout account refuses our credentials. Enter them again under Payout accounts.",
     },
     "de": {
         "subject": "Bitte ansehen: {reward} ({number})",
@@ -266,6 +269,9 @@ ALERTS: Mapping[str, Mapping[str, str]] = {
         "payout.contradicted": "Die Auszahlung war abgeschlossen, und nun meldet der Zahlungsanbieter etwas anderes.",
         "payout.foreign": "Der Zahlungsanbieter führt unter unserer Referenz einen anderen Betrag.",
         "webhook_endpoint.paused": "Der Empfänger nimmt keine Nachrichten an. Sie warten, bis er wieder eingeschaltet wird.",
+        "payout_account.unreachable": "Das Auszahlungskonto antwortet nicht. Auszahlungen warten, und es wird von selbst wieder gefragt.",
+        "payout_account.answers_again": "Das Auszahlungskonto antwortet wieder. Was wartete, wird jetzt ausgezahlt.",
+        "payout_account.credentials_refused": "Das Auszahlungskonto lehnt unsere Zugangsdaten ab. Bitte unter Auszahlungskonten neu eingeben.",
     },
     "pl": {
         "subject": "Do sprawdzenia: {reward} ({number})",
@@ -278,6 +284,9 @@ ALERTS: Mapping[str, Mapping[str, str]] = {
         "payout.contradicted": "Wypłata była rozliczona, a teraz operator podaje co innego.",
         "payout.foreign": "Operator ma pod naszym numerem inną kwotę.",
         "webhook_endpoint.paused": "Odbiorca nie przyjmuje wiadomości. Czekają, aż zostanie ponownie włączony.",
+        "payout_account.unreachable": "Konto wypłat nie odpowiada. Wypłaty czekają, a zapytania są ponawiane automatycznie.",
+        "payout_account.answers_again": "Konto wypłat znów odpowiada. Oczekujące wypłaty są teraz realizowane.",
+        "payout_account.credentials_refused": "Konto wypłat odrzuca nasze dane dostępowe. Wprowadź je ponownie w sekcji kont wypłat.",
     },
     "ja": {
         "subject": "ご確認ください：{reward}（{number}）",
@@ -290,6 +299,9 @@ ALERTS: Mapping[str, Mapping[str, str]] = {
         "payout.contradicted": "支払いは完了していましたが、決済事業者から異なる通知がありました。",
         "payout.foreign": "決済事業者では、当方の参照番号に別の金額が登録されています。",
         "webhook_endpoint.paused": "送信先がメッセージを受け取りません。再び有効にするまで保留されます。",
+        "payout_account.unreachable": "支払い口座が応答しません。自動で再試行し、支払いはその間保留されます。",
+        "payout_account.answers_again": "支払い口座の応答が戻りました。保留中の支払いを処理しています。",
+        "payout_account.credentials_refused": "支払い口座が認証情報を拒否しています。支払い口座の設定で入力し直してください。",
     },
 }
 

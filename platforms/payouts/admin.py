@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -28,6 +29,8 @@ CONNECT = "platforms.change_payoutaccount"
 SUBJECT = "payout_account"
 CREDENTIALS_CHANGED = "payouts.credentials_changed"
 TEST_SECONDS = 10.0
+MOST_INCIDENTS = 10
+HEALTH = ("state_sentence", "last_success", "last_failure", "incidents")
 
 
 @admin.register(PayoutAccount)
@@ -67,6 +70,23 @@ class PayoutAccountAdmin(desk.DeskAdmin):
         said = breaker.trouble(connection=account, health=health, now=timezone.now()) if health is not None else ""
         return format_html("{} {}", self.state_badge(account), said)
 
+    @admin.display(description="Last success")
+    def last_success(self, account: PayoutAccount) -> SafeString:
+        return show.instant(account.health.ok_at if hasattr(account, "health") else None)
+
+    @admin.display(description="Last without an answer")
+    def last_failure(self, account: PayoutAccount) -> SafeString:
+        health = getattr(account, "health", None)
+        if health is None or health.failed_at is None:
+            return show.dash()
+        return format_html("{} {}", show.instant(health.failed_at), health.failure)
+
+    @admin.display(description="Incidents")
+    def incidents(self, account: PayoutAccount) -> SafeString:
+        """The newest, each of which was told to the back office by e-mail, once."""
+        rows = list(account.incidents.order_by("-began_at", "-pk")[:MOST_INCIDENTS])
+        return render_to_string("admin/platforms/incidents.html", {"incidents": rows})
+
     @admin.display(description="Callback address")
     def webhook_address(self, account: PayoutAccount) -> SafeString:
         return show.copyable(str(settings.PUBLIC_URL) + reverse("hooks:payout_webhook", args=(account.webhook_key,)))
@@ -86,7 +106,7 @@ class PayoutAccountAdmin(desk.DeskAdmin):
     # The form
 
     def get_readonly_fields(self, request: HttpRequest, obj: PayoutAccount | None = None) -> tuple[str, ...]:
-        return ("sender", "state_sentence", "webhook_address", "credentials_state") if obj else ()
+        return ("sender", *HEALTH, "webhook_address", "credentials_state") if obj else ()
 
     def get_fieldsets(self, request: HttpRequest, obj: PayoutAccount | None = None) -> Any:
         provider = registry.provider_class(obj.provider if obj else provider_of(request))
@@ -95,9 +115,9 @@ class PayoutAccountAdmin(desk.DeskAdmin):
             access = ["credentials_state"] if asked_of(provider) else []
         else:
             access = secret_forms.names(asked_of(provider), stored(obj) if obj else {})
-        sets: list[tuple[str | None, dict[str, Any]]] = [
-            (None, {"fields": (["sender", "state_sentence"] if obj else []) + own})
-        ]
+        sets: list[tuple[str | None, dict[str, Any]]] = [(None, {"fields": (["sender"] if obj else []) + own})]
+        if obj is not None:
+            sets.append(("Health", {"fields": HEALTH if provider.capabilities.calls_out else HEALTH[:1]}))
         if access:
             title = "Access" if any(field.secret for field in asked_of(provider)) else "Credit"
             sets.append((title, {"fields": access}))

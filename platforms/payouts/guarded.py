@@ -41,5 +41,9 @@ class GuardedProvider(Provider):
     def parse_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> PayoutMessage:
         return self._provider.parse_webhook(headers=headers, body=body, now=now)
 
+    def ask_again(self) -> Answer[AccountInfo]:
+        """Whether it answers, when its breaker lets somebody ask; held back otherwise."""
+        return guarded.ask(self._account, self._provider.test_connection)
+
     def test_connection(self) -> Answer[AccountInfo]:
         return guarded.ask_anyway(self._account, self._provider.test_connection)

@@ -47,3 +47,10 @@ def provider_for(account: PayoutAccount, *, timeout: float = 20.0) -> Provider:
         )
     )
     return GuardedProvider(provider, account) if provider.capabilities.calls_out else provider
+
+
+def ask_again(account: PayoutAccount, *, timeout: float = 20.0) -> None:
+    """Ask an account that fell silent whether it answers, when its breaker says so. Raises CredentialsUnreadable."""
+    provider = provider_for(account, timeout=timeout)
+    if isinstance(provider, GuardedProvider):
+        provider.ask_again()

@@ -30,6 +30,7 @@ ABOUT = {
     "redeemed_reward": "admin:rewards_redeemedreward_change",
     "reward": "admin:rewards_reward_change",
     "store_connection": "admin:platforms_storeconnection_change",
+    "payout_account": "admin:platforms_payoutaccount_change",
     "webhook_endpoint": "admin:webhooks_webhookendpoint_change",
 }
 TONES: dict[str, show.Tone] = {
