@@ -53,10 +53,8 @@ def start_django() -> None:
     from django.conf import settings
 
     from tests import emptying
-    from tests.fakes import events
 
     emptying.take_over()
-    events.heed_own_database_alone()
     settings.PASSWORD_HASHERS = ["tests.hashing.OneRound"]
 
 

@@ -2,8 +2,7 @@
 
 An event has its id before its transaction commits, so a lower id can appear after a higher one was read. Here they come
 by the id of their transaction, and only of transactions below the oldest one that is still under way: nothing can appear
-among those any more. A transaction that writes and stays open for long, in any database of the server, holds up every
-reader until it ends.
+among those any more (`horizon`). A transaction that writes and stays open for long holds up every reader until it ends.
 """
 
 import time
@@ -13,20 +12,16 @@ from django.db import models, transaction
 from django.db.models import Func, Max, Q, QuerySet
 from django.db.models.functions import Cast
 
+from loyalty.events import horizon
 from loyalty.events.models import Event, EventReader
 
 BATCH = 1_000
-
-
-def _edge(function: str) -> Cast:
-    """An end of what is under way, as the statement that asks sees it."""
-    snapshot = Func(function="pg_current_snapshot", output_field=models.TextField())
-    edge = Func(snapshot, function=function, output_field=models.TextField())
-    return Cast(Cast(edge, models.TextField()), models.BigIntegerField())
-
-
-OLDEST_UNDER_WAY = _edge("pg_snapshot_xmin")
-NEXT_TO_COME = _edge("pg_snapshot_xmax")
+_SNAPSHOT = Func(function="pg_current_snapshot", output_field=models.TextField())
+# The first id that nobody had yet, as the statement that asks sees it.
+NEXT_TO_COME = Cast(
+    Cast(Func(_SNAPSHOT, function="pg_snapshot_xmax", output_field=models.TextField()), models.TextField()),
+    models.BigIntegerField(),
+)
 
 
 @transaction.atomic
@@ -81,10 +76,15 @@ def begin_now(*, reader: str) -> None:
 
 def wait(*, seconds: float) -> None:
     """Wait, so long at most, until all that was committed can be read. For proofs that read at once what they wrote."""
-    held_up = Event.objects.filter(transaction_id__gte=OLDEST_UNDER_WAY, transaction_id__lt=NEXT_TO_COME)
     until = time.monotonic() + seconds
-    while held_up.exists() and time.monotonic() < until:
+    while held_up() and time.monotonic() < until:
         time.sleep(0.05)
+
+
+def held_up() -> bool:
+    """Whether something that was committed cannot be read yet."""
+    oldest = horizon.oldest_under_way()
+    return Event.objects.filter(transaction_id__gte=oldest, transaction_id__lt=NEXT_TO_COME).exists()
 
 
 def _locked(reader: str) -> EventReader:
@@ -93,7 +93,7 @@ def _locked(reader: str) -> EventReader:
 
 
 def _settled() -> QuerySet[Event]:
-    return Event.objects.filter(transaction_id__lt=OLDEST_UNDER_WAY)
+    return Event.objects.filter(transaction_id__lt=horizon.oldest_under_way())
 
 
 def _after(place: EventReader, foreign: int | None) -> QuerySet[Event]:

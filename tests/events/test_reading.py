@@ -1,14 +1,17 @@
 """Reading events: in order, each once, and none missed however late it commits."""
 
+import random
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 import psycopg
 import pytest
 from django.db import connection, transaction
 
 from loyalty.common.actors import SYSTEM
-from loyalty.events import log, reading
+from loyalty.events import horizon, log, reading
 from loyalty.events.models import Event, EventReader
 from tests.concurrency.races import race
 from tests.factories.people import CustomerFactory
@@ -26,15 +29,33 @@ def _nothing_was_read(transactional_db) -> None:
     EventReader.objects.all().delete()
 
 
+def session(database: str = "") -> psycopg.Connection:
+    """Another session, of the same database unless another is named, with transactions of its own."""
+    settings = connection.settings_dict
+    return psycopg.connect(
+        host=settings["HOST"], port=settings["PORT"], user=settings["USER"], password=settings["PASSWORD"],
+        dbname=database or settings["NAME"],
+    )  # fmt: skip
+
+
 @pytest.fixture
 def elsewhere() -> Iterator[psycopg.Connection]:
-    """Another session of the same database, with a transaction of its own."""
-    settings = connection.settings_dict
-    with psycopg.connect(
-        host=settings["HOST"], port=settings["PORT"], user=settings["USER"], password=settings["PASSWORD"],
-        dbname=settings["NAME"],
-    ) as session:  # fmt: skip
-        yield session
+    with session() as opened:
+        yield opened
+
+
+@pytest.fixture
+def a_third() -> Iterator[psycopg.Connection]:
+    with session() as opened:
+        yield opened
+
+
+@pytest.fixture
+def of_another_database() -> Iterator[psycopg.Connection]:
+    """A session with a transaction that has an id, as one that writes, and stays open."""
+    with session("postgres") as opened:
+        opened.execute("SELECT pg_current_xact_id()")
+        yield opened
 
 
 def happens(number: int, kind: str = "reward.issued") -> Event:
@@ -50,7 +71,7 @@ def happens_in(session: psycopg.Connection, number: int) -> None:
 
 
 def taken(reader: str = "mails", limit: int = 100) -> list[int]:
-    """What is read, once nobody on this server (other tests use it too) is in the way of what was committed."""
+    """What is read, once nobody is in the way of what was committed."""
     settle()
     return taken_now(reader, limit)
 
@@ -99,6 +120,97 @@ def test_does_not_skip_an_older_transaction_that_writes_last(elsewhere):
     elsewhere.commit()
 
     assert sorted(taken()) == [1, 2]
+
+
+def test_waits_for_no_transaction_of_another_database(of_another_database):
+    happens(1)
+
+    reading.wait(seconds=5)  # what the database does for itself, such as analysing a table, is over in a moment
+
+    assert taken_now() == [1]
+
+
+def test_misses_nothing_that_begins_or_ends_between_its_statements(elsewhere, a_third, monkeypatch):
+    asked = horizon.oldest_under_way
+
+    def then_others_write() -> int:
+        oldest = asked()
+        happens_in(elsewhere, 1)
+        happens_in(a_third, 2)
+        a_third.commit()
+        return oldest
+
+    def then_they_end() -> int:
+        oldest = asked()
+        elsewhere.commit()
+        return oldest
+
+    monkeypatch.setattr(horizon, "oldest_under_way", then_others_write)
+    assert reading.after(place=EventReader()) == ([], False)
+    monkeypatch.setattr(horizon, "oldest_under_way", then_they_end)
+    assert taken_now() == []
+    monkeypatch.undo()
+
+    assert taken() == [1, 2]
+
+
+def test_looks_at_the_sessions_anew_each_time_in_one_transaction(elsewhere, a_third):
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+        )  # shown again throughout the transaction, unless forgotten
+        happens_in(elsewhere, 1)
+        happens_in(a_third, 2)
+        a_third.commit()
+
+        assert taken_now() == []
+
+    elsewhere.commit()
+    assert taken() == [1, 2]
+
+
+def test_goes_by_the_one_snapshot_of_a_transaction_that_keeps_it(elsewhere):
+    happens_in(elsewhere, 1)
+    happens(2)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("SELECT 1")
+        elsewhere.commit()
+
+        assert reading.after(place=EventReader()) == ([], False)
+
+
+def test_waits_for_the_whole_server_where_it_may_not_see_what_sessions_do(elsewhere, of_another_database):
+    under_way = int(str(of_another_database.execute("SELECT pg_current_xact_id()").fetchone()[0]))
+    happens(1)
+    seen_by_all = horizon.oldest_under_way()
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE reader_without_sight; SET LOCAL ROLE reader_without_sight")
+        unseen = horizon.oldest_under_way()
+        transaction.set_rollback(True)
+
+    assert unseen <= under_way < seen_by_all
+
+
+def test_misses_nothing_and_reads_nothing_twice_while_many_write():
+    found: list[int] = []
+    written = 60
+
+    def writes(first: int) -> None:
+        with session() as opened:
+            for number in range(first, first + written):
+                happens_in(opened, number)
+                time.sleep(random.uniform(0, 0.004))
+                opened.commit()
+
+    def reads() -> None:
+        until = time.monotonic() + 20
+        while len(found) < 3 * written and time.monotonic() < until:
+            found.extend(taken_now(limit=7))
+
+    race(*[partial(writes, first) for first in (0, 100, 200)], reads)
+
+    assert sorted(found) == [first + number for first in (0, 100, 200) for number in range(written)]
 
 
 def test_forgets_what_was_rolled_back(elsewhere):
