@@ -64,6 +64,9 @@ class Harness(ABC):
     @abstractmethod
     def refund(self, order_id: str, amount: str) -> None: ...
 
+    def knows(self, email: str) -> None:  # noqa: B027 (most bind a code to an address)
+        """Let the shop know a customer, where it binds a code only to one it knows."""
+
     def switched_off(self) -> Adapter:
         """The adapter of a shop that does not run."""
         return self.adapter(base_url=nowhere().base_url)
@@ -209,6 +212,9 @@ class ShopifyHarness(Harness):
     def spec(self, kind: DiscountKind = DiscountKind.PERCENTAGE, **changes: Any) -> CodeSpec:
         plain = {"code": secrets.token_hex(8).upper()} if kind is DiscountKind.GIFT_CARD else {}
         return super().spec(kind, **(plain | changes))
+
+    def knows(self, email: str) -> None:
+        self.fake.shop.customer(email)
 
     def buy(self, *, email: str, code: str = "", pay: bool = True) -> str:
         return str(self.fake.shop.checkout(email, code=code, pay=pay).number)

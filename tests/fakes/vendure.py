@@ -166,6 +166,16 @@ def worth(promotion: dict[str, Any], price: int, *, delivery: int) -> int:
     }.get(action["code"], delivery)
 
 
+def is_met(promotion: dict[str, Any], price: int) -> bool:
+    """Whether goods of this price, in minor units, reach its minimum. What does not is taken all the same, in vain."""
+    return all(
+        price >= int(argument["value"])
+        for condition in promotion["conditions"]
+        for argument in condition["args"]
+        if condition["code"] == "minimum_order_amount" and argument["name"] == "amount"
+    )
+
+
 def listed(
     entries: list[dict[str, Any]],
     bounds: dict[str, Any] | None,

@@ -169,10 +169,11 @@ class VendureShop:
     ) -> str:
         """Order mugs with these codes. Vendure counts a use from here on. `tax`: percent. Raises CheckoutRefused."""
         with self.lock:
-            used = [self._accepted(code) for code in codes]
+            typed = [self._accepted(code) for code in codes]
             number, now = self.number(), self.tick()
             prices = {MUG: (mugs, PRICE), PLATE: (plates, PLATE_PRICE)}
             goods = sum(many * price for many, price in prices.values())
+            used = [one for one in typed if vendure.is_met(one, goods)]  # the others stand in its codes, to no effect
             offs = [(vendure.worth(one, goods, delivery=DELIVERY), vendure.is_for_delivery(one)) for one in used]
             lines = vendure.lines(prices, off=sum(off for off, of_delivery in offs if not of_delivery), tax=tax)
             shipping = DELIVERY * (not any(of_delivery for _, of_delivery in offs))

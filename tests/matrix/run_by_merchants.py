@@ -72,6 +72,15 @@ class Sandbox(FaultyShop):
     def payments(self, reference: str) -> int:
         return len(self.shop.payouts(reference))
 
+    def subscriptions(self) -> int:
+        """It has one address, or none."""
+        with closing(sqlite3.connect(self.shop.data / "shop.sqlite3", timeout=20)) as database:
+            found = database.execute("SELECT count(*) FROM settings WHERE name = 'webhook_url' AND value <> ''")
+            return int(found.fetchone()[0])
+
+    def lose_subscriptions(self) -> None:
+        self._staff("UPDATE settings SET value = '' WHERE name = 'webhook_url'")
+
     def _staff(self, statement: str, *values: str) -> None:
         with closing(sqlite3.connect(self.shop.data / "shop.sqlite3", timeout=20)) as database, database:
             database.execute(statement, values)

