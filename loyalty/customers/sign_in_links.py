@@ -71,14 +71,14 @@ def lives(*, token: str, now: datetime) -> bool:
 
 
 def use(*, token: str, now: datetime) -> Customer:
-    """The customer of the link, which is used up by that: one statement, so that of two only one gets in.
+    """Who the customer of the link is now; it is used up by that: one statement, so that of two only one gets in.
 
     Raises LinkRefused.
     """
     links = SignInLink.objects.filter(digest=_digest(token))
     if not links.filter(used_at__isnull=True, created_at__lte=now, expires_at__gt=now).update(used_at=now):
         raise LinkRefused
-    return links.select_related("customer__user").get().customer
+    return queries.survivor_of(links.select_related("customer__user").get().customer)
 
 
 def _digest(token: str) -> str:

@@ -12,6 +12,10 @@ from loyalty.api import customer_tokens, keys, storefront
 from loyalty.api.keys import Scope
 from loyalty.api.models import ApiKey
 from loyalty.api.v1 import urls
+from loyalty.common.actors import SYSTEM
+from loyalty.customers.models import Customer, CustomerState
+from loyalty.erasure import forgetting
+from loyalty.merging import joining
 from rewards.models import RedeemedReward
 from tests.api.conftest import BASE, refusal
 from tests.factories.catalogue import PointsProductFactory, RewardTextFactory
@@ -170,6 +174,46 @@ def test_end_after_five_minutes_with_their_key_and_with_the_customer(token_for, 
     anna.save()
     keys.revoke(key_id=shop_key.pk, now=now)
     assert ask("/storefront/balance", fresh).status_code == 401
+
+
+def excluded(customer):
+    Customer.objects.filter(pk=customer.pk).update(state=CustomerState.DISABLED)
+
+
+def forgotten(customer):
+    forgetting.forget(customer_id=customer.pk, actor=SYSTEM, now=timezone.now())
+
+
+def merged_away(customer):
+    joining.merge(source_id=customer.pk, survivor_id=CustomerFactory().pk, actor=SYSTEM, now=timezone.now())
+
+
+@pytest.mark.parametrize("become", [excluded, forgotten, merged_away])
+def test_open_no_call_for_one_who_takes_no_part_any_more_as_if_they_had_never_been(token_for, anna, mug, become):
+    token, nobody = token_for(anna), token_for(Customer(pk=999_999))
+    calls = [(route, view) for route, view, name in urls.ADDRESSES if issubclass(view, storefront.StorefrontView)]
+    become(anna)
+
+    for route, view in calls:
+        address = f"{BASE}/{route.replace('<str:pk>', str(mug.pk))}"
+        for method in {"get", "post"} & set(dir(view)):
+            theirs, never = (
+                getattr(Client(), method)(
+                    address, headers={"Authorization": f"Bearer {each}"}, content_type="application/json"
+                )
+                for each in (token, nobody)
+            )
+            assert refusal(theirs) == refusal(never) == (401, "invalid_customer_token"), route
+            assert theirs.json()["error"]["message"] == never.json()["error"]["message"], route
+    assert len(calls) >= 4
+    assert RedeemedReward.objects.count() == 0
+
+
+@pytest.mark.parametrize("become", [excluded, forgotten, merged_away])
+def test_are_made_for_nobody_who_takes_no_part_any_more(api, anna, become):
+    become(anna)
+
+    assert refusal(api.post(f"/customers/{anna.pk}/customer_tokens")) == (422, "customer_disabled")
 
 
 def test_outlive_a_rotation_of_the_key_by_its_overlap(token_for, shop_key, anna):

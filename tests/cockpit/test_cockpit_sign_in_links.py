@@ -12,7 +12,9 @@ from loyalty.accounts.models import User
 from loyalty.common.actors import SYSTEM
 from loyalty.customers import sign_in_links
 from loyalty.customers.models import Customer, SignInLink
+from loyalty.erasure import forgetting
 from loyalty.events.models import Event
+from loyalty.merging import joining
 from tests.factories.people import CustomerFactory, StaffFactory
 
 pytestmark = pytest.mark.django_db
@@ -112,3 +114,26 @@ def test_it_leads_to_no_other_site(client, customer):
 def test_it_is_not_made_for_a_customer_without_an_address():
     with pytest.raises(sign_in_links.NoAddress):
         sign_in_links.make(customer_id=CustomerFactory(email=None).pk, now=timezone.now(), actor=SYSTEM)
+
+
+def test_one_made_before_a_merge_lets_in_who_they_are_now(client):
+    old, new = CustomerFactory(email="old@example.com"), CustomerFactory(email="new@example.com")
+    link = sign_in_links.make(customer_id=old.pk, now=timezone.now(), actor=SYSTEM)
+    joining.merge(source_id=old.pk, survivor_id=new.pk, actor=SYSTEM, now=timezone.now())
+
+    client.post(reverse("cockpit:sign_in_link", args=[link.token]))
+
+    assert client.get(reverse("cockpit:home")).context["customer"] == new
+    assert User.objects.get().email == "new@example.com"
+
+
+def test_one_made_before_somebody_was_forgotten_looks_like_one_that_never_was(client):
+    customer = CustomerFactory(email="gone@example.com")
+    link = sign_in_links.make(customer_id=customer.pk, now=timezone.now(), actor=SYSTEM)
+    forgetting.forget(customer_id=customer.pk, actor=SYSTEM, now=timezone.now())
+
+    gone, never = (client.post(reverse("cockpit:sign_in_link", args=[token])) for token in (link.token, "never-was"))
+
+    assert (gone.status_code, never.status_code) == (403, 403)
+    assert str(gone.context["refusal"].sentence) == str(never.context["refusal"].sentence)
+    assert User.objects.count() == 0
