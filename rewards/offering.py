@@ -1,11 +1,12 @@
 """What a reward must be before it can be offered: each problem a sentence beside the field it is about."""
 
+import re
 from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
 
-from loyalty.common import money
+from loyalty.common import codes, money
 from platforms import registry as platforms
 from platforms.adapter import DISCOUNTS
 from platforms.payouts import registry as payout_registry
@@ -24,7 +25,7 @@ MISSING: dict[str, str] = {
 }
 OWN_FIELDS = ("percent", "amount", "product_reference", "carries_code", "payout_account", "daily_limit")
 COUPON = ("percent", "amount")
-
+CURRENCY = re.compile("[A-Z]{3}", re.ASCII)
 
 # Fields of a price, by how it is made.
 OF_FIXED = ("points_price",)
@@ -48,6 +49,7 @@ def problems(*, reward: Reward, bought_by_steps: bool = False) -> dict[str, str]
             found[name] = f"Leave this empty: a reward of type “{label}” has none."
     return (
         _conditions_problems(reward, kind, label)
+        | _code_problems(reward, kind)
         | _shop_problems(reward, kind, label)
         | _shared_problems(reward, kind)
         | (_payout_problems(reward) if kind.pays_out else {})
@@ -70,6 +72,15 @@ def price_problems(*, reward: Reward, price: PointsProduct) -> dict[str, str]:
         elif value < 1:
             found[name] = "This is at least 1. To give the reward away only, choose that as its cost."
     return found or (_bounds_problems(price) if variable else {})
+
+
+def audience_problems(*, restricted: bool, tier_ids: Collection[int], customer_ids: Collection[int]) -> dict[str, str]:
+    """Somebody, or everybody: a reward that is restricted to nobody would be seen by nobody."""
+    if restricted and not (tier_ids or customer_ids):
+        return {"audience": "Choose a tier or name a customer, or offer the reward to everybody."}
+    if tier_ids and not restricted:
+        return {"tiers": "Tick “only for some customers” as well, or choose no tier."}
+    return {}
 
 
 def _bounds_problems(price: PointsProduct) -> dict[str, str]:
@@ -165,6 +176,8 @@ def _conditions_problems(reward: Reward, kind: TypeOfReward, label: str) -> dict
     """Collections and combinations are of discounts, and only where the shop can hold them."""
     wanted = kind.discount(reward)
     found = {}
+    if len({reference for reference, _ in reward.collections}) < len(reward.collections):
+        found["collections"] = "A collection is named twice. Remove one of the lines."
     if reward.collections and wanted not in DISCOUNTS:
         found["collections"] = f"Leave this empty: a reward of type “{label}” is not limited to collections."
     if reward.combines_with and wanted not in DISCOUNTS:
@@ -178,6 +191,18 @@ def _conditions_problems(reward: Reward, kind: TypeOfReward, label: str) -> dict
         found["collections"] = f"{on}, which cannot limit such a code to collections. Leave this empty."
     if reward.combines_with and not adapter.capabilities.combinations:
         found["combines_with"] = f"{on}, which cannot be told what a code is combined with. Choose none."
+    return found
+
+
+def _code_problems(reward: Reward, kind: TypeOfReward) -> dict[str, str]:
+    """A prefix short enough for the codes of its type, as money has more random characters; and a currency that is one."""
+    found = {}
+    try:
+        codes.generate(prefix=reward.prefix, money=kind.code_is_money)
+    except ValueError as error:
+        found["prefix"] = str(error)
+    if not CURRENCY.fullmatch(reward.currency):
+        found["currency"] = "Write the three letters of a currency, such as EUR."
     return found
 
 

@@ -11,7 +11,6 @@ from django.db import transaction
 from django.forms.models import construct_instance
 from django.utils import timezone
 
-from loyalty.common import codes
 from loyalty.common.adminkit import show
 from loyalty.common.errors import DomainError
 from platforms.models import StoreConnection
@@ -81,22 +80,10 @@ class RewardForm(PriceFields, ListFields):
 
     def clean_currency(self) -> str:
         currency: str = self.cleaned_data["currency"].strip().upper()
-        if not (len(currency) == 3 and currency.isascii() and currency.isalpha()):
-            raise forms.ValidationError("Write the three letters of a currency, such as EUR.")
         return currency
 
     def clean_days_inactive(self) -> int:
         return self.cleaned_data["days_inactive"] or 0
-
-    def clean_prefix(self) -> str:
-        """Short enough for the codes of its type: money has more random characters."""
-        prefix: str = self.cleaned_data["prefix"]
-        try:
-            kind = types.TYPES.get(self.cleaned_data.get("type", ""))
-            codes.generate(prefix=prefix, money=kind is not None and kind.code_is_money)
-        except ValueError as error:
-            raise forms.ValidationError(str(error)) from error
-        return prefix
 
     def clean_limit_total(self) -> int | None:
         """Rehearsed: fewer than are taken already is refused here, beside the field."""
@@ -124,12 +111,12 @@ class RewardForm(PriceFields, ListFields):
         return data
 
     def judge_audience(self, data: dict[str, Any]) -> None:
-        """Somebody, or everybody: a reward that is restricted to nobody would be seen by nobody."""
-        if not data.get("restricted"):
-            if data.get("tiers"):
-                self.add_error("tiers", "Tick “only for some customers” as well, or choose no tier.")
-        elif not (self.customer_ids or data.get("tiers") or "audience" in self.errors):
-            self.add_error("audience", "Choose a tier or name a customer, or offer the reward to everybody.")
+        found = offering.audience_problems(
+            restricted=bool(data.get("restricted")), tier_ids=self.tier_ids(), customer_ids=self.customer_ids
+        )
+        for name, sentence in found.items():
+            if name not in self.errors:
+                self.add_error(name, sentence)
 
 
 class TextForm(forms.ModelForm):

@@ -96,8 +96,6 @@ class ListFields(forms.ModelForm):
             pairs.append([reference, name or reference])
         if len(pairs) > MOST_COLLECTIONS:
             raise forms.ValidationError(f"At most {MOST_COLLECTIONS} collections can be named.")
-        if len({reference for reference, _ in pairs}) < len(pairs):
-            raise forms.ValidationError("A collection is named twice. Remove one of the lines.")
         return pairs
 
     def clean_shelves(self) -> str:

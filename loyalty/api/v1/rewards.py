@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from loyalty.api import authentication, documentation, errors, fields, pagination, parsing, query, views
 from loyalty.api.keys import Scope
+from loyalty.api.v1 import reward_settings
 from loyalty.merchant import queries as merchant
 from rewards import catalogue, editing
 from rewards.models import Reward, RewardKind, RewardType
@@ -30,35 +31,8 @@ class CatalogueRewardSerializer(serializers.Serializer):
     )
 
 
-class ChangedRewardSerializer(serializers.Serializer):
-    name = fields.TextField(
-        required=False, max_length=120, help_text="For staff, and for customers who read your language."
-    )
-    description = fields.TextField(required=False, allow_blank=True, max_length=500, help_text="For customers.")
-    enabled = serializers.BooleanField(required=False, help_text="Whether it can be redeemed or granted.")
-    featured = serializers.BooleanField(required=False)
-    points_price = fields.WholeNumberField(
-        required=False, allow_null=True, help_text="What it costs, from now on; null: it is only granted."
-    )
-    percent = serializers.DecimalField(max_digits=5, decimal_places=2, required=False, allow_null=True)
-    amount = serializers.DecimalField(
-        max_digits=12, decimal_places=2, required=False, allow_null=True, help_text="In the currency of the shop."
-    )
-    tax_value = serializers.DecimalField(max_digits=12, decimal_places=2, required=False, allow_null=True)
-    minimum_order = serializers.DecimalField(max_digits=12, decimal_places=2, required=False, allow_null=True)
-    product_reference = fields.TextField(required=False, allow_blank=True, max_length=120)
-    days_valid = fields.WholeNumberField(required=False, allow_null=True, help_text="Of a code; null: for ever.")
-    limit_per_customer = fields.WholeNumberField(required=False, allow_null=True)
-    image_url = fields.TextField(required=False, allow_blank=True, max_length=300)
-    action_url = fields.TextField(required=False, allow_blank=True, max_length=300)
-
-
-class NewRewardSerializer(ChangedRewardSerializer):
-    name = fields.TextField(max_length=120, help_text="For staff, and for customers who read your language.")
-    type = fields.WordField(choices=RewardType.values)
-    connection_id = fields.WholeNumberField(
-        required=False, allow_null=True, help_text="The shop that makes its codes; null for what no shop makes."
-    )
+class WholeRewardSerializer(CatalogueRewardSerializer):
+    settings = reward_settings.RewardSettingsSerializer(help_text="Extension: all that can be set of it.")
 
 
 class Rewards(views.ApiView):
@@ -90,19 +64,17 @@ class Rewards(views.ApiView):
 
     @documentation.write(
         "reward",
-        CatalogueRewardSerializer,
-        accepts=NewRewardSerializer,
+        WholeRewardSerializer,
+        accepts=reward_settings.NewRewardSerializer,
         summary="Make a reward (extension)",
         description="Switched off unless `enabled` is true. What each type needs is told by the refusal.",
         refusals="what this type of reward needs is missing, what it cannot have is there, the shop cannot make it",
     )
     @views.once(atomic=True)
     def post(self, request: Request) -> Response:
-        given = _given(NewRewardSerializer, request)
+        given = _given(reward_settings.NewRewardSerializer, request)
         reward = editing.create(
-            reward_type=RewardType(given["type"]),
-            connection_id=given.get("connection_id"),
-            said=_said(given),
+            said=reward_settings.said(given),
             actor=authentication.actor_of(request),
             now=timezone.now(),
         )
@@ -112,31 +84,31 @@ class Rewards(views.ApiView):
 class OneReward(views.ApiView):
     scopes = {"GET": Scope.REWARD_READ, "POST": Scope.REWARD_WRITE}
 
-    @documentation.single("reward", CatalogueRewardSerializer, summary="Get one of them (extension)")
+    @documentation.single("reward", WholeRewardSerializer, summary="Get one of them (extension)")
     def get(self, request: Request, pk: str) -> Response:
         reward = _readable().filter(pk=query.path_id(pk)).first()
         if reward is None:
             raise errors.NotFound(f"There is no reward {pk}.")
-        return Response({"reward": described([reward])[0]})
+        return Response({"reward": _whole(reward)})
 
     @documentation.write(
         "reward",
-        CatalogueRewardSerializer,
-        accepts=ChangedRewardSerializer,
+        WholeRewardSerializer,
+        accepts=reward_settings.ChangedRewardSerializer,
         operation="update_reward",
         status=200,
         missing=True,
         summary="Change a reward (extension)",
-        description="What is left out stays. Rewards that customers have already keep what they were.",
+        description="What is left out stays; a list stands in place of what there was. Rewards that customers have already keep what they were.",
         refusals="what this type of reward needs is missing, or what it cannot have is there",
     )
     @views.once(atomic=True)
     def post(self, request: Request, pk: str) -> Response:
-        given = _given(ChangedRewardSerializer, request)
+        given = _given(reward_settings.ChangedRewardSerializer, request)
         try:
             reward = editing.change(
                 reward_id=query.path_id(pk),
-                said=_said(given),
+                said=reward_settings.said(given),
                 actor=authentication.actor_of(request),
                 now=timezone.now(),
             )
@@ -152,16 +124,12 @@ def _given(accepts: type[serializers.Serializer], request: Request) -> dict[str,
     return found
 
 
-def _said(given: dict[str, Any]) -> editing.Said:
-    return editing.Said(
-        values={name: value for name, value in given.items() if name in editing.EDITABLE},
-        description=given.get("description"),
-        price=editing.Price(points=given["points_price"]) if "points_price" in given else None,
-    )
-
-
 def _answer(reward_id: int, *, status: int) -> Response:
-    return Response({"reward": described([_readable().get(pk=reward_id)])[0]}, status=status)
+    return Response({"reward": _whole(_readable().get(pk=reward_id))}, status=status)
+
+
+def _whole(reward: Reward) -> dict[str, Any]:
+    return described([reward])[0] | {"settings": reward_settings.settings_of(reward)}
 
 
 def _readable() -> QuerySet[Reward]:
