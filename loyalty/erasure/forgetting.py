@@ -18,6 +18,7 @@ from loyalty.customers import profile
 from loyalty.customers.models import Customer, CustomerIdentity, CustomerState, ShippingAddress
 from loyalty.erasure import searching, traces
 from loyalty.erasure.models import Erasure
+from loyalty.merging import people
 from rewards.models import (
     Cancellation,
     CancellationState,
@@ -82,7 +83,7 @@ def forget(*, customer_id: int, actor: Actor, now: datetime, fingerprint: str | 
     forgotten, too. Again gives the same row. It cannot be undone.
     Raises ErasureRefused, PlanOutdated, UnknownCustomer.
     """
-    customer = profile.locked(customer_id)
+    customer = _locked(customer_id, now=now)
     before = Erasure.objects.filter(customer=customer).first()
     if before is not None:
         return before
@@ -95,6 +96,15 @@ def forget(*, customer_id: int, actor: Actor, now: datetime, fingerprint: str | 
         if each.anonymised_at is None:
             _forget(each, actor=actor, now=now)
     return _forget(customer, actor=actor, now=now)
+
+
+def _locked(customer_id: int, *, now: datetime) -> Customer:
+    """The customer, with everything of theirs and of whoever was merged into them locked. Raises ErasureRefused."""
+    merged = set(Customer.objects.filter(merged_into=customer_id).values_list("pk", flat=True))
+    customer = people.lock(customer_ids={customer_id, *merged}, now=now)[customer_id]
+    if {each.pk for each in _merged(customer)} != merged:
+        raise ErasureRefused(f"Somebody was merged with customer {customer_id} at this moment. Look again.")
+    return customer
 
 
 def _forget(customer: Customer, *, actor: Actor, now: datetime) -> Erasure:

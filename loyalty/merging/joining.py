@@ -10,9 +10,9 @@ from loyalty.common.actors import Actor
 from loyalty.common.errors import DomainError
 from loyalty.customers import profile
 from loyalty.customers.models import Customer, CustomerIdentity, CustomerState, ShippingAddress
-from loyalty.merging import planning
+from loyalty.merging import people, planning
 from loyalty.merging.models import CustomerMerge, MergedLot
-from loyalty.points import locking, queries, transfers
+from loyalty.points import queries, transfers
 from loyalty.points.allocation import Charge
 from loyalty.points.models import PointsLot
 from loyalty.program.models import EarningAward, Order, Referral
@@ -38,7 +38,8 @@ def merge(
 
     Raises MergeRefused, PlanOutdated, UnknownCustomer.
     """
-    source, survivor = lock(source_id=source_id, survivor_id=survivor_id, now=now)
+    found = people.lock(customer_ids=[source_id, survivor_id], now=now)
+    source, survivor = found[source_id], found[survivor_id]
     before = CustomerMerge.objects.filter(source=source, survivor=survivor, undone_at__isnull=True).first()
     if before is not None:
         return before
@@ -64,23 +65,6 @@ def merge(
     made.moved = current.moved
     made.save(update_fields=["moved"])
     return made
-
-
-def lock(*, source_id: int, survivor_id: int, now: datetime) -> tuple[Customer, Customer]:
-    """Both customers, with all that a merge touches locked: orders and referrals, the accounts, the customers.
-
-    Raises UnknownCustomer.
-    """
-    ids = sorted({source_id, survivor_id})
-    for customer_id in ids:
-        planning.customer(customer_id)
-    list(Order.objects.select_for_update(no_key=True).filter(customer_id__in=ids).order_by("pk").values_list("pk"))
-    for side in ("sender_id__in", "friend_id__in"):
-        list(Referral.objects.select_for_update(no_key=True).filter(**{side: ids}).order_by("pk").values_list("pk"))
-    for customer_id in ids:
-        locking.lock(customer_id=customer_id, now=now)
-    found = {customer_id: profile.locked(customer_id) for customer_id in ids}
-    return found[source_id], found[survivor_id]
 
 
 def move_points(made: CustomerMerge, *, sender_id: int, receiver_id: int, actor: Actor, now: datetime) -> int:

@@ -13,7 +13,7 @@ from loyalty.common.errors import DomainError
 from loyalty.customers import profile
 from loyalty.customers.models import Customer, CustomerIdentity, ShippingAddress
 from loyalty.events.models import Event
-from loyalty.merging import joining, planning
+from loyalty.merging import joining, people, planning
 from loyalty.merging.models import CustomerMerge, MergedLot
 from loyalty.points import effects, queries
 from loyalty.points.allocation import Charge
@@ -77,7 +77,8 @@ def undo(*, merge_id: int, actor: Actor, now: datetime, fingerprint: str | None 
     made = CustomerMerge.objects.filter(pk=merge_id).first()
     if made is None:
         raise PartingRefused(f"There is no merge {merge_id}. Check the number.")
-    source, survivor = joining.lock(source_id=made.source_id, survivor_id=made.survivor_id, now=now)
+    found = people.lock(customer_ids=[made.source_id, made.survivor_id], now=now)
+    source, survivor = found[made.source_id], found[made.survivor_id]
     current = plan(merge_id=merge_id, now=now)
     if current.refusals:
         raise PartingRefused(" ".join(current.refusals))

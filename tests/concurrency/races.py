@@ -41,3 +41,30 @@ def erase_ledger() -> None:
     """Take broken rows away again, so that a check after the test speaks of nothing."""
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE points_pointstransaction, points_pointshold, points_pointsaccount CASCADE")
+
+
+def in_the_midst(monkeypatch: Any, place: tuple[Any, str], other: Callable[[], Any]) -> Callable[[], Any]:
+    """Where the function `place` names is called for the first time, another act begins, and has half a second there.
+
+    It ends before that call, or after the act it had to wait for. What this gives back gives the other's result.
+    """
+    module, name = place
+    act, outcome = getattr(module, name), []
+
+    def run() -> None:
+        outcome.extend(race(other))
+
+    thread = threading.Thread(target=run, daemon=True)
+
+    def begin_the_other(*args: Any, **named: Any) -> Any:
+        if thread.ident is None:
+            thread.start()
+            thread.join(timeout=0.5)
+        return act(*args, **named)
+
+    def result() -> Any:
+        thread.join(timeout=60)
+        return outcome[0]
+
+    monkeypatch.setattr(module, name, begin_the_other)
+    return result

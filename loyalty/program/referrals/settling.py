@@ -7,12 +7,14 @@ from django.db import transaction
 from loyalty.common import queue
 from loyalty.common.actors import SYSTEM
 from loyalty.common.errors import DomainError
+from loyalty.points import locking
 from loyalty.program.referrals import links
-from loyalty.program.referrals.models import Referral, ReferralState
+from loyalty.program.referrals.models import Referral, ReferralSettings, ReferralState
 from rewards import cancellation, granting, usage
 from rewards.models import FulfillmentStatus, Origin, RedeemedReward, Reward, UsageStatus
 
 SIDES = ("friend", "sender")
+LONGEST_TROUBLE = 500
 GIVEN = {  # to whom, in which state
     ReferralState.PENDING: {"friend"},
     ReferralState.COMPLETED: {"friend", "sender"},
@@ -21,15 +23,23 @@ GIVEN = {  # to whom, in which state
 }
 
 
+@transaction.atomic
 def settle(*, referral_id: int, now: datetime) -> None:
-    """Bring both sides' rewards to what the referral's state calls for. Safe to repeat; one side is one transaction.
+    """Bring both sides' rewards to what the referral's state calls for. Safe to repeat; all of it is one transaction.
 
-    What cannot be given, or undone because it was used, is written on the row for a person: `trouble`.
+    What cannot be given, or undone because it was used, is written on the row for a person: `trouble`. The referral is
+    locked from the first look until that is written, so no worker's note replaces another's, and whoever judges it anew
+    waits and finds the work done.
     """
-    troubles = [trouble for side in SIDES if (trouble := _settle(referral_id, side, now=now))]
-    Referral.objects.filter(pk=referral_id, due_at__lte=now).update(
-        due_at=None, trouble=" ".join(troubles)[:500], updated_at=now
-    )
+    referral = Referral.objects.select_for_update().filter(pk=referral_id, due_at__lte=now).first()
+    if referral is None:
+        return
+    _lock_accounts(referral, now=now)
+    rules = links.settings()
+    troubles = {side: _settle(referral, side, rules, now=now) for side in _by_reward(referral, rules)}
+    referral.due_at, referral.updated_at = None, now
+    referral.trouble = " ".join(troubles[side] for side in SIDES if troubles[side])[:LONGEST_TROUBLE]
+    referral.save()
 
 
 def sweep(*, now: datetime, limit: int = 200) -> int:
@@ -41,19 +51,31 @@ def sweep(*, now: datetime, limit: int = 200) -> int:
     return len(ids)
 
 
-@transaction.atomic
-def _settle(referral_id: int, side: str, *, now: datetime) -> str:
+def _lock_accounts(referral: Referral, *, now: datetime) -> None:
+    """Those of both sides, and of whoever had a reward before they were merged into one of them."""
+    given = RedeemedReward.objects.filter(pk__in=[referral.friend_reward_id, referral.sender_reward_id])
+    for customer_id in sorted({referral.friend_id, referral.sender_id, *given.values_list("customer_id", flat=True)}):
+        locking.lock(customer_id=customer_id, now=now)
+
+
+def _by_reward(referral: Referral, rules: ReferralSettings) -> list[str]:
+    """The sides in the order of their rewards, in which everybody takes stock and gives it back."""
+
+    def reward_id(side: str) -> int:
+        given: RedeemedReward | None = getattr(referral, f"{side}_reward")
+        return (given.reward_id if given is not None else getattr(rules, f"{side}_reward_id")) or 0
+
+    return sorted(SIDES, key=reward_id)
+
+
+def _settle(referral: Referral, side: str, rules: ReferralSettings, *, now: datetime) -> str:
     """One side of it; gives back a sentence when a person has to look."""
-    referral = Referral.objects.select_for_update(of=("self",)).filter(pk=referral_id, due_at__lte=now).first()
-    if referral is None:
-        return ""
     if side in GIVEN[ReferralState(referral.state)]:
-        return _give(referral, side, now=now)
+        return _give(referral, side, rules, now=now)
     return _undo(referral, side, now=now)
 
 
-def _give(referral: Referral, side: str, *, now: datetime) -> str:
-    rules = links.settings()
+def _give(referral: Referral, side: str, rules: ReferralSettings, *, now: datetime) -> str:
     reward: Reward | None = getattr(rules, f"{side}_reward")
     before: RedeemedReward | None = getattr(referral, f"{side}_reward")
     alive = before is not None and before.fulfillment_status != FulfillmentStatus.CANCELLED
@@ -75,7 +97,6 @@ def _give(referral: Referral, side: str, *, now: datetime) -> str:
     except DomainError as refusal:
         return f"The {side} did not get “{reward}”: {refusal.sentence}"
     setattr(referral, f"{side}_reward", given)
-    referral.save(update_fields=[f"{side}_reward"])
     return ""
 
 
