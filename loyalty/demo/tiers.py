@@ -36,6 +36,7 @@ def load(*, products: Mapping[str, PointsProduct], now: datetime) -> None:
     rules = ladder.rules()
     rules.enabled, rules.period, rules.grace_days = True, TierPeriod.ROLLING, 30
     setting.save_rules(rules=rules, gives=False, actor=SYSTEM, now=now, fields=["enabled"])
-    evaluation.begin_day(now=now)
+    while evaluation.begin_day(now=now):
+        pass
     while evaluation.judge_some(now=now):
         pass

@@ -404,7 +404,8 @@ def test_many_are_judged_by_as_few_statements_as_one(tiers, django_assert_max_nu
     people = [CustomerFactory(email=None, phone=f"+4850000{number:04}") for number in range(25)]
     for customer in people[:24]:
         give(customer, 150, now=NOW)
-    evaluation.begin_day(now=NOW)
+    while evaluation.begin_day(now=NOW):
+        pass
     with django_assert_max_num_queries(30) as few:
         evaluation.judge_some(now=NOW, limit=1)
 
@@ -412,3 +413,66 @@ def test_many_are_judged_by_as_few_statements_as_one(tiers, django_assert_max_nu
         evaluation.judge_some(now=NOW)
 
     assert VipTierChange.objects.count() == 24
+
+
+def test_a_day_whose_worker_is_killed_goes_on_where_it_was(tiers, monkeypatch):
+    switch_on(now=NOW)
+    people = [CustomerFactory(email=None, phone=f"+4850000{number:04}") for number in range(5)]
+    monkeypatch.setattr(evaluation, "MARKED_AT_ONCE", 2)
+    assert evaluation.begin_day(now=NOW)
+    mark = evaluation._mark
+
+    def mark_and_die(*args, **named):
+        mark(*args, **named)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(evaluation, "_mark", mark_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            evaluation.begin_day(now=NOW)
+    assert list(marked()) == [people[0].pk, people[1].pk]
+    while evaluation.judge_some(now=NOW):
+        pass
+
+    while evaluation.begin_day(now=NOW):
+        pass
+
+    assert list(marked()) == [people[2].pk, people[3].pk, people[4].pk]
+    rules = TierRules.objects.get()
+    assert (rules.marked_on, rules.marked_up_to) == (NOW.date(), None)
+
+
+def test_rules_that_change_while_a_day_begins_let_it_begin_anew(tiers, monkeypatch):
+    switch_on(now=NOW)
+    people = [CustomerFactory(email=None, phone=f"+4850000{number:04}") for number in range(4)]
+    monkeypatch.setattr(evaluation, "MARKED_AT_ONCE", 2)
+    evaluation.begin_day(now=NOW)
+    while evaluation.judge_some(now=NOW):
+        pass
+
+    switch_on(now=NOW, gives=False, grace_days=3)
+    while evaluation.begin_day(now=NOW):
+        pass
+
+    assert list(marked()) == [each.pk for each in people]
+    assert TierStanding.objects.filter(quiet=True).count() == 4
+
+
+def test_a_day_that_began_before_midnight_is_followed_by_the_next(tiers, monkeypatch):
+    switch_on(now=NOW)
+    people = [CustomerFactory(email=None, phone=f"+4850000{number:04}") for number in range(3)]
+    monkeypatch.setattr(evaluation, "MARKED_AT_ONCE", 2)
+    evaluation.begin_day(now=NOW)
+    while evaluation.judge_some(now=NOW):
+        pass
+
+    while evaluation.begin_day(now=NOW + DAY):
+        pass
+    assert list(marked()) == [people[2].pk]
+    while evaluation.begin_day(now=NOW + DAY):
+        pass
+    assert list(marked()) == [each.pk for each in people]
+
+
+def marked():
+    return TierStanding.objects.filter(due_at__isnull=False).order_by("pk").values_list("pk", flat=True)

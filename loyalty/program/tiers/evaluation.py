@@ -6,7 +6,7 @@ so a worker that dies loses nothing. A batch is locked, measured by one statemen
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -59,7 +59,8 @@ def sweep(*, now: datetime) -> None:
     watch = Stopwatch(now)
     while notice(now=now) and watch.elapsed < PATIENCE:
         pass
-    begin_day(now=now)
+    while watch.elapsed < PATIENCE and begin_day(now=now):
+        pass
     while watch.elapsed < PATIENCE and judge_some(now=now):
         pass
     while watch.elapsed < PATIENCE and mass_entries.give_some(now=now):
@@ -88,20 +89,31 @@ def mark(*, customer_ids: set[int], now: datetime) -> None:
         _mark("person.id = ANY(%s::bigint[])", [sorted(customer_ids)], quiet=False, now=now)
 
 
-def begin_day(*, now: datetime) -> None:
-    """Mark everybody, once after each midnight and after a change of the rules: windows moved, grace and holds ended.
+@transaction.atomic
+def begin_day(*, now: datetime) -> bool:
+    """Mark the next of all customers, once after each midnight and after a change of the rules; whether there are more.
 
-    In pieces. Whoever is killed has not written down the day, and all are marked again: that changes nothing.
+    Windows moved, grace and holds ended. The place is kept on the rules, in the transaction of the marks, so whoever
+    comes after a worker that was killed goes on where it was. A change of the rules begins anew.
     """
-    rules = ladder.rules()
     today = now.astimezone(merchant.programme().zone).date()
-    if not rules.enabled or (rules.marked_on is not None and rules.marked_on >= today):
-        return
-    after = 0
-    while (last := _mark_next(after, quiet=rules.mark_quietly, now=now)) is not None:
-        after = last
-    same = TierRules.objects.filter(pk=1, changed_at=rules.changed_at)  # else they changed meanwhile: again
-    same.update(marked_on=today, mark_quietly=False)
+    if not _is_to_be_begun(ladder.rules(), today):
+        return False
+    rules = TierRules.objects.select_for_update().get(pk=1)
+    if not _is_to_be_begun(rules, today):
+        return False
+    if rules.marked_up_to is None:
+        rules.marked_on, rules.marked_up_to = today, 0
+    rules.marked_up_to = _mark_next(rules.marked_up_to, quiet=rules.mark_quietly, now=now)
+    if rules.marked_up_to is None:
+        rules.mark_quietly = False
+    rules.save(update_fields=["marked_on", "marked_up_to", "mark_quietly"])
+    return rules.marked_up_to is not None
+
+
+def _is_to_be_begun(rules: TierRules, today: date) -> bool:
+    """Or to be gone on with."""
+    return rules.enabled and (rules.marked_up_to is not None or rules.marked_on is None or rules.marked_on < today)
 
 
 def _mark_next(after: int, *, quiet: bool, now: datetime) -> int | None:

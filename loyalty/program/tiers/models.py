@@ -59,8 +59,10 @@ class TierRules(models.Model):
     kept_next_year = models.BooleanField("a tier lasts until the end of the next year", default=True)
     starts_on = models.DateField("counts from", null=True, blank=True)
     grace_days = models.PositiveSmallIntegerField(default=0, validators=[MaxValueValidator(MOST_GRACE_DAYS)])
-    # The day, in the programme's zone, on which everybody was last marked to be judged. None: it is to be done now.
+    # The day, in the programme's zone, for which everybody was last marked to be judged. None: it is to be done now.
     marked_on = models.DateField(null=True, editable=False)
+    # While that goes on: the last customer who is marked. None: all are.
+    marked_up_to = models.BigIntegerField(null=True, editable=False)
     mark_quietly = models.BooleanField(default=False, editable=False)  # whoever moves by that gets no entry reward
     changed_at = models.DateTimeField(null=True, editable=False)
 

@@ -56,7 +56,7 @@ def save_tier(*, tier_id: int | None, terms: Terms, gives: bool, actor: Actor, n
         highest = Tier.objects.aggregate(highest=Max("rank"))["highest"] or 0
         tier = Tier.objects.create(name=name, rank=highest + 1)
     else:
-        tier = Tier.objects.select_for_update().get(pk=tier_id)
+        tier = Tier.objects.get(pk=tier_id)  # under the lock of the rules, as all who change tiers
         tier.name = name
         tier.save(update_fields=["name"])
     TierTerms.objects.update_or_create(
@@ -86,6 +86,7 @@ def save_rules(*, rules: TierRules, gives: bool, actor: Actor, now: datetime, fi
     before = _rules_locked()
     if rules.enabled and not before.enabled:
         reading.begin_now(reader=evaluation.READER)  # everybody is marked, so what happened before need not be read
+    rules.mark_quietly = before.mark_quietly
     _judge_anew(rules, gives=gives, now=now)
     log.record(
         kind="tier.rules_changed", subject_type="tier_rules", subject_id=1, actor=actor, now=now, fields=sorted(fields)
@@ -109,7 +110,8 @@ def _rules_locked() -> TierRules:
 
 
 def _judge_anew(rules: TierRules, *, gives: bool, now: datetime) -> None:
-    rules.marked_on, rules.mark_quietly, rules.changed_at = None, rules.mark_quietly or not gives, now
+    rules.marked_on, rules.marked_up_to = None, None
+    rules.mark_quietly, rules.changed_at = rules.mark_quietly or not gives, now
     rules.save()
 
 
