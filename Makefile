@@ -20,7 +20,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-e
 	--no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test test-nightly lint e2e-shop e2e-medusa bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults bench-webhooks axe bench-reconcile bench-issuing bench-program fuzz-api
+.PHONY: help demo demo-reset test test-nightly lint e2e-shop e2e-medusa bench-import bench-points bench-peers bench-audit bench-flash bench-codes bench-grid bench-export screenshots lock venv venv-demo python bench-import-points prove-races prove-faults bench-webhooks axe bench-reconcile bench-issuing bench-program bench-tiers fuzz-api
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bench-import: venv ## import the purchase history in FILE=..., and print how lon
 
 bench-program: venv ## run the purchase history in FILE=... through rules, tiers and refunds, in order and shuffled
 	$(SERVED) $(BIN)/python benchmarks/bench_program.py $(FILE)
+
+bench-tiers: venv ## judge 100,000 customers by their tiers, night after night, beside plain SQL (CUSTOMERS=...)
+	$(SERVED) $(BIN)/python benchmarks/bench_tiers.py
 
 bench-points: venv ## hold debits, expiry, audit and reading of points beside plain SQL, then import them (ROWS=..., SECONDS=..., ROUNDS=...)
 	@kept=0; $(BIN)/python benchmarks/bench_points.py || kept=1; \

@@ -84,6 +84,26 @@ def test_rules_are_kept_and_everybody_is_judged_anew(manager, anna):
     assert (rules.marked_on, rules.mark_quietly) == (None, True)
 
 
+def test_before_rules_or_a_tier_are_saved_staff_see_who_would_move(manager, anna, tiers):
+    rules = {"enabled": "on", "basis": "amount_spent", "period": "lifetime", "rolling_days": "365", "grace_days": "0"}
+
+    shown = words(manager.post(RULES, {**rules, "preview": "1"}))
+    assert "1 customer would move" in shown
+    assert "Silver ↓ no tier 1" in shown
+    assert "Everybody, 1 customer, was judged as of now" in shown
+    assert TierRules.objects.get().basis == "points_earned"
+    sent_back = manager.post(RULES, {**rules, "preview": "1"}).content.decode()
+    assert re.search(r'value="amount_spent"[^>]* checked', sent_back)
+
+    lower = {"name": "Gold", "milestone": "110", "active": "on", "entry_points": "50", "gives": "on", "preview": "1"}
+    shown = words(manager.post(f"{TIERS}{tiers[1].pk}/change/", lower))
+    assert "Silver ↑ Gold 1" in shown
+    assert "1 customer would be given 50 points altogether for entering." in shown
+    assert Tier.objects.get(name="Gold").terms.milestone == 500
+    same = manager.post(f"{TIERS}{tiers[1].pk}/change/", {**lower, "milestone": "100"})
+    assert "“Silver” begins there already." in words(same)
+
+
 def test_the_customer_page_says_how_far_they_are_and_until_when(manager, anna):
     page = words(manager.get(f"/admin/customers/customer/{anna.pk}/change/"))
 
@@ -118,6 +138,7 @@ def test_whoever_may_only_look_moves_nobody(signed_in, anna, tiers):
     assert viewer.get(f"/admin/customers/customer/{anna.pk}/act/move-to-tier/").status_code == 403
     assert viewer.get(f"{TIERS}add/").status_code == 403
     assert viewer.post(RULES, {"basis": "amount_spent"}).status_code == 403
+    assert viewer.post(RULES, {"basis": "amount_spent", "preview": "1"}).status_code == 403
     assert viewer.get(RULES).status_code == 200
 
 

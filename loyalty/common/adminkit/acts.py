@@ -249,8 +249,9 @@ def form_page(
     back_url: str,
     explain: str = "",
     extra: Mapping[str, Any] | None = None,
+    template: str = "admin/desk/form_page.html",
 ) -> TemplateResponse:
-    """A form on a page of its own; posted back to the same address."""
+    """A form on a page of its own; posted back to the same address. `template` extends the usual one."""
     context = {
         **model_admin.admin_site.each_context(request),
         "title": title,
@@ -262,7 +263,7 @@ def form_page(
         **(extra or {}),
     }
     request.current_app = model_admin.admin_site.name
-    return TemplateResponse(request, "admin/desk/form_page.html", context)
+    return TemplateResponse(request, template, context)
 
 
 def preserved(model_admin: "DeskAdmin", request: HttpRequest) -> str:

@@ -3,10 +3,9 @@
 The caller has locked their standings and writes those.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -14,14 +13,11 @@ from django.db import connection
 
 from loyalty.common.actors import Actor
 from loyalty.events import log
-from loyalty.program.tiers import windows
+from loyalty.program.tiers import gifts, windows
 from loyalty.program.tiers.models import (
     TierCause,
     TierEntry,
-    TierEntryReward,
-    TierPeriod,
     TierRules,
-    TierTerms,
     VipTierChange,
 )
 from loyalty.program.tiers.windows import Window
@@ -116,44 +112,23 @@ def _hand_over(moves: Sequence[Move], *, now: datetime) -> None:
 
 def _open_entries(changes: Sequence[VipTierChange], *, rules: TierRules, zone: ZoneInfo, now: datetime) -> None:
     """What the new tiers give is owed from here on, to each customer once in a period."""
-    points = dict(TierTerms.objects.filter(active=True, entry_points__gt=0).values_list("tier_id", "entry_points"))
-    rewards: dict[int, list[int]] = defaultdict(list)
-    for offered in TierEntryReward.objects.order_by("pk"):
-        rewards[offered.tier_id].append(offered.reward_id)
-    giving = [change for change in changes if change.current_tier_id in points or change.current_tier_id in rewards]
-    if not giving:
-        return
-    if rules.period == TierPeriod.ROLLING:
-        recent = _entered_within(giving, rules=rules, zone=zone, now=now)
-        giving = [change for change in giving if (change.customer_id, change.current_tier_id) not in recent]
-    period = windows.period_of_entry(rules=rules, zone=zone, now=now)
+    giving, period = gifts.of_tiers(), windows.period_of_entry(rules=rules, zone=zone, now=now)
+    risen = {(change.customer_id, change.current_tier_id or 0): change for change in changes}
+    owed = gifts.owed(rises=risen, gifts=giving, rules=rules, zone=zone, now=now)
     TierEntry.objects.bulk_create(
         (
             TierEntry(
-                customer_id=change.customer_id,
+                customer_id=customer_id,
                 tier_id=tier_id,
                 period=period,
                 change=change,
-                points=points.get(tier_id, 0),
-                reward_ids=rewards.get(tier_id, []),
+                points=giving[tier_id].points,
+                reward_ids=list(giving[tier_id].reward_ids),
                 created_at=now,
             )
-            for change in giving
-            if (tier_id := change.current_tier_id) is not None
+            for (customer_id, tier_id), change in risen.items()
+            if (customer_id, tier_id) in owed
         ),
         batch_size=ROWS_AT_ONCE,
         ignore_conflicts=True,
     )
-
-
-def _entered_within(
-    changes: Sequence[VipTierChange], *, rules: TierRules, zone: ZoneInfo, now: datetime
-) -> set[tuple[int, int | None]]:
-    """Who entered which tier less than a rolling period ago; their standings are locked, so nobody adds to it."""
-    since: date = now.astimezone(zone).date() - timedelta(days=rules.rolling_days)
-    entered = TierEntry.objects.filter(customer_id__in=[change.customer_id for change in changes])
-    return {
-        (customer_id, tier_id)
-        for customer_id, tier_id, created_at in entered.values_list("customer_id", "tier_id", "created_at")
-        if created_at.astimezone(zone).date() > since
-    }

@@ -5,7 +5,6 @@ so a worker that dies loses nothing. A batch is locked, measured by one statemen
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -14,15 +13,12 @@ from django.db import connection, transaction
 from loyalty.common.actors import SYSTEM
 from loyalty.common.causes import CauseType
 from loyalty.common.clock import Stopwatch
-from loyalty.customers.models import CustomerState
 from loyalty.events import reading
 from loyalty.merchant import queries as merchant
-from loyalty.merchant.models import Programme
 from loyalty.points.models import PointsTransaction
-from loyalty.program.tiers import changing, ladder, mass_entries, measuring, windows
-from loyalty.program.tiers.changing import Move
-from loyalty.program.tiers.ladder import Ladder, Measured, Place
-from loyalty.program.tiers.models import TierCause, TierRules, TierStanding
+from loyalty.program.tiers import changing, judging, ladder, mass_entries, windows
+from loyalty.program.tiers.judging import Judged
+from loyalty.program.tiers.models import TierRules, TierStanding
 
 READER = "tiers"
 EARNED = "points.earned"
@@ -36,20 +32,6 @@ CHANGES = frozenset(
 BATCH = 5_000
 MARKED_AT_ONCE = 20_000
 PATIENCE = 45.0  # seconds of one sweep
-FIGURES = (
-    "customer_id", "tier_id", "changes", "grace_until", "held_as", "held_tier_id", "held_until", "quiet",
-    "customer__state", "customer__anonymised_at",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """One standing as it is to be written."""
-
-    customer_id: int
-    place: Place
-    measured: Measured
-    move: Move | None
 
 
 def sweep(*, now: datetime) -> None:
@@ -148,59 +130,24 @@ def judge_some(*, now: datetime, limit: int = BATCH) -> int:
     """Judge the next customers who are marked and in nobody's hands; gives back how many."""
     with transaction.atomic():
         marked = TierStanding.objects.filter(due_at__isnull=False).order_by("customer_id")
-        rows = list(marked.select_for_update(of=("self",), skip_locked=True).values_list(*FIGURES)[:limit])
+        rows = list(marked.select_for_update(of=("self",), skip_locked=True).values_list(*judging.FIGURES)[:limit])
         if rows:
             _judge(rows, now=now)
     return len(rows)
 
 
 def _judge(rows: Sequence[tuple], *, now: datetime) -> None:
-    rules, steps, programme = ladder.rules(), ladder.load(), merchant.programme()
-    spans = windows.at(rules=rules, zone=programme.zone, now=now)
-    measured = measuring.measure(
-        customer_ids=[row[0] for row in rows], basis=rules.basis, windows=spans, currency=programme.currency, now=now
-    )
-    judged = [
-        _judge_one(
-            row, steps=steps, measured=measured.get(row[0], Measured()), rules=rules, programme=programme, now=now
-        )
-        for row in rows
-    ]
+    rules, programme = ladder.rules(), merchant.programme()
+    judged = judging.judge(rows=rows, steps=ladder.load(), rules=rules, programme=programme, now=now)
     _keep(judged, now=now)
-    moves = [each.move for each in judged if each.move is not None]
-    changing.write(moves=moves, rules=rules, zone=programme.zone, window=spans.now, actor=SYSTEM, now=now)
-
-
-def _judge_one(
-    row: tuple, *, steps: Ladder, measured: Measured, rules: TierRules, programme: Programme, now: datetime
-) -> Judged:
-    """Excluded and anonymised customers are measured, and stay where they are."""
-    customer_id, tier_id, changes, grace_until, held_as, held_tier_id, held_until, quiet, state, erased_at = row
-    before = Place(
-        tier_id=tier_id, grace_until=grace_until, held_as=held_as, held_tier_id=held_tier_id, held_until=held_until
+    changing.write(
+        moves=[each.move for each in judged if each.move is not None],
+        rules=rules,
+        zone=programme.zone,
+        window=windows.at(rules=rules, zone=programme.zone, now=now).now,
+        actor=SYSTEM,
+        now=now,
     )
-    if state == CustomerState.DISABLED or erased_at is not None:
-        return Judged(customer_id=customer_id, place=before, measured=measured, move=None)
-    after = ladder.judge(
-        ladder=steps, place=before, measured=measured, grace_days=rules.grace_days, zone=programme.zone, now=now
-    )
-    move = None
-    if after.tier_id != tier_id:
-        known = tier_id is None or steps.rung(tier_id) is not None
-        upward = known and steps.place(after.tier_id) > steps.place(tier_id)
-        decisive = steps.rung(after.tier_id if upward else tier_id)
-        move = Move(
-            customer_id=customer_id,
-            number=changes + 1,
-            previous_id=tier_id,
-            current_id=after.tier_id,
-            upward=upward,
-            cause=TierCause.REACHED if upward else TierCause.LOST,
-            measured=measured.best,
-            threshold=decisive.milestone if decisive else None,
-            gives=not quiet,
-        )
-    return Judged(customer_id=customer_id, place=after, measured=measured, move=move)
 
 
 def _keep(judged: Sequence[Judged], *, now: datetime) -> None:

@@ -43,15 +43,8 @@ def save_tier(*, tier_id: int | None, terms: Terms, gives: bool, actor: Actor, n
 
     Raises TierRefused.
     """
-    name = terms.name.strip()
-    rules = _rules_locked()
-    if not name or Tier.objects.filter(name__iexact=name).exclude(pk=tier_id or 0).exists():
-        raise TierRefused("Another tier has this name. Choose one of its own.")
-    same = (
-        TierTerms.objects.filter(milestone=terms.milestone, active=True).exclude(pk=tier_id or 0).select_related("tier")
-    )
-    if terms.active and (other := same.first()) is not None:
-        raise TierRefused(f"“{other.tier}” begins there already. Choose another milestone.")
+    rules, name = _rules_locked(), terms.name.strip()
+    require_possible(tier_id=tier_id, terms=terms)
     if tier_id is None:
         highest = Tier.objects.aggregate(highest=Max("rank"))["highest"] or 0
         tier = Tier.objects.create(name=name, rank=highest + 1)
@@ -78,6 +71,18 @@ def save_tier(*, tier_id: int | None, terms: Terms, gives: bool, actor: Actor, n
     _judge_anew(rules, gives=gives, now=now)
     log.record(kind="tier.saved", subject_type="tier", subject_id=tier.pk, actor=actor, now=now, active=terms.active)
     return tier
+
+
+def require_possible(*, tier_id: int | None, terms: Terms) -> None:
+    """Refuse a name or a milestone that another tier has. Raises TierRefused."""
+    name = terms.name.strip()
+    if not name or Tier.objects.filter(name__iexact=name).exclude(pk=tier_id or 0).exists():
+        raise TierRefused("Another tier has this name. Choose one of its own.")
+    same = (
+        TierTerms.objects.filter(milestone=terms.milestone, active=True).exclude(pk=tier_id or 0).select_related("tier")
+    )
+    if terms.active and (other := same.first()) is not None:
+        raise TierRefused(f"“{other.tier}” begins there already. Choose another milestone.")
 
 
 @transaction.atomic

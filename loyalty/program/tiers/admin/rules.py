@@ -4,13 +4,16 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin import helpers
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 
 from loyalty.common import actors
 from loyalty.common.adminkit import desk
-from loyalty.program.tiers import setting
+from loyalty.program.tiers import preview, setting
+from loyalty.program.tiers.admin import foreseeing
 from loyalty.program.tiers.models import TierRules
 
 GIVES = "Whoever rises by this change gets what the tier gives"
@@ -53,6 +56,7 @@ class RulesForm(forms.ModelForm):
 @admin.register(TierRules)
 class TierRulesAdmin(desk.DeskAdmin):
     form = RulesForm
+    change_form_template = "admin/program/tiers/rules.html"
     fieldsets = (
         (None, {"fields": ("enabled", "basis", "starts_on")}),
         ("How long a tier lasts", {"fields": ("period", "rolling_days", "kept_next_year", "grace_days")}),
@@ -80,7 +84,35 @@ class TierRulesAdmin(desk.DeskAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         extra = {"title": "VIP rules", "subtitle": None, "show_save_and_continue": False}
+        if request.method == "POST" and "preview" in request.POST:
+            return self.preview_view(request, extra)
         return super().change_view(request, object_id, form_url, {**extra, **(extra_context or {})})
+
+    def preview_view(self, request: HttpRequest, extra: dict[str, Any]) -> HttpResponse:
+        """The form as it was sent, with who would move by it. Saves nothing."""
+        rules = TierRules.objects.get(pk=1)
+        if not self.has_change_permission(request, rules):
+            raise PermissionDenied
+        form = self.get_form(request, rules, change=True)(request.POST, instance=rules)
+        if form.is_valid():
+            gives = form.cleaned_data["gives"]
+            wanted = preview.with_rules(rules=form.instance, gives=gives)
+            shown = preview.of(wanted=wanted, now=timezone.now())
+            extra = {**extra, **foreseeing.context(shown, rules=form.instance, gives=gives)}
+        fields = helpers.AdminForm(form, list(self.get_fieldsets(request, rules)), {}, model_admin=self)
+        context = {
+            **self.admin_site.each_context(request),
+            "adminform": fields,
+            "object_id": "1",
+            "original": rules,
+            "is_popup": False,
+            "media": self.media + fields.media,
+            "inline_admin_formsets": [],
+            "errors": helpers.AdminErrorList(form, []),
+            "preserved_filters": self.get_preserved_filters(request),
+            **extra,
+        }
+        return self.render_change_form(request, context, change=True, obj=rules)
 
     def response_post_save_change(self, request: HttpRequest, obj: TierRules) -> HttpResponseRedirect:
         return HttpResponseRedirect(reverse("admin:program_tierrules_change", args=(1,)))

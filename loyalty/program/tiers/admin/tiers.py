@@ -21,7 +21,8 @@ from loyalty.common.adminkit import acts, desk, show
 from loyalty.common.errors import DomainError
 from loyalty.customers.models import Customer, Tier
 from loyalty.merchant import queries as merchant
-from loyalty.program.tiers import ladder, setting
+from loyalty.program.tiers import ladder, preview, setting
+from loyalty.program.tiers.admin import foreseeing
 from loyalty.program.tiers.admin.rules import GIVES, GIVES_HELP
 from loyalty.program.tiers.models import (
     MOST_ENTRY_POINTS,
@@ -191,8 +192,12 @@ class TierAdmin(desk.DeskAdmin):
     def form_view(self, request: HttpRequest, *, tier: Tier | None) -> HttpResponse:
         data = request.POST if request.method == "POST" else None
         form = TierForm(data, tier=tier, unit=unit(), initial=known(tier) if tier else None)
+        extra: dict[str, Any] = {"acts": self.act_links(request, tier.pk) if tier else []}
         if request.method == "POST" and form.is_valid():
             try:
+                if "preview" in request.POST:
+                    extra |= foreseen(form, tier=tier)
+                    return self.form_shown(request, form, tier=tier, extra=extra)
                 saved = setting.save_tier(
                     tier_id=tier.pk if tier else None,
                     terms=form.terms(),
@@ -205,6 +210,11 @@ class TierAdmin(desk.DeskAdmin):
             else:
                 messages.success(request, f"“{saved}” is saved. Who moves by that is found out within a minute.")
                 return HttpResponseRedirect(reverse("admin:customers_tier_changelist"))
+        return self.form_shown(request, form, tier=tier, extra=extra)
+
+    def form_shown(
+        self, request: HttpRequest, form: TierForm, *, tier: Tier | None, extra: dict[str, Any]
+    ) -> HttpResponse:
         return acts.form_page(
             request,
             model_admin=self,
@@ -212,8 +222,16 @@ class TierAdmin(desk.DeskAdmin):
             title=f"VIP tier {tier}" if tier else "Add VIP tier",
             button="Save",
             back_url=reverse("admin:customers_tier_changelist"),
-            extra={"acts": self.act_links(request, tier.pk) if tier else []},
+            extra=extra,
+            template="admin/program/tiers/tier.html",
         )
+
+
+def foreseen(form: TierForm, *, tier: Tier | None) -> dict[str, Any]:
+    """Who would move if the form were saved. Raises TierRefused."""
+    gives = form.cleaned_data["gives"]
+    wanted = preview.with_tier(tier_id=tier.pk if tier else None, terms=form.terms(), gives=gives)
+    return foreseeing.context(preview.of(wanted=wanted, now=timezone.now()), rules=wanted.rules, gives=gives)
 
 
 def terms_of(tier: Tier) -> TierTerms | None:
