@@ -135,11 +135,15 @@ def translate(error: Exception) -> Problem:
     if isinstance(error, RequestError):
         return Problem(error.status, error.code, error.sentence)
     if isinstance(error, DomainError):
-        return Problem(_status_of(error), error.code, error.sentence, (error.field,) if error.field else ())
+        return Problem(_status_of(error), error.code, error.sentence, _steps(error))
     for kind, problem in FORESEEN:
         if isinstance(error, kind):
             return problem
     return _of_framework(error) if isinstance(error, exceptions.APIException) else SERVER_ERROR
+
+
+def _steps(error: DomainError) -> tuple[str, ...]:
+    return tuple(error.field.split("/")) if error.field else ()
 
 
 def _status_of(error: DomainError) -> int:

@@ -8,7 +8,7 @@ class DomainError(Exception):
     """
 
     code = "refused"
-    field = ""  # the one thing the caller gave, or left out, that is at fault
+    field = ""  # what the caller gave, or left out, that is at fault; a slash stands between the steps to it
 
     def __init__(self, sentence: str, *, code: str | None = None) -> None:
         super().__init__(sentence)

@@ -138,6 +138,63 @@ def test_an_order_that_is_not_paid_yet_and_one_of_a_guest_earn_nothing(api):
     assert balance(Customer.objects.get()) == 0
 
 
+BOUGHT = [
+    {"product_id": 501, "quantity": 2, "amount": "30.00", "tax": "5.00", "categories": ["tea", "gifts"]},
+    {"product_id": "cup", "amount": 29.9},
+]
+
+
+def test_the_items_of_an_order_are_kept_and_count_for_rules_of_products_and_categories(api):
+    double = RuleFactory(kind="multiplier", points=None, per_amount=None, factor=2, categories=["tea"])
+
+    for _ in range(2):
+        answer = api.post("/events", order(line_items=BOUGHT, tax_total="9.50", shipping_total=0, discount_total="3"))
+
+    stored = Order.objects.get()
+    assert answer.status_code == 202
+    assert (stored.tax, stored.shipping, stored.discounts) == (Decimal("9.50"), Decimal(0), Decimal(3))
+    assert list(
+        stored.items.order_by("position").values_list("product", "quantity", "amount", "tax", "categories")
+    ) == [
+        ("501", 2, Decimal("30.00"), Decimal("5.00"), ["gifts", "tea"]),
+        ("cup", 1, Decimal("29.90"), None, None),
+    ]
+    assert stored.awards.get(rule=double).points == 30
+    assert balance(Customer.objects.get()) == 70
+
+
+def test_refunds_in_part_take_back_their_share_and_the_last_the_rest(api):
+    first = {"external_id": 1, "amount": "14.98"}
+
+    api.post("/events", order(refunds=[first], external_updated_at="2026-11-21T10:00:00Z"))
+    assert (balance(Customer.objects.get()), Order.objects.get().payment_state) == (30, "partially_refunded")
+
+    api.post("/events", order(refunds=[first], payment_status="refunded", external_updated_at="2026-11-22T10:00:00Z"))
+    assert (balance(Customer.objects.get()), Order.objects.get().refunded) == (0, Decimal("59.90"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"line_items": [BOUGHT[0], {"amount": 1}]}, "/line_items/1/product_id"),
+        ({"line_items": [{"product_id": "cup", "amount": -1}]}, "/line_items/0/amount"),
+        ({"line_items": [{"product_id": "cup", "amount": 1, "tax": 2}]}, "/line_items/0/tax"),
+        ({"line_items": [{"product_id": "cup", "amount": 1, "quantity": 1.5}]}, "/line_items/0/quantity"),
+        ({"line_items": [{"product_id": "cup", "amount": 1, "categories": [""]}]}, "/line_items/0/categories/0"),
+        ({"line_items": "cup"}, "/line_items"),
+        ({"line_items": [{"product_id": 1, "amount": 1}] * 1001}, "/line_items"),
+        ({"refunds": [{"external_id": 1, "amount": 60}]}, "/refunds"),
+        ({"customer": {"email": "anna@example.com"}}, "/customer/external_id"),
+    ],
+)
+def test_what_is_wrong_in_an_order_is_named_by_its_place(api, changes, where):
+    answer = api.post("/events", order(**changes))
+
+    assert refusal(answer) == (422, "invalid_event")
+    assert answer.json()["error"]["pointer"] == f"/event/data{where}"
+    assert not Order.objects.exists()
+
+
 def test_a_deleted_order_is_canceled_and_stays_so(api):
     api.post("/events", order())
     gone = {"event": {"topic": "order/deleted", "data": {"external_id": "A-1"}}}

@@ -15,6 +15,7 @@ from loyalty.program import orders
 from loyalty.program.models import Order, OrderItem, PaymentState
 from platforms import adapter
 from platforms.adapter import OrderStatus, ShopItem, ShopOrder, ShopRefund
+from tests.factories.earning import RuleFactory
 from tests.factories.people import ConnectionFactory, CustomerFactory
 from tests.factories.points import NOW
 
@@ -118,7 +119,7 @@ def news(state, hours):
     """The order at a state of its course."""
     refund = ShopRefund(external_id="r1", amount=Decimal("13.30"), refunded_at=NOW)
     changes = {
-        "placed": {"status": OrderStatus.PLACED},
+        "placed": {"status": OrderStatus.PLACED, "items": (CUP,)},
         "completed": {},
         "refunded": {"refunds": (refund,), "payment_state": adapter.PaymentState.PARTIALLY_REFUNDED},
         "cancelled": {"status": OrderStatus.CANCELLED, "refunds": (refund,)},
@@ -136,9 +137,16 @@ COURSES = [
 def state_of(shop):
     order = Order.objects.get(connection=shop)
     changes = PointsTransaction.objects.filter(customer_id=order.customer_id).values_list("points_change", flat=True)
-    return order.status, order.refunded, order.payment_state, sum(changes)
+    items = list(order.items.order_by("position").values_list("product", "amount", "categories"))
+    return order.status, order.refunded, order.payment_state, items, sum(changes)
 
 
+@pytest.fixture
+def coffee_counts_double():
+    return RuleFactory(kind="multiplier", points=None, per_amount=None, factor=2, products=["coffee"])
+
+
+@pytest.mark.usefixtures("coffee_counts_double")
 @given(data=st.data())
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_permutation_and_repetition_of_an_orders_news_ends_in_one_state(data):
