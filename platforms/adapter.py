@@ -271,6 +271,7 @@ class Capabilities:
     registers_webhooks: bool = False  # ensure_webhooks works; otherwise a person sets them up
     secret_headers: frozenset[str] = frozenset()  # of webhooks, in lower case: a secret we share, so never stored
     privacy_topics: frozenset[str] = frozenset()  # of webhooks that ask for somebody's data, or for its erasure
+    sorts_products: bool = False  # orders leave categories out and products tell them: the adapter is a SortingAdapter
     lists_codes: bool = True  # list_codes shows every code of the shop; False: it has none to show
     bulk: int = 1  # codes that one call makes at most; above 1 the adapter is a BulkAdapter
     calls_at_once: int = 8  # calls that a shop of this kind bears at the same time
@@ -367,4 +368,12 @@ class BulkAdapter(Adapter, Protocol):
 
     def create_codes(self, specs: Sequence[CodeSpec]) -> Answer[tuple[Answer[PlatformCode], ...]]:
         """Make them. OK tells what became of each, in their order; any other outcome is that of the call as a whole."""
+        ...
+
+
+class SortingAdapter(Adapter, Protocol):
+    """A shop whose orders name products alone, and whose products tell their categories: `capabilities.sorts_products`."""
+
+    def categories_of(self, products: Sequence[str]) -> Answer[Mapping[str, tuple[str, ...] | None]]:
+        """The categories of each of these products, at most a hundred; None for one that the shop does not show."""
         ...

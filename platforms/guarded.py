@@ -76,6 +76,11 @@ class GuardedAdapter(BulkAdapter):
     def orders_since(self, cursor: str) -> Answer[OrderPage]:
         return self._ask(lambda: self._adapter.orders_since(cursor))
 
+    def categories_of(self, products: Sequence[str]) -> Answer[Mapping[str, tuple[str, ...] | None]]:
+        """Only where `capabilities.sorts_products`, as of the adapter itself."""
+        sorting: Any = self._adapter
+        return self._ask(lambda: sorting.categories_of(products))
+
     def ensure_webhooks(self, url: str) -> Answer[None]:
         answer = self._ask(lambda: self._adapter.ensure_webhooks(url))
         if not answer.held_back:

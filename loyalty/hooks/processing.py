@@ -11,7 +11,7 @@ from loyalty.common import actors, commits, queue
 from loyalty.common.clock import Stopwatch
 from loyalty.common.errors import DomainError
 from loyalty.events import log
-from loyalty.hooks import inbox, payouts, privacy
+from loyalty.hooks import categories, inbox, payouts, privacy
 from loyalty.hooks.models import InboundWebhook, InboxState
 from loyalty.program import orders
 from platforms import registry
@@ -126,8 +126,10 @@ def poll(*, connection_id: int, now: datetime) -> int:
         if answer.value is None:
             _note_poll(connection, answer.reason, now=watch.now)
             return seen
-        for order in answer.value.orders:
-            _record_polled(adapter, connection, order, watch)
+        told = categories.put_in(answer.value.orders, adapter=adapter, connection=connection)
+        for order in told.orders:
+            reason = told.reason if categories.lacks_some(order) else ""
+            _record_polled(adapter, connection, order, watch, reason=reason)
         for unread in answer.value.unread:
             reason = f"The shop's order could not be understood: {unread.reason}."
             inbox.store_polled(
@@ -182,7 +184,10 @@ def _effect(webhook: InboundWebhook, watch: Stopwatch) -> Again | None:
     if order is None:
         _close(webhook, InboxState.PROCESSED, "It names no order: nothing to do.", now=watch.now)
         return None
-    verdicts = _record(adapter, connection, order, watch)
+    told = categories.put_in([order], adapter=adapter, connection=connection)
+    if told.reason and webhook.tries < categories.MOST_TRIES:
+        return Again(told.reason, told.wait)
+    verdicts = _record(adapter, connection, told.orders[0], watch)
     if OrderVerdict.NOT_YET in verdicts:
         return Again(NOT_YET)
     summary = ", ".join(verdicts) or "no code"
@@ -229,9 +234,13 @@ def _told(webhook: InboundWebhook, adapter: Adapter) -> tuple[ShopOrder | None, 
     return message.order, message.order_external_id
 
 
-def _record_polled(adapter: Adapter, connection: StoreConnection, order: ShopOrder, watch: Stopwatch) -> None:
+def _record_polled(
+    adapter: Adapter, connection: StoreConnection, order: ShopOrder, watch: Stopwatch, *, reason: str
+) -> None:
+    """Record it, or let it come back through the inbox: where there is a reason to wait, or one turns up."""
     try:
-        reason = NOT_YET if OrderVerdict.NOT_YET in _record(adapter, connection, order, watch) else ""
+        if not reason and OrderVerdict.NOT_YET in _record(adapter, connection, order, watch):
+            reason = NOT_YET
     except DomainError as refusal:
         reason = refusal.sentence
     if reason:

@@ -8,7 +8,7 @@ are made one by one.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -29,6 +29,7 @@ from platforms.adapter import (
     WebhookMessage,
 )
 from platforms.bigcommerce import (
+    categories,
     changing,
     client,
     codes,
@@ -59,6 +60,7 @@ class BigCommerceAdapter:
         collections=frozenset({DiscountKind.PERCENTAGE, DiscountKind.FIXED_AMOUNT}),
         extends=True,
         registers_webhooks=True,
+        sorts_products=True,
         secret_headers=frozenset({webhook.OWN_HEADER}),
         steps_to_disable=(
             "Sign in to the control panel of {shop} and open Marketing.",
@@ -73,7 +75,7 @@ class BigCommerceAdapter:
             name="access_token",
             label="Access token",
             help_text="Of an API account made in BigCommerce under Settings, Store-level API accounts, with Marketing: "
-            "modify; Orders, Order transactions, Information & settings: read-only. The shop's address above is the "
+            "modify; Orders, Order transactions, Products, Information & settings: read-only. The shop's address above is the "
             "API path shown with it, such as https://api.bigcommerce.com/stores/abc123.",
         ),
         CredentialField(
@@ -183,6 +185,10 @@ class BigCommerceAdapter:
             more=not following.caught_up,
         )
         return client.ok(answer, page)
+
+    def categories_of(self, products: Sequence[str]) -> Answer[Mapping[str, tuple[str, ...] | None]]:
+        """By number."""
+        return categories.of(client.Conversation(self._access), products)
 
     def parse_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> WebhookMessage:
         """Verified by our own header or by BigCommerce's signature. It only says which order changed."""

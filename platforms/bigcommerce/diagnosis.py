@@ -3,7 +3,7 @@
 from typing import Any
 
 from platforms.adapter import Access, Answer, Outcome, Refusal, ShopInfo
-from platforms.bigcommerce import certificates, client, coupons, fields, options, orders
+from platforms.bigcommerce import categories, certificates, client, coupons, fields, options, orders
 from platforms.http import HttpAnswer
 
 NOT_SIGNED_IN = (
@@ -15,6 +15,7 @@ NOBODY = 999_999_999  # an order that no store has: asking for its parts shows w
 INFORMATION = "Information & settings: read-only (store_v2_information_read_only)"
 MARKETING = "Marketing: modify (store_v2_marketing)"
 ORDERS = "Orders: read-only (store_v2_orders_read_only)"
+PRODUCTS = "Products: read-only (store_v2_products_read_only)"
 TRANSACTIONS = "Order transactions: read-only (store_v2_transactions_read_only)"
 
 
@@ -31,10 +32,12 @@ def examine(access: Access) -> Answer[ShopInfo]:
     conversation = client.Conversation(access)
     answer = conversation.ask("GET", "/v2/store")
     wrong = _unreachable(answer) or _missing(conversation, answer)
-    return wrong or _told(access, chosen, answer)
+    return wrong or _told(conversation, access, chosen, answer)
 
 
-def _told(access: Access, chosen: options.Options, answer: HttpAnswer) -> Answer[ShopInfo]:
+def _told(
+    conversation: client.Conversation, access: Access, chosen: options.Options, answer: HttpAnswer
+) -> Answer[ShopInfo]:
     try:
         store = fields.inside(answer.data)
         name, currency = fields.text(store, "name"), fields.text(store, "currency", longest=3)
@@ -46,7 +49,7 @@ def _told(access: Access, chosen: options.Options, answer: HttpAnswer) -> Answer
             "BigCommerce's codes work in that one alone. Correct the currency of the connection."
         )
         return client.rejected(answer, Refusal.INVALID, reason)
-    return answer.success(ShopInfo(name=name, currency=currency, detail=_detail(access, chosen)))
+    return answer.success(ShopInfo(name=name, currency=currency, detail=_detail(conversation, access, chosen)))
 
 
 def _missing(conversation: client.Conversation, store: HttpAnswer) -> Answer[Any] | None:
@@ -87,7 +90,7 @@ def _unreachable(answer: HttpAnswer) -> Answer[Any] | None:
     return answer.failure()
 
 
-def _detail(access: Access, chosen: options.Options) -> str:
+def _detail(conversation: client.Conversation, access: Access, chosen: options.Options) -> str:
     """Which store it is, and what will not work until another setting is made."""
     lacking = []
     if chosen.delivery_cost is None:
@@ -96,4 +99,6 @@ def _detail(access: Access, chosen: options.Options) -> str:
         lacking.append("no gift cards until their sender is entered")
     if not access.credentials.get("client_secret", "").strip():
         lacking.append("signatures of webhooks are not checked without the client secret")
+    if conversation.ask("GET", categories.PATH, params={"limit": "1"}).status == 403:
+        lacking.append(f"no rules for categories without {PRODUCTS}, which takes a new API account")
     return "; ".join([f"BigCommerce store {client.store_hash(access.base_url)}", *lacking])

@@ -1,8 +1,7 @@
 """The lines of a BigCommerce order, which stand in a place of their own: one question for each order.
 
 They are asked for whatever rules there are, so that a rule made later finds them. A line names its product by its
-number; categories would take the catalogue, another permission and further questions, so they are unknown here, and
-rules for this shop name products.
+number; categories stand in the catalogue (`categories`), and are asked for where a rule names some.
 """
 
 from collections.abc import Mapping

@@ -23,7 +23,7 @@ from platforms.adapter import (
     ShopOrder,
     WebhookMessage,
 )
-from platforms.woocommerce import batch, codes, diagnosis, polling, subscriptions, webhook
+from platforms.woocommerce import batch, categories, codes, diagnosis, polling, subscriptions, webhook
 from platforms.woocommerce.client import Conversation
 
 
@@ -39,6 +39,7 @@ class WooCommerceAdapter:
         extends=True,
         returns_use_on_cancel=True,
         registers_webhooks=True,
+        sorts_products=True,
         bulk=batch.MOST,
         steps_to_disable=(
             "Sign in to WordPress at {shop} (its address with /wp-admin) and open Marketing, then Coupons.",
@@ -95,6 +96,10 @@ class WooCommerceAdapter:
     def orders_since(self, cursor: str) -> Answer[OrderPage]:
         """Orders by their last change, those that were binned included."""
         return polling.since(self._conversation(), cursor)
+
+    def categories_of(self, products: Sequence[str]) -> Answer[Mapping[str, tuple[str, ...] | None]]:
+        """By number and by slug."""
+        return categories.of(self._conversation(), products)
 
     def parse_webhook(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> WebhookMessage:
         """A webhook, or the ping of a new one. Raises WebhookRejected."""

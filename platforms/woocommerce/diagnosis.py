@@ -13,6 +13,10 @@ NO_KEY = f"The consumer key or its secret is missing. Make a key {MADE}, with th
 SWAPPED = "The consumer key starts with ck_ and its secret with cs_: they were swapped. Enter each in its own field."
 NO_CODE = "woocommerce_rest_empty_coupon_code"  # how the shop refuses a coupon without a name, after all permissions
 READS = ("/coupons", "/orders")
+NO_PRODUCTS = (
+    "The key may not read products, so rules for categories give nothing for this shop. Make it for an administrator or "
+    "a shop manager, or let such rules name products."
+)
 
 
 def examine(access: Access) -> Answer[ShopInfo]:
@@ -95,6 +99,8 @@ def _detail(conversation: Conversation) -> Answer[str]:
             return client.relay(answer)
     if free_delivery is not None and free_delivery.refusal is Refusal.UNSUPPORTED:
         sentences.append(free_delivery.reason)
+    if conversation.ask("GET", "/products", params={"per_page": "1", "_fields": "id"}).status in {401, 403}:
+        sentences.append(NO_PRODUCTS)
     asleep = subscriptions.asleep(hooks.value or [])
     if asleep:
         sentences.append(

@@ -1,7 +1,7 @@
 """WooCommerce's orders in our words. Pure.
 
-A line names its product by its number, and no category: those would take a question of their own for every webhook and
-every page, to shops that bear few, so categories are unknown here, and rules for this shop name products.
+A line names its product by its number, and no category: those stand with the products (`categories`), and are asked for
+where a rule names some.
 """
 
 from collections.abc import Mapping, Sequence

@@ -65,6 +65,7 @@ ROUTES: list[tuple[str, str, str, Act]] = [
     ("GET", r"/v2/orders/(\d+)/products", "orders", orders.order_products),
     ("GET", r"/v3/orders/payment_actions/refunds", "orders", orders.list_refunds),
     ("GET", r"/v3/orders/(\d+)/transactions", "transactions", orders.transactions),
+    ("GET", r"/v3/catalog/products", "products", checkout.products),
     ("GET", r"/v3/hooks", "info", orders.list_hooks),
     ("POST", r"/v3/hooks", "info", orders.make_hook),
     ("PUT", r"/v3/hooks/(\d+)", "info", orders.change_hook),

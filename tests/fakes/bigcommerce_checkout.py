@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from typing import Any
 
-from tests.fakes.bigcommerce_store import Entry, Store
+from tests.fakes.bigcommerce_store import PAGING, Entry, Store, allowed, paged, v3
 
 PRICE = Decimal("18.00")
 DELIVERY = Decimal("4.00")
@@ -55,6 +56,18 @@ def lines(applied: list[Entry], *, pieces: int, plates: int, tax: Decimal) -> tu
             "total_tax": f"{price * many * tax:.4f}", "discounted_total_inc_tax": f"{net * (1 + tax):.4f}",
         })  # fmt: skip
     return [one for one in found if one["quantity"]], whole
+
+
+def products(store: Store, ids: list[int], query: dict[str, str], body: Any) -> tuple[int, Any]:
+    """The catalogue: the number of each product, and the fields that were asked for."""
+    query = allowed(query, PAGING | {"id:in", "include_fields"})
+    catalogue = [{"id": PRODUCT, "categories": [CATEGORY, 23]}, {"id": PLATE, "categories": []}]
+    wanted = {int(each) for each in query.get("id:in", "").split(",") if each}
+    shown = {"id", *query.get("include_fields", "categories").split(",")}
+    found = [
+        {name: each[name] for name in each if name in shown} for each in catalogue if not wanted or each["id"] in wanted
+    ]
+    return v3(paged(found, query))
 
 
 def delivery(applied: list[Entry]) -> Decimal:

@@ -33,7 +33,7 @@ class Store:
     currency: str = "USD"
     name: str = "Garden of Loyalty"
     scopes: set[str] = field(
-        default_factory=lambda: {"marketing", "marketing:modify", "orders", "transactions", "info"}
+        default_factory=lambda: {"marketing", "marketing:modify", "orders", "products", "transactions", "info"}
     )
     duplicate_status: int = 400  # with which it refuses a code it has: not documented
     exact_case: bool = False  # whether the filter by code minds the case: not documented

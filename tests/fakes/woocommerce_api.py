@@ -17,6 +17,7 @@ PARAMS = {
     "/coupons": PAGING | {"search", "code", "after", "dates_are_gmt"},
     "/orders": PAGING | {"modified_after", "modified_before", "dates_are_gmt", "status"},
     "/webhooks": PAGING | {"status"},
+    "/products": PAGING | {"include"},
     "/products/categories": PAGING | {"include"},
 }
 HOOK_FIELDS = {"name", "topic", "delivery_url", "secret", "status"}
@@ -140,6 +141,20 @@ def _product(shop: Shop, request: Request, number: int) -> Reply:
     return Reply(body={"id": number, "status": "publish"})
 
 
+def _products(shop: Shop, request: Request) -> Reply:
+    wanted = request.params.get("include")
+    found = shop.products.keys() & {int(each) for each in wanted.split(",")} if wanted else shop.products.keys()
+    told = [
+        {"id": each, "categories": [_category(number) for number in sorted(shop.products[each][1])]}
+        for each in sorted(found)
+    ]
+    return page(shop, request, told)
+
+
+def _category(number: int) -> dict[str, Any]:
+    return {"id": number, "name": f"Category &amp; {number}", "slug": f"category-{number}"}
+
+
 def _categories(shop: Shop, request: Request) -> Reply:
     wanted = request.params.get("include")
     found = shop.categories & {int(each) for each in wanted.split(",")} if wanted else shop.categories
@@ -195,6 +210,7 @@ ROUTES: tuple[tuple[str, dict[str, Any]], ...] = (
     (r"/orders/(\d+)", {"GET": _read_order}),
     (r"/orders/(\d+)/refunds", {"GET": _refunds}),
     (r"/data/currencies/current", {"GET": _currency}),
+    (r"/products", {"GET": _products}),
     (r"/products/(\d+)", {"GET": _product}),
     (r"/products/categories", {"GET": _categories}),
     (r"/shipping/zones", {"GET": _zones}),

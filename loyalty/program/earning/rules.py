@@ -34,6 +34,11 @@ def enabled(kinds: Iterable[RuleKind], *, token: str | None = None) -> list[Term
     return [facts.terms_of(rule) for rule in rows.order_by("priority", "pk")]
 
 
+def name_categories() -> bool:
+    """Whether any rule, on or off, goes by the categories of what was bought."""
+    return EarningRule.objects.exclude(categories=[], excluded_categories=[]).exists()
+
+
 def for_orders(*, programme: Programme) -> list[Terms]:
     """Every rule that orders are judged by: those that are switched on, and the programme's own rate."""
     own = [facts.programme_rate(programme.points_per_unit)] if programme.points_per_unit else []
