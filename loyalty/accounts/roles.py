@@ -176,7 +176,9 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "program.change_referralsettings",
         }
     ),
-    Action.EDIT_EARNING_RULES: frozenset({"program.add_earningrule", "program.change_earningrule"}),
+    Action.EDIT_EARNING_RULES: frozenset(
+        {"program.add_earningrule", "program.change_earningrule", "program.backfill_earningrule"}
+    ),
     Action.MANAGE_API_KEYS: frozenset({"api.add_apikey", "api.change_apikey", "api.view_apikey"}),
     Action.MANAGE_WEBHOOKS: frozenset({"webhooks.add_webhookendpoint", "webhooks.change_webhookendpoint"}),
     Action.MANAGE_STAFF: frozenset({"accounts.add_user", "accounts.change_user", "accounts.view_user"}),

@@ -14,13 +14,16 @@ from loyalty.customers.models import CustomerState
 from loyalty.jobs import lifecycle
 from loyalty.jobs import queries as jobs
 from loyalty.jobs.models import Job, JobOutcome, Step, Verdict
+from loyalty.merchant import queries as merchant
 from loyalty.merchant.models import ExpiryMode, Programme
 from loyalty.points import ledger
 from loyalty.points.models import PointsAccount, PointsTransaction, TransactionKind
-from loyalty.program.backfill import acts, steps
+from loyalty.program.backfill import acts, queries, steps
 from loyalty.program.earning import orders as order_earning
 from loyalty.program.earning.models import AwardState, EarningAward, RuleKind
-from loyalty.program.models import Order, OrderStatus
+from loyalty.program.models import Order, OrderItem, OrderStatus
+from rewards import limits, usage
+from rewards.models import RedeemedReward
 from tests.factories.catalogue import CustomFactory
 from tests.factories.earning import RuleFactory
 from tests.factories.people import CustomerFactory
@@ -78,8 +81,7 @@ def balance(customer):
 
 
 def test_checking_says_exactly_what_applying_gives_and_writes_nothing(customer, monkeypatch):
-    monkeypatch.setattr(steps.Check, "batch_size", 2)
-    monkeypatch.setattr(steps.Apply, "batch_size", 2)
+    monkeypatch.setattr(steps, "HANDLERS", {Step.CHECK: steps.Check(2), Step.APPLY: steps.Apply(2)})
     for day in (3, 20, 21, 22):
         order(customer, day=date(2026, 1, day))
     order(customer, "9.00", day=date(2026, 2, 2))
@@ -202,22 +204,65 @@ def test_orders_since_the_rule_was_switched_on_are_left_to_it(customer):
     assert job.rows_total == 1
 
 
-@pytest.mark.parametrize(
-    ("terms", "sentence"),
-    [
-        ({"kind": RuleKind.SIGN_UP}, "Only points for money spent, for each order and for a first order"),
-        ({"points": None, "reward": "custom"}, "Give it to those customers by a reward campaign"),
-    ],
-)
-def test_a_rule_that_cannot_be_given_for_the_past_is_refused(customer, terms, sentence):
+def test_a_rule_that_is_not_for_orders_and_days_to_come_are_refused(customer):
     order(customer)
-    if "reward" in terms:
-        terms = {**terms, "reward": CustomFactory()}
 
-    with pytest.raises(acts.BackfillRefused, match=sentence):
-        planned(rule_that_is_off(**terms))
+    with pytest.raises(acts.BackfillRefused, match="Only rules for orders can be given for the past"):
+        planned(rule_that_is_off(kind=RuleKind.SIGN_UP))
     with pytest.raises(acts.BackfillRefused, match="are no days of the past"):
         planned(rule_that_is_off(), first=LAST, last=FIRST)
+
+
+def test_a_multiplier_adds_to_what_each_order_earned_by_money_then(customer):
+    bought, other, free = order(customer, "30.00"), order(customer, "9.00"), order(customer, "5.00")
+    for each, product, amount in ((bought, "tea", "20.00"), (other, "cup", "9.00"), (free, "tea", "5.00")):
+        OrderItem.objects.create(order=each, position=0, product=product, quantity=1, amount=Decimal(amount))
+    earning_then = merchant.programme()
+    for each in (bought, other):
+        order_earning.earn(order=each, programme=earning_then, actor=SYSTEM, now=each.placed_at)
+    Programme.objects.update(points_per_unit=7)
+    double = rule_that_is_off(kind=RuleKind.MULTIPLIER, points=None, factor="2.5", products=["tea"])
+
+    job = planned(double)
+
+    expected = [("ok", 30, ""), ("unchanged", None, "no_such_item"), ("unchanged", None, "no_points")]
+    assert said(job, Step.CHECK) == expected
+    assert said(worked(job, Step.APPLY), Step.APPLY) == expected[:1]
+    assert balance(customer) == 30 + 9 + 30
+    worked(job, Step.UNDO)
+    assert balance(customer) == 30 + 9
+
+
+def test_rewards_are_given_once_an_order_within_their_limits_and_unused_ones_taken_back(customer, monkeypatch):
+    monkeypatch.setattr(steps, "GRANTING", {
+        Step.CHECK: steps.Check(2), Step.APPLY: steps.Apply(2), Step.UNDO: steps.Undo(2),
+    })  # fmt: skip
+    others = [CustomerFactory(), CustomerFactory()]
+    for day in (3, 4, 5):
+        order(customer, day=date(2026, 1, day))
+    for other in others:
+        order(other)
+    reward = CustomFactory(limit_per_customer=2)
+    limits.set_total(reward_id=reward.pk, limit=3, now=NOW)
+    rule = rule_that_is_off(points=None, reward=reward)
+
+    job = planned(rule)
+    expected = [("ok", 0, "reward"), ("ok", 0, "reward"), ("refused", None, "limit_reached"), ("ok", 0, "reward")]
+    assert said(job, Step.CHECK) == [*expected, ("refused", None, "reward_sold_out")]
+    assert not RedeemedReward.objects.exists()
+
+    job = worked(job, Step.APPLY)
+    assert said(job, Step.APPLY) == [row for row in expected if row[0] == "ok"]
+    given = list(RedeemedReward.objects.order_by("pk"))
+    assert [each.customer_id for each in given] == [customer.pk, customer.pk, others[0].pk]
+
+    usage.mark_used(redeemed_reward_id=given[0].pk, actor=SYSTEM, now=NOW)
+    undone = said(worked(job, Step.UNDO), Step.UNDO)
+    assert [row[0] for row in undone] == ["refused", "ok", "ok"]
+    assert list(EarningAward.objects.order_by("pk").values_list("state", flat=True)) == ["stands", "undone", "undone"]
+    assert RedeemedReward.objects.filter(fulfillment_status="cancelled").count() == 2
+    report = queries.report(job=Job.objects.get(pk=job.pk), step=Step.APPLY)
+    assert (report.customers, report.points, report.rewards, report.orders) == (2, 0, 3, 3)
 
 
 def test_the_command_says_the_sums_gives_them_and_takes_them_back(customer):
@@ -236,11 +281,11 @@ def test_the_command_says_the_sums_gives_them_and_takes_them_back(customer):
     job = Job.objects.order_by("-pk")[0]
     taken = run("--undo", str(job.pk))
 
-    assert "would give 5 points for 1 of 2 orders." in dry
+    assert "would give 5 points for 1 of 2 orders, of 1 customer." in dry
     assert "1 not: Nothing: what counts of the order is below the rule's least amount." in dry
     assert f"Job {job.pk}" in given
-    assert "gave 5 points for 1 of 2 orders." in given
-    assert "took back 5 points for 1 of 2 orders." in taken
+    assert "gave 5 points for 1 of 2 orders, of 1 customer." in given
+    assert "took back 5 points for 1 of 2 orders, of 1 customer." in taken
     assert balance(customer) == 0
     with pytest.raises(CommandError, match="There is no backfill with the number 0"):
         run("--undo", "0")

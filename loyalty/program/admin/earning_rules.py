@@ -18,7 +18,7 @@ from loyalty.common import actors
 from loyalty.common.actors import Actor
 from loyalty.common.adminkit import desk, lists, show
 from loyalty.common.adminkit.acts import Act, Preview
-from loyalty.program.admin import earning_preview
+from loyalty.program.admin import earning_backfill, earning_preview
 from loyalty.program.admin.rule_form import RuleForm
 from loyalty.program.earning import rules
 from loyalty.program.earning.models import EarningRule, RuleKind
@@ -118,14 +118,26 @@ class EarningRuleAdmin(desk.DeskAdmin):
     )
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.preview_view)
-        return [path("preview/", view, name=earning_preview.URL_NAME), *super().get_urls()]
+        view = self.admin_site.admin_view
+        return [
+            path("preview/", view(self.preview_view), name=earning_preview.URL_NAME),
+            path("backfill/", view(self.backfills_view), name=earning_backfill.LIST),
+            path("backfill/<int:pk>/", view(self.backfill_view), name=earning_backfill.PAGE),
+            *super().get_urls(),
+        ]
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
         return earning_preview.view(request, model_admin=self)
 
+    def backfills_view(self, request: HttpRequest) -> HttpResponse:
+        return earning_backfill.list_view(request, model_admin=self)
+
+    def backfill_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return earning_backfill.page_view(request, pk, model_admin=self)
+
     def list_tools(self, request: HttpRequest) -> list[desk.Tool]:
-        return [desk.Tool("What would an order earn?", reverse(f"admin:{earning_preview.URL_NAME}"))]
+        preview = desk.Tool("What would an order earn?", reverse(f"admin:{earning_preview.URL_NAME}"))
+        return [preview, *earning_backfill.tool(request)]
 
     def get_fieldsets(self, request: HttpRequest, obj: EarningRule | None = None) -> Any:
         """A new rule has no switch yet. Who only looks sees the tiers' ids as they are kept."""
@@ -149,7 +161,9 @@ class EarningRuleAdmin(desk.DeskAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         tried = f"{reverse(f'admin:{earning_preview.URL_NAME}')}?rule={object_id}"
-        return super().change_view(request, object_id, form_url, {"tried_url": tried, **(extra_context or {})})
+        past = earning_backfill.tool(request, rule_id=int(object_id)) if object_id.isdecimal() else []
+        extra = {"tried_url": tried, "past": past, **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, extra)
 
     change_form_template = "admin/program/earningrule/change_form.html"
 

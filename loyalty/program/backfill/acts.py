@@ -14,15 +14,15 @@ from loyalty.jobs.models import Job
 from loyalty.merchant import queries as merchant
 from loyalty.program.earning import facts
 from loyalty.program.earning.facts import Terms
-from loyalty.program.earning.models import EarningAward, EarningRule, RuleKind
+from loyalty.program.earning.models import OF_ORDERS, EarningAward, EarningRule, RuleKind
 from loyalty.program.earning.rules import UnknownRule
 from loyalty.program.models import Order, OrderStatus
 
 KIND = "earning_backfill"
 TASK = "program.work_on_backfill"
-PERMISSION = "program.change_earningrule"
+PERMISSION = "program.backfill_earningrule"
 MOST_ROWS = 250_000
-KINDS = (RuleKind.PER_AMOUNT, RuleKind.PER_ORDER, RuleKind.FIRST_ORDER)
+KINDS = OF_ORDERS
 
 
 class BackfillRefused(DomainError):
@@ -60,6 +60,7 @@ def plan(*, rule_id: int, first: date, last: date, actor: Actor, now: datetime) 
         summary=f"Gives what “{rule.name}” would have given by itself for completed orders from {first} to {last}.",
         plan={
             "rule_id": rule.pk,
+            "grants": rule.reward_id is not None,
             "terms": fingerprint(terms_of(rule)),
             "permission": PERMISSION,
             "columns": [["name", "Order"], ["placed_at", "Placed"]],
@@ -87,14 +88,9 @@ def _require(rule: EarningRule, *, first: date, last: date, today: date) -> None
     """Raises BackfillRefused."""
     if rule.kind not in KINDS:
         raise BackfillRefused(
-            f"“{rule.name}” is of the kind “{RuleKind(rule.kind).label}”. Only points for money spent, for each order and "
-            "for a first order can be given for the past.",
+            f"“{rule.name}” is of the kind “{RuleKind(rule.kind).label}”. Only rules for orders can be given "
+            "for the past.",
             code="wrong_kind",
-        )
-    if rule.reward_id is not None:
-        raise BackfillRefused(
-            f"“{rule.name}” gives a reward. Give it to those customers by a reward campaign instead.",
-            code="gives_reward",
         )
     if first > last or last > today:
         raise BackfillRefused(

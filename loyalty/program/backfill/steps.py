@@ -1,7 +1,8 @@
 """The steps of a backfill: check what each order would earn, give it, take back what is left of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -14,12 +15,13 @@ from loyalty.jobs.models import Job, JobOutcome, JobRow, Step, Verdict
 from loyalty.merchant import queries as merchant
 from loyalty.merchant.models import Programme
 from loyalty.points import bulk_cancellations, bulk_rows, clawback, earning
-from loyalty.program.backfill import acts
+from loyalty.program.backfill import acts, grants, paid
+from loyalty.program.backfill.grants import REWARD, Places
 from loyalty.program.earning import evaluating, facts, mass_awarding, mass_orders, orders, rules, wording
-from loyalty.program.earning.awarding import Outcome
+from loyalty.program.earning.awarding import Happening, Outcome
 from loyalty.program.earning.evaluating import Verdict as Judgement
 from loyalty.program.earning.facts import Occasion, Terms
-from loyalty.program.earning.models import AwardState, EarningAward, EarningRule
+from loyalty.program.earning.models import AwardState, EarningAward, EarningRule, RuleKind
 from loyalty.program.models import Order, OrderStatus
 
 BATCH = 500
@@ -42,20 +44,23 @@ class _Asked:
         return self.order.customer_id or 0
 
 
+@dataclass(slots=True)
 class Check:
     """Judge each order by the rule alone, with what it would give for those before it. Nothing is written but this."""
 
-    batch_size = BATCH
+    batch_size: int = BATCH
 
     def __call__(self, *, job: Job, rows: Sequence[JobRow], now: datetime) -> list[work.Outcome]:
         terms, programme = _terms(job), merchant.programme()
         asked = _asked(rows, lock=False)
         people = _taking_part([each.customer_id for each in asked])
         counts = mass_awarding.Counts.read(rules.capped([terms]), people, zone=programme.zone)
-        for customer_id, moment in _counted_before(job, people, first=rows[0].number):
+        before = list(_counted_before(job, people, first=rows[0].number))
+        for customer_id, moment in before:
             counts.note(customer_id, terms.rule_id or 0, moment)
+        places = _places(job, terms, people, before=before, wanted=len(asked), programme=programme, now=now)
         outcomes = []
-        for happening, each in zip(mass_orders.happenings([each.order for each in asked], [terms]), asked, strict=True):
+        for happening, each in zip(_happenings(asked, terms), asked, strict=True):
             if each.customer_id not in people:
                 outcomes.append(_told(each, Verdict.REFUSED, "customer_disabled", EXCLUDED))
                 continue
@@ -64,20 +69,22 @@ class Check:
                 at=happening.at,
                 tier_id=people[each.customer_id],
                 order=happening.order,
+                paid=happening.paid,
                 given=counts.of(happening),
             )
             (judged,) = evaluating.judge(occasion, [terms])
-            outcome = _checked(each, judged, programme=programme, now=now)
+            outcome = _checked(each, judged, places=places, programme=programme, now=now)
             if outcome.verdict == Verdict.OK:
                 counts.note(each.customer_id, terms.rule_id or 0, happening.at)
             outcomes.append(outcome)
         return outcomes
 
 
+@dataclass(slots=True)
 class Apply:
     """Give what was found, as things are now: the orders are locked before the accounts, and judged once more."""
 
-    batch_size = BATCH
+    batch_size: int = BATCH
 
     def __call__(self, *, job: Job, rows: Sequence[JobRow], now: datetime) -> list[work.Outcome]:
         terms, programme = _terms(job), merchant.programme()
@@ -85,47 +92,56 @@ class Apply:
         asked = _asked([row for row in rows if checked[row.number].verdict == Verdict.OK], lock=True)
         if acts.fingerprint(terms) != job.plan["terms"]:
             return [_told(each, Verdict.REFUSED, "rule_changed", CHANGED) for each in asked]
-        live = [each for each in asked if not _in_the_way(each, terms, programme=programme, now=now)]
-        actor = Actor(ActorKind(job.actor_kind), job.actor_id)
+        outcomes, live = {}, []
+        bulk_rows.lock({each.customer_id for each in asked}, now=now)
+        places = _places(
+            job, terms, [each.customer_id for each in asked], wanted=len(asked), programme=programme, now=now
+        )
+        for each in asked:
+            reason = _in_the_way(each, terms, programme=programme, now=now)
+            refusal = places.refusal(each.customer_id) if places and not reason else None
+            if reason:
+                outcomes[each.number] = _told(each, Verdict.UNCHANGED, "not_any_more", reason)
+            elif refusal:
+                outcomes[each.number] = _told(each, Verdict.REFUSED, refusal.code, refusal.sentence)
+            else:
+                live.append(each)
+                if places:
+                    places.take(each.customer_id)
         made = mass_awarding.award_many(
-            happenings=list(mass_orders.happenings([each.order for each in live], [terms])),
+            happenings=_happenings(live, terms),
             terms=[terms],
             programme=programme,
-            actor=actor,
+            actor=_actor(job),
             now=now,
         )
         refunded = [each.order for each in live if each.order.refunded > 0]
-        mass_orders.take_back(stored=refunded, actor=actor, now=now)
-        outcomes = {each.number: _applied(each, outcome) for each, outcome in zip(live, made, strict=True)}
-        for each in asked:
-            reason = _in_the_way(each, terms, programme=programme, now=now)
-            if reason:
-                outcomes[each.number] = _told(each, Verdict.UNCHANGED, "not_any_more", reason)
+        mass_orders.take_back(stored=refunded, actor=_actor(job), now=now)
+        ids = grants.ids(award.key for each in made for award in each.awards) if places else {}
+        outcomes |= {each.number: _applied(each, outcome, ids) for each, outcome in zip(live, made, strict=True)}
         return [outcomes[number] for number in sorted(outcomes)]
 
 
+@dataclass(slots=True)
 class Undo:
     """Take back what is left of what was given. What is spent stays spent, and is told row by row."""
 
-    batch_size = BATCH
+    batch_size: int = BATCH
 
     def __call__(self, *, job: Job, rows: Sequence[JobRow], now: datetime) -> list[work.Outcome]:
         applied = jobs.outcomes(job=job, step=Step.APPLY, numbers=[row.number for row in rows])
-        done = [(each.subject_id, each) for _, each in sorted(applied.items()) if each.result_id and each.subject_id]
-        accounts = bulk_rows.lock({customer_id for customer_id, _ in done}, now=now)
-        actor = Actor(ActorKind(job.actor_kind), job.actor_id)
-        outcomes: list[work.Outcome] = []
-        for turn in bulk_rows.turns(done):
-            credited = {each.result_id or 0: accounts[each.subject_id or 0] for each in turn}
-            taken = bulk_cancellations.cancel_many(credited=credited, actor=actor, now=now, internal_note=NOTE)
-            EarningAward.objects.filter(Among("transaction_id", credited), state=AwardState.GIVEN).update(
-                state=AwardState.UNDONE, closed_at=now
-            )
-            outcomes += [_undone(each, taken[each.result_id or 0]) for each in turn]
-        return sorted(outcomes, key=lambda outcome: outcome.number)
+        done = [each for _, each in sorted(applied.items()) if each.result_id and each.subject_id]
+        if job.plan.get("grants"):
+            return grants.undone(done, actor=_actor(job), now=now)
+        return _points_undone(done, actor=_actor(job), now=now)
 
 
 HANDLERS: dict[Step, work.Handler] = {Step.CHECK: Check(), Step.APPLY: Apply(), Step.UNDO: Undo()}
+GRANTING: dict[Step, work.Handler] = {
+    Step.CHECK: Check(),
+    Step.APPLY: Apply(grants.BATCH),
+    Step.UNDO: Undo(grants.BATCH),
+}
 
 
 def work_on(*, job_id: int, now: datetime, patience: float) -> bool:
@@ -133,7 +149,61 @@ def work_on(*, job_id: int, now: datetime, patience: float) -> bool:
     claim = work.take(job_id=job_id, now=now)
     if claim is None:
         return False
-    return work.work(claim=claim, handlers=HANDLERS, now=now, patience=patience)
+    plan = Job.objects.values_list("plan", flat=True).get(pk=job_id)
+    handlers = GRANTING if plan.get("grants") else HANDLERS
+    return work.work(claim=claim, handlers=handlers, now=now, patience=patience)
+
+
+def _actor(job: Job) -> Actor:
+    return Actor(ActorKind(job.actor_kind), job.actor_id)
+
+
+def _happenings(asked: Sequence[_Asked], terms: Terms) -> list[Happening]:
+    """The orders as the rule sees them; a multiplier with the rules per amount that gave for them."""
+    stored = [each.order for each in asked]
+    found = list(mass_orders.happenings(stored, [terms]))
+    if terms.kind != RuleKind.MULTIPLIER:
+        return found
+    bases = paid.of([order.pk for order in stored])
+    return [replace(each, paid=bases.get(each.order_id or 0, ())) for each in found]
+
+
+def _places(
+    job: Job,
+    terms: Terms,
+    customers: Collection[int],
+    *,
+    wanted: int,
+    programme: Programme,
+    now: datetime,
+    before: Sequence[tuple[int, datetime]] = (),
+) -> Places | None:
+    """Who can have the rule's reward; None where it gives points. While it is checked, with what was found before."""
+    if terms.reward_id is None:
+        return None
+    return Places.read(
+        terms.reward_id,
+        set(customers),
+        before=Counter(customer_id for customer_id, _ in before),
+        planned=jobs.counted(job, Step.CHECK, Verdict.OK) if job.step == Step.CHECK else 0,
+        wanted=wanted,
+        programme=programme,
+        now=now,
+    )
+
+
+def _points_undone(done: Sequence[JobOutcome], *, actor: Actor, now: datetime) -> list[work.Outcome]:
+    whose = [(each.subject_id or 0, each) for each in done]
+    accounts = bulk_rows.lock({customer_id for customer_id, _ in whose}, now=now)
+    outcomes: list[work.Outcome] = []
+    for turn in bulk_rows.turns(whose):
+        credited = {each.result_id or 0: accounts[each.subject_id or 0] for each in turn}
+        taken = bulk_cancellations.cancel_many(credited=credited, actor=actor, now=now, internal_note=NOTE)
+        EarningAward.objects.filter(Among("transaction_id", credited), state=AwardState.GIVEN).update(
+            state=AwardState.UNDONE, closed_at=now
+        )
+        outcomes += [_undone(each, taken[each.result_id or 0]) for each in turn]
+    return sorted(outcomes, key=lambda outcome: outcome.number)
 
 
 def _terms(job: Job) -> Terms:
@@ -162,16 +232,24 @@ def _counted_before(job: Job, customers: Mapping[int, object], *, first: int) ->
         yield owners[number] or 0, datetime.fromisoformat(data["placed_at"])
 
 
-def _checked(each: _Asked, judged: Judgement, *, programme: Programme, now: datetime) -> work.Outcome:
+def _checked(
+    each: _Asked, judged: Judgement, *, places: Places | None, programme: Programme, now: datetime
+) -> work.Outcome:
     if judged.why_not is not None:
         return _told(each, Verdict.UNCHANGED, str(judged.why_not), wording.of_verdict(judged))
     reason = _in_the_way(each, judged.terms, programme=programme, now=now)
     if reason:
         return _told(each, Verdict.UNCHANGED, "not_any_more", reason)
+    if places is not None:
+        refusal = places.refusal(each.customer_id)
+        if refusal is not None:
+            return _told(each, Verdict.REFUSED, refusal.code, refusal.sentence)
+        places.take(each.customer_id)
     points = _net(judged.points, each.order)
     return work.Outcome(
         number=each.number,
         verdict=Verdict.OK,
+        code=REWARD if places is not None else "",
         text=wording.of_verdict(judged),
         subject_id=each.customer_id,
         amount=points,
@@ -182,6 +260,8 @@ def _in_the_way(each: _Asked, terms: Terms, *, programme: Programme, now: dateti
     """Why nothing is given for an order that would have earned; empty when something is."""
     if each.order.status != OrderStatus.COMPLETED or orders.is_lost(each.order):
         return LOST
+    if terms.reward_id is not None:
+        return ""
     days = programme.pending_days if terms.delay_days is None else terms.delay_days
     lot = earning.new_lot(programme=programme, points=1, earned_at=each.order.placed_at, pending_days=days)
     return ENDED if lot.expires_at is not None and lot.expires_at <= now else ""
@@ -193,7 +273,7 @@ def _net(points: int, order: Order) -> int:
     return points - clawback.due_of(points=points, gone=0, refunded=order.refunded, total=total)
 
 
-def _applied(each: _Asked, outcome: Outcome) -> work.Outcome:
+def _applied(each: _Asked, outcome: Outcome, ids: Mapping[str, int]) -> work.Outcome:
     if not outcome.awards:
         judged = next(iter(outcome.verdicts), None)
         known = judged is None or judged.why_not is None
@@ -201,12 +281,15 @@ def _applied(each: _Asked, outcome: Outcome) -> work.Outcome:
         text = "The rule gave for this order before." if known or judged is None else wording.of_verdict(judged)
         return _told(each, Verdict.UNCHANGED, code, text)
     (made,) = outcome.awards
+    if made.state == AwardState.REFUSED:
+        return _told(each, Verdict.REFUSED, made.outcome, f"The reward could not be given ({made.outcome}).")
     return work.Outcome(
         number=each.number,
         verdict=Verdict.OK,
+        code=REWARD if made.key in ids else "",
         subject_id=each.customer_id,
         amount=_net(made.points, each.order),
-        result_id=made.transaction_id,
+        result_id=ids.get(made.key, made.transaction_id),
     )
 
 

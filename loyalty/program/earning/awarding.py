@@ -33,6 +33,7 @@ class Happening:
     cause: Cause | None  # None: the rule itself is
     token: str = ""
     order: OrderFacts | None = None
+    paid: tuple[Terms, ...] = ()
     order_id: int | None = None
     activity_id: int | None = None
 
@@ -61,6 +62,7 @@ def award(*, happening: Happening, terms: list[Terms], programme: Programme, act
         tier_id=customer.tier_id,
         token=happening.token,
         order=happening.order,
+        paid=happening.paid,
         given=rules.given(customer_id=customer.pk, rules=terms, at=happening.at, zone=programme.zone),
     )
     verdicts = evaluating.judge(occasion, terms)

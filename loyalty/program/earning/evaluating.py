@@ -63,7 +63,7 @@ def judge(occasion: Occasion, rules: Iterable[Terms]) -> list[Verdict]:
     """A verdict for each rule that is for such occasions, in the order in which they were judged."""
     ranked = sorted((terms for terms in rules if _is_for(occasion, terms)), key=lambda terms: terms.rank)
     found: list[Verdict] = []
-    paying: list[Terms] = []  # rules per amount that apply: multipliers build on them
+    paying = list(occasion.paid)  # rules per amount that apply: multipliers build on them
     stopped = False
     for terms in ranked:
         verdict = _stopped(terms) if stopped else _judge_one(occasion, terms)

@@ -134,3 +134,4 @@ class Occasion:
     token: str = ""
     order: OrderFacts | None = None
     given: Mapping[int, Given] = field(default_factory=dict)
+    paid: tuple[Terms, ...] = ()  # rules per amount that gave for the order before: multipliers build on them, too

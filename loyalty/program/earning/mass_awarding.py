@@ -57,6 +57,7 @@ def award_many(
             tier_id=taking_part[happening.customer_id],
             token=happening.token,
             order=happening.order,
+            paid=happening.paid,
             given=counts.of(happening),
         )
         verdicts = evaluating.judge(occasion, terms)

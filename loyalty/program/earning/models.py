@@ -131,6 +131,7 @@ class EarningRule(models.Model):
 
     class Meta:
         verbose_name = "earning rule"
+        permissions = [("backfill_earningrule", "Can give a rule for the past")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(kind="multiplier", points__isnull=True, reward__isnull=True, factor__gt=1)

@@ -142,10 +142,18 @@ def undo(order: Order, *, actor: Actor, now: datetime) -> None:
         return
     locking.lock(customer_id=first.customer_id, now=now)  # whoever gives a reward that waited is through, or sees this
     for made in awards.filter(state__in=STANDING).order_by("pk"):
-        made.state, made.due_at, made.closed_at = AwardState.UNDONE, None, now
-        if made.redeemed_reward_id is not None:
-            try:
-                cancellation.begin(redeemed_reward_id=made.redeemed_reward_id, actor=actor, now=now)
-            except CancellationRefused as refusal:
-                made.state, made.outcome = AwardState.STANDS, refusal.code[:40]
-        made.save(update_fields=["state", "outcome", "due_at", "closed_at"])
+        close(made, actor=actor, now=now)
+
+
+def close(made: EarningAward, *, actor: Actor, now: datetime) -> CancellationRefused | None:
+    """End an award whose customer's account is locked: its reward goes back, or why it stays for a person to see."""
+    refused = None
+    made.state, made.due_at, made.closed_at = AwardState.UNDONE, None, now
+    if made.redeemed_reward_id is not None:
+        try:
+            cancellation.begin(redeemed_reward_id=made.redeemed_reward_id, actor=actor, now=now)
+        except CancellationRefused as refusal:
+            refused = refusal
+            made.state, made.outcome = AwardState.STANDS, refusal.code[:40]
+    made.save(update_fields=["state", "outcome", "due_at", "closed_at"])
+    return refused

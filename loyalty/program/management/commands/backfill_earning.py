@@ -6,15 +6,14 @@ from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db.models import Count, Sum
 from django.utils import timezone
 
 from loyalty.common.actors import SYSTEM
 from loyalty.common.errors import DomainError
 from loyalty.jobs import lifecycle
 from loyalty.jobs import queries as jobs
-from loyalty.jobs.models import Job, JobOutcome, JobState, Step, Verdict
-from loyalty.program.backfill import acts, steps
+from loyalty.jobs.models import Job, JobState, Step
+from loyalty.program.backfill import acts, queries, steps
 
 PORTION = 30.0  # seconds between two words on how far it is
 SECONDS_BETWEEN_LOOKS = 1.0  # while a worker has the job
@@ -77,14 +76,12 @@ class Command(BaseCommand):
     def _tell(self, job: Job) -> None:
         """The exact sums of the last step, and why the others came to nothing."""
         step = jobs.last_step(job)
-        outcomes = JobOutcome.objects.filter(job=job, step=step)
-        done = outcomes.filter(verdict__in=[Verdict.OK, Verdict.PART])
-        sums = done.aggregate(rows=Count("pk"), points=Sum("amount", default=0))
+        told = queries.report(job=job, step=step)
         deed = {Step.CHECK: "would give", Step.APPLY: "gave", Step.UNDO: "took back"}[step]
+        what = f"{told.rewards:,} rewards" if job.plan.get("grants") else f"{told.points:,} points"
         self.stdout.write(
-            f"Job {job.pk}, {job.title}: {deed} {abs(sums['points']):,} points for {sums['rows']:,} of "
-            f"{job.rows_total:,} orders."
+            f"Job {job.pk}, {job.title}: {deed} {what} for {told.orders:,} of {job.rows_total:,} orders, of "
+            f"{told.customers:,} customer{'' if told.customers == 1 else 's'}."
         )
-        others = outcomes.exclude(verdict__in=[Verdict.OK, Verdict.PART]).values_list("code", "text")
-        for _, text, count in others.annotate(count=Count("pk")).order_by("-count", "code", "text"):
-            self.stdout.write(f"{count:,} not: {text}")
+        for reason in told.reasons:
+            self.stdout.write(f"{reason.orders:,} not: {reason.text}")
