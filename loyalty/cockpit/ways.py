@@ -30,6 +30,12 @@ OFTEN = {
     CapPeriod.MONTH: (gettext_noop("Once a month"), gettext_noop("Up to %(count)s times a month")),
     CapPeriod.YEAR: (gettext_noop("Once a year"), gettext_noop("Up to %(count)s times a year")),
 }
+AT_MOST = {
+    CapPeriod.DAY: gettext_noop("Up to %(what)s a day"),
+    CapPeriod.WEEK: gettext_noop("Up to %(what)s a week"),
+    CapPeriod.MONTH: gettext_noop("Up to %(what)s a month"),
+    CapPeriod.YEAR: gettext_noop("Up to %(what)s a year"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +107,10 @@ def _terms(rule: EarningRule, visit: Visit) -> Iterator[str]:
     if rule.most_times_ever is not None:
         count = rule.most_times_ever
         yield ngettext("Once in all", "Up to %(count)s times in all", count) % {"count": count}
+    if rule.most_points is not None:
+        yield gettext(AT_MOST[CapPeriod(rule.period)]) % {"what": _points(rule.most_points, visit)}
+    if rule.most_points_ever is not None:
+        yield _("Up to %(what)s in all") % {"what": _points(rule.most_points_ever, visit)}
     if rule.delay_days:
         days = rule.delay_days
         yield ngettext("Usable after %(days)s day", "Usable after %(days)s days", days) % {"days": days}

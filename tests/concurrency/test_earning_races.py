@@ -51,6 +51,18 @@ def test_the_last_place_under_a_cap_is_given_once():
     assert EarningAward.objects.count() == 1
 
 
+def test_the_last_points_under_a_cap_are_given_once():
+    customer = CustomerFactory()
+    RuleFactory(kind="activity", token="review", points=20, most_points_ever=50)
+    made = [told(customer, number) for number in range(5)]
+
+    results = race(*(lambda pk=each.pk: activities.evaluate(activity_id=pk, now=NOW) for each in made))
+
+    assert len(succeeded(results)) == 5
+    assert sorted(EarningAward.objects.values_list("points", flat=True)) == [10, 20, 20]
+    assert sorted(Activity.objects.values_list("outcome", flat=True)) == ["awarded"] * 3 + ["points_ever"] * 2
+
+
 def test_six_deliveries_of_one_task_and_two_beats_beside_each_other_give_once():
     """Peers B32."""
     customer = CustomerFactory(date_of_birth=date(1990, NOW.month, NOW.day))

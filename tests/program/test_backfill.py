@@ -105,6 +105,20 @@ def test_checking_says_exactly_what_applying_gives_and_writes_nothing(customer, 
     assert [award.earned_at.day for award in EarningAward.objects.order_by("earned_at")] == [3, 20, 3]
 
 
+def test_a_cap_on_points_counts_across_batches_and_before_what_was_refunded(customer, monkeypatch):
+    monkeypatch.setattr(steps, "HANDLERS", {Step.CHECK: steps.Check(1), Step.APPLY: steps.Apply(1)})
+    for day in (3, 4, 5, 6):
+        order(customer, day=date(2026, 1, day), refunded=Decimal("10.00") if day == 4 else Decimal(0))
+
+    job = planned(rule_that_is_off(points=8, most_points=18, period="year"))
+
+    assert said(job, Step.CHECK) == [
+        ("ok", 8, ""), ("ok", 4, ""), ("ok", 2, ""), ("unchanged", None, "points_of_period"),
+    ]  # fmt: skip
+    assert said(worked(job, Step.APPLY), Step.APPLY) == said(job, Step.CHECK)[:3]
+    assert balance(customer) == 14
+
+
 def test_the_same_backfill_again_finds_nothing_to_give(customer):
     order(customer)
     rule = rule_that_is_off()

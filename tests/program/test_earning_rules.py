@@ -207,6 +207,25 @@ def test_a_rule_gives_so_often_in_a_period_and_no_more(shop, customer, period, e
     assert held(customer) == expected
 
 
+@pytest.mark.usefixtures("programme")
+def test_at_a_cap_on_points_the_award_is_the_rest_and_says_so(shop, customer):
+    RuleFactory(kind="per_order", points=1000, per_amount=None, most_points=1500, period="month", most_points_ever=3000)
+    for number in range(3):
+        record(shop, external_id=str(number), placed_at=NOW + number * HOUR)
+
+    assert earned() == [1000, 500]
+    assert wording.of_award(EarningAward.objects.get(points=500)) == (
+        "500 points for the order (it would be 1,000, and a customer gets 1,500 by this rule in a month)."
+    )
+
+    record(shop, external_id="1", status=OrderStatus.CANCELLED, updated_at=NOW + HOUR)
+    for number in range(3, 7):
+        record(shop, external_id=str(number), placed_at=NOW + (number - 2) * 31 * DAY)
+
+    assert earned() == [1000, 500, 1000, 1000]
+    assert held(customer) == 3000
+
+
 def test_only_the_first_completed_order_is_the_first_and_a_lost_one_is_not(shop, customer, programme):
     RuleFactory(kind="first_order", points=100, per_amount=None)
     record(shop)
@@ -400,6 +419,7 @@ def some_rules(draw):
             "priority": draw(st.integers(1, 5)), "is_last": draw(st.booleans()),
             "excludes_tax": draw(st.booleans()), "minimum": draw(st.none() | st.just(Decimal("20.00"))),
             "rounding": draw(st.sampled_from(["whole", "down", "nearest", "up"])),
+            "most_points_ever": draw(st.none() | st.integers(1, 60)),
         }  # fmt: skip
         if kind == RuleKind.PER_AMOUNT:
             terms["per_amount"] = draw(st.sampled_from([Decimal(1), Decimal("2.50"), Decimal(7)]))

@@ -55,6 +55,7 @@ def several_rules():
     rule(RuleKind.PER_ORDER, points=None, reward=reward, minimum="30", most_times_ever=2)
     rule(RuleKind.PER_AMOUNT, points=3, per_amount="10", minimum="60", is_last=True, delay_days=2)
     rule(RuleKind.PER_ORDER, points=1, priority=200)
+    rule(RuleKind.PER_AMOUNT, points=1, per_amount="1", most_points=40, period="year", most_points_ever=70, priority=3)
     rule(RuleKind.PER_ORDER, points=9, ends_at=datetime(1997, 1, 1, tzinfo=UTC))
 
 
@@ -112,7 +113,7 @@ def test_an_import_earns_what_the_same_orders_earn_when_a_shop_tells_of_each(sam
 
     assert what_was_earned() == expected
     kinds = {(kind, priority) for _, kind, priority, *_ in expected["awards"]}
-    assert len(kinds) == 6  # the programme's own rate among them
+    assert len(kinds) == 7  # the programme's own rate among them
     assert expected["rewards"]
 
 

@@ -113,7 +113,7 @@ class EarningRuleAdmin(desk.DeskAdmin):
         ),
         ("Of an activity", {"fields": ("token", "action_text", "action_url")}),
         ("For whom and when", {"fields": ("tiers", "starts_at", "ends_at")}),
-        ("How often", {"fields": ("most_times", "period", "most_times_ever")}),
+        ("How often", {"fields": ("most_times", "most_points", "period", "most_times_ever", "most_points_ever")}),
         ("Beside other rules", {"fields": ("priority", "is_last")}),
     )
 
@@ -191,8 +191,12 @@ class EarningRuleAdmin(desk.DeskAdmin):
         parts = []
         if rule.most_times is not None:
             parts.append(f"{rule.most_times} a {rule.period}")
+        if rule.most_points is not None:
+            parts.append(f"{show.points_text(rule.most_points)} points a {rule.period}")
         if rule.most_times_ever is not None:
             parts.append(f"{rule.most_times_ever} ever")
+        if rule.most_points_ever is not None:
+            parts.append(f"{show.points_text(rule.most_points_ever)} points ever")
         return show.text(", ".join(parts))
 
 

@@ -37,10 +37,10 @@ class Places:
 
     @classmethod
     def read(
-        cls, reward_id: int, customers: Collection[int], *, before: Counter[int], planned: int, wanted: int,
+        cls, reward_id: int, customers: Collection[int], *, planned: int, wanted: int,
         programme: Programme, now: datetime,
     ) -> "Places":  # fmt: skip
-        """`before`: what these customers would have got by earlier batches; `planned`: what all would. Reads only."""
+        """`planned`: how many would have got one before these orders, of which there are `wanted`. Reads only."""
         reward = Reward.objects.select_related("connection", "payout_account").get(pk=reward_id)
         taken: dict[int, int] = {}
         in_period: dict[int, int] = {}
@@ -58,7 +58,6 @@ class Places:
             taken=taken,
             in_period=in_period,
             planned=planned,
-            by_customer=before,
         )
 
     def refusal(self, customer_id: int) -> Refusal | None:

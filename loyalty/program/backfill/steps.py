@@ -1,7 +1,6 @@
 """The steps of a backfill: check what each order would earn, give it, take back what is left of it."""
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -52,13 +51,10 @@ class Check:
 
     def __call__(self, *, job: Job, rows: Sequence[JobRow], now: datetime) -> list[work.Outcome]:
         terms, programme = _terms(job), merchant.programme()
-        asked = _asked(rows, lock=False)
+        asked = _asked([*_begun_before(job, rows), *rows], lock=False)
         people = _taking_part([each.customer_id for each in asked])
         counts = mass_awarding.Counts.read(rules.capped([terms]), people, zone=programme.zone)
-        before = list(_counted_before(job, people, first=rows[0].number))
-        for customer_id, moment in before:
-            counts.note(customer_id, terms.rule_id or 0, moment)
-        places = _places(job, terms, people, before=before, wanted=len(asked), programme=programme, now=now)
+        places = _places(job, terms, people, asked=asked, programme=programme, now=now)
         outcomes = []
         for happening, each in zip(_happenings(asked, terms), asked, strict=True):
             if each.customer_id not in people:
@@ -75,9 +71,9 @@ class Check:
             (judged,) = evaluating.judge(occasion, [terms])
             outcome = _checked(each, judged, places=places, programme=programme, now=now)
             if outcome.verdict == Verdict.OK:
-                counts.note(each.customer_id, terms.rule_id or 0, happening.at)
+                counts.note(each.customer_id, terms.rule_id, happening.at, points=judged.points)
             outcomes.append(outcome)
-        return outcomes
+        return [outcome for outcome in outcomes if outcome.number >= rows[0].number]
 
 
 @dataclass(slots=True)
@@ -94,9 +90,7 @@ class Apply:
             return [_told(each, Verdict.REFUSED, "rule_changed", CHANGED) for each in asked]
         outcomes, live = {}, []
         bulk_rows.lock({each.customer_id for each in asked}, now=now)
-        places = _places(
-            job, terms, [each.customer_id for each in asked], wanted=len(asked), programme=programme, now=now
-        )
+        places = _places(job, terms, {each.customer_id for each in asked}, asked=asked, programme=programme, now=now)
         for each in asked:
             reason = _in_the_way(each, terms, programme=programme, now=now)
             refusal = places.refusal(each.customer_id) if places and not reason else None
@@ -169,27 +163,29 @@ def _happenings(asked: Sequence[_Asked], terms: Terms) -> list[Happening]:
 
 
 def _places(
-    job: Job,
-    terms: Terms,
-    customers: Collection[int],
-    *,
-    wanted: int,
-    programme: Programme,
-    now: datetime,
-    before: Sequence[tuple[int, datetime]] = (),
+    job: Job, terms: Terms, customers: Collection[int], *, asked: Sequence[_Asked], programme: Programme, now: datetime
 ) -> Places | None:
     """Who can have the rule's reward; None where it gives points. While it is checked, with what was found before."""
     if terms.reward_id is None:
         return None
-    return Places.read(
-        terms.reward_id,
-        set(customers),
-        before=Counter(customer_id for customer_id, _ in before),
-        planned=jobs.counted(job, Step.CHECK, Verdict.OK) if job.step == Step.CHECK else 0,
-        wanted=wanted,
-        programme=programme,
-        now=now,
-    )
+    planned = 0
+    if job.step == Step.CHECK and asked:
+        good = JobOutcome.objects.filter(job=job, step=Step.CHECK, verdict=Verdict.OK)
+        planned = good.filter(number__lt=min(each.number for each in asked)).count()
+    return Places.read(terms.reward_id, customers, planned=planned, wanted=len(asked), programme=programme, now=now)
+
+
+def _begun_before(job: Job, rows: Sequence[JobRow]) -> list[JobRow]:
+    """Earlier rows of the customer in the middle of whose orders this batch begins: judged again, as they count.
+
+    The rows go by customer, so there is one such customer at most.
+    """
+    told = JobOutcome.objects.filter(job=job, step=Step.CHECK, number__lt=rows[0].number)
+    last = told.order_by("-number").first()
+    if last is None or last.subject_id is None:
+        return []
+    numbers = told.filter(subject_id=last.subject_id).values("number")
+    return list(JobRow.objects.filter(job=job, number__in=numbers).order_by("number"))
 
 
 def _points_undone(done: Sequence[JobOutcome], *, actor: Actor, now: datetime) -> list[work.Outcome]:
@@ -220,16 +216,6 @@ def _taking_part(customer_ids: Sequence[int]) -> dict[int, int | None]:
     """Who is in the programme, with the tier of now: that of then is not asked."""
     people = Customer.objects.filter(Among("pk", customer_ids)).exclude(state=CustomerState.DISABLED)
     return dict(people.values_list("pk", "tier_id"))
-
-
-def _counted_before(job: Job, customers: Mapping[int, object], *, first: int) -> Iterator[tuple[int, datetime]]:
-    """When the rule would have given these customers something, by the rows of earlier batches."""
-    good = JobOutcome.objects.filter(
-        Among("subject_id", customers), job=job, step=Step.CHECK, verdict=Verdict.OK, number__lt=first
-    )
-    owners = dict(good.values_list("number", "subject_id"))
-    for number, data in JobRow.objects.filter(Among("number", owners), job=job).values_list("number", "data"):
-        yield owners[number] or 0, datetime.fromisoformat(data["placed_at"])
 
 
 def _checked(

@@ -5,14 +5,14 @@ whole; every other number is exact until the one rounding at the end, and money 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from math import ceil, floor
 from typing import Any
 
-from loyalty.program.earning.facts import Item, Occasion, OrderFacts, Terms
+from loyalty.program.earning.facts import Given, Item, Occasion, OrderFacts, Terms
 from loyalty.program.earning.models import ONCE_EVER, Rounding, RuleKind
 
 
@@ -28,6 +28,8 @@ class WhyNot(StrEnum):
     GIVEN_BEFORE = "given_before"
     CAP_OF_PERIOD = "cap_of_period"
     CAP_EVER = "cap_ever"
+    POINTS_OF_PERIOD = "points_of_period"
+    POINTS_EVER = "points_ever"
     ITEMS_UNKNOWN = "items_unknown"
     CATEGORIES_UNKNOWN = "categories_unknown"
     NO_SUCH_ITEM = "no_such_item"
@@ -72,9 +74,9 @@ def judge(occasion: Occasion, rules: Iterable[Terms]) -> list[Verdict]:
             if terms.kind == RuleKind.PER_AMOUNT:
                 paying.append(terms)
         found.append(verdict)
-    if occasion.order is None:
-        return found
-    return [_multiplied(verdict, occasion.order, paying) for verdict in found]
+    if occasion.order is not None:
+        found = [_multiplied(verdict, occasion.order, paying) for verdict in found]
+    return [_cut(verdict, occasion) for verdict in found]
 
 
 def total(verdicts: Sequence[Verdict]) -> int:
@@ -120,7 +122,32 @@ def _cap(occasion: Occasion, terms: Terms) -> WhyNot | None:
         return WhyNot.CAP_EVER
     if terms.most_times is not None and given.in_period >= terms.most_times:
         return WhyNot.CAP_OF_PERIOD
-    return None
+    room, full = _room(given, terms)
+    return full if room == 0 else None
+
+
+def _room(given: Given, terms: Terms) -> tuple[int | None, WhyNot]:
+    """How many points the rule may still give this customer, None for any number, and which of its caps says so."""
+    caps = [
+        (terms.most_points_ever, given.points_ever, WhyNot.POINTS_EVER),
+        (terms.most_points, given.points_in_period, WhyNot.POINTS_OF_PERIOD),
+    ]
+    left = [(max(most - so_far, 0), cap) for most, so_far, cap in caps if most is not None]
+    return min(left, key=lambda each: each[0]) if left else (None, WhyNot.POINTS_EVER)
+
+
+def _cut(verdict: Verdict, occasion: Occasion) -> Verdict:
+    """At the rule's cap of points the rest up to it, with the number it would have been."""
+    terms = verdict.terms
+    given = occasion.given.get(terms.rule_id, Given()) if terms.rule_id is not None else Given()
+    room, cap = _room(given, terms)
+    if room is None or verdict.points <= room:
+        return verdict
+    most = terms.most_points if cap is WhyNot.POINTS_OF_PERIOD else terms.most_points_ever
+    facts = {**verdict.facts, "uncut": verdict.points, "most": most}
+    if cap is WhyNot.POINTS_OF_PERIOD:
+        facts["period"] = terms.period
+    return replace(verdict, points=room, facts=facts)
 
 
 def _of_order(order: OrderFacts, terms: Terms) -> Verdict:

@@ -38,6 +38,8 @@ class Terms:
     most_times: int | None = None
     period: str = ""
     most_times_ever: int | None = None
+    most_points: int | None = None  # in each period
+    most_points_ever: int | None = None
     priority: int = 100
     is_last: bool = False
     delay_days: int | None = None
@@ -75,6 +77,8 @@ def terms_of(rule: EarningRule) -> Terms:
         most_times=rule.most_times,
         period=rule.period,
         most_times_ever=rule.most_times_ever,
+        most_points=rule.most_points,
+        most_points_ever=rule.most_points_ever,
         priority=rule.priority,
         is_last=rule.is_last,
         delay_days=rule.delay_days,
@@ -118,10 +122,12 @@ class OrderFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """How often a rule gave this customer something that stands."""
+    """How often a rule gave this customer something that stands, and how many points; refunds in part free no room."""
 
     in_period: int = 0
     ever: int = 0
+    points_in_period: int = 0
+    points_ever: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

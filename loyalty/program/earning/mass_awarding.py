@@ -6,7 +6,7 @@ function; the rows are the same, which the tests compare. Rewards are given one 
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -63,7 +63,7 @@ def award_many(
         verdicts = evaluating.judge(occasion, terms)
         made = batch.take(verdicts, happening)
         for each in made:
-            counts.note(each.customer_id, each.rule_id, each.earned_at)
+            counts.note(each.customer_id, each.rule_id, each.earned_at, points=each.points)
         outcomes.append(Outcome(awards=tuple(made), verdicts=tuple(verdicts)))
     batch.give(accounts, actor=actor, is_news=is_news)
     return outcomes
@@ -134,20 +134,22 @@ def _earned(due: _Due) -> Earned:
 
 @dataclass(slots=True, kw_only=True)
 class Counts:
-    """When each rule with a cap gave each customer what still stands: read once, and kept up to date in memory."""
+    """When each rule with a cap gave each customer what still stands, and how many points: read once, kept in memory."""
 
     capped: Mapping[int, Terms]
     zone: ZoneInfo
-    moments: dict[tuple[int, int], list[datetime]]  # by customer and rule
+    moments: dict[tuple[int, int], list[tuple[datetime, int]]]  # by customer and rule
 
     @classmethod
     def read(cls, capped: Mapping[int, Terms], customers: Iterable[int], *, zone: ZoneInfo) -> "Counts":
-        moments: dict[tuple[int, int], list[datetime]] = defaultdict(list)
+        moments: dict[tuple[int, int], list[tuple[datetime, int]]] = defaultdict(list)
         if capped:
             standing = EarningAward.objects.filter(Among("customer_id", customers), rule_id__in=list(capped))
-            rows = standing.exclude(state=AwardState.UNDONE).values_list("customer_id", "rule_id", "earned_at")
-            for customer_id, rule_id, earned_at in rows:
-                moments[customer_id, rule_id or 0].append(earned_at)
+            rows = standing.exclude(state=AwardState.UNDONE).values_list(
+                "customer_id", "rule_id", "earned_at", "points"
+            )
+            for customer_id, rule_id, earned_at, points in rows:
+                moments[customer_id, rule_id or 0].append((earned_at, points))
         return cls(capped=capped, zone=zone, moments=moments)
 
     def of(self, happening: Happening) -> dict[int, Given]:
@@ -158,17 +160,19 @@ class Counts:
             if (moments := self.moments.get((happening.customer_id, rule_id)))
         }
 
-    def note(self, customer_id: int, rule_id: int | None, moment: datetime) -> None:
+    def note(self, customer_id: int, rule_id: int | None, moment: datetime, *, points: int) -> None:
         """The rule gave the customer something then."""
         if rule_id is not None and rule_id in self.capped:
-            self.moments[customer_id, rule_id].append(moment)
+            self.moments[customer_id, rule_id].append((moment, points))
 
 
-def _count(moments: Sequence[datetime], terms: Terms, *, at: datetime, zone: ZoneInfo) -> Given:
+def _count(moments: Sequence[tuple[datetime, int]], terms: Terms, *, at: datetime, zone: ZoneInfo) -> Given:
+    ever = Given(ever=len(moments), points_ever=sum(points for _, points in moments))
     if not terms.period:
-        return Given(ever=len(moments))
+        return ever
     begins, ends = rules.bounds(terms.period, at=at, zone=zone)
-    return Given(ever=len(moments), in_period=sum(begins <= moment < ends for moment in moments))
+    within = [points for moment, points in moments if begins <= moment < ends]
+    return replace(ever, in_period=len(within), points_in_period=sum(within))
 
 
 def _customers(customer_ids: Iterable[int]) -> dict[int, int | None]:

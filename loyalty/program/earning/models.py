@@ -110,9 +110,19 @@ class EarningRule(models.Model):
     ends_at = models.DateTimeField("until", null=True, blank=True, help_text="Exclusive.")
     tier_ids = ArrayField(models.BigIntegerField(), verbose_name="tiers", default=list, blank=True)
     most_times = models.PositiveIntegerField("at most", null=True, blank=True, validators=[MinValueValidator(1)])
-    period = models.CharField("times in each", max_length=5, choices=CapPeriod, blank=True)
+    period = models.CharField("in each", max_length=5, choices=CapPeriod, blank=True)
     most_times_ever = models.PositiveIntegerField(
         "at most, ever", null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    most_points = models.PositiveIntegerField(
+        "at most so many points",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="To one customer in each day, week, month or year: the last time gives the rest.",
+    )
+    most_points_ever = models.PositiveIntegerField(
+        "at most so many points, ever", null=True, blank=True, validators=[MinValueValidator(1)]
     )
     priority = models.PositiveSmallIntegerField(default=100, help_text="Lower numbers are judged first.")
     is_last = models.BooleanField(
@@ -158,8 +168,19 @@ class EarningRule(models.Model):
                 name="rule_window_in_order",
             ),
             models.CheckConstraint(
-                condition=Q(most_times__isnull=True, period="") | (Q(most_times__gt=0) & ~Q(period="")),
+                condition=Q(most_times__isnull=True, most_points__isnull=True, period="")
+                | (~Q(period="") & (Q(most_times__isnull=False) | Q(most_points__isnull=False))),
                 name="rule_cap_has_period",
+            ),
+            models.CheckConstraint(
+                condition=(Q(most_times__isnull=True) | Q(most_times__gt=0))
+                & (Q(most_points__isnull=True) | Q(most_points__gt=0))
+                & (Q(most_points_ever__isnull=True) | Q(most_points_ever__gt=0)),
+                name="rule_caps_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(reward__isnull=True) | Q(most_points__isnull=True, most_points_ever__isnull=True),
+                name="rule_of_reward_caps_no_points",
             ),
             models.CheckConstraint(
                 condition=Q(most_times_ever__isnull=True) | Q(most_times_ever__gt=0), name="rule_cap_ever_positive"

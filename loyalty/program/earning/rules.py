@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Q, Sum
 
 from loyalty.common import clock
 from loyalty.common.actors import Actor
@@ -50,10 +50,12 @@ def given(*, customer_id: int, rules: Iterable[Terms], at: datetime, zone: ZoneI
     counted = capped(rules)
     if not counted:
         return {}
-    columns: dict[str, Count] = {"ever": Count("pk")}
+    columns: dict[str, Count | Sum] = {"ever": Count("pk"), "points_ever": Sum("points")}
     for period in {terms.period for terms in counted.values() if terms.period}:
         begins, ends = bounds(period, at=at, zone=zone)
-        columns[f"in_{period}"] = Count("pk", filter=Q(earned_at__gte=begins, earned_at__lt=ends))
+        within = Q(earned_at__gte=begins, earned_at__lt=ends)
+        columns[f"in_{period}"] = Count("pk", filter=within)
+        columns[f"points_in_{period}"] = Sum("points", filter=within, default=0)
     rows: Any = (
         EarningAward.objects.filter(rule_id__in=counted, customer_id=customer_id)
         .exclude(state=AwardState.UNDONE)
@@ -61,10 +63,16 @@ def given(*, customer_id: int, rules: Iterable[Terms], at: datetime, zone: ZoneI
         .values("rule_id")
         .annotate(**columns)
     )
-    return {
-        row["rule_id"]: Given(ever=row["ever"], in_period=row.get(f"in_{counted[row['rule_id']].period}", 0))
-        for row in rows
-    }
+    return {row["rule_id"]: _given(row, period=counted[row["rule_id"]].period) for row in rows}
+
+
+def _given(row: Mapping[str, Any], *, period: str) -> Given:
+    return Given(
+        ever=row["ever"],
+        in_period=row.get(f"in_{period}", 0),
+        points_ever=row["points_ever"],
+        points_in_period=row.get(f"points_in_{period}", 0),
+    )
 
 
 def capped(rules: Iterable[Terms]) -> dict[int, Terms]:
@@ -73,7 +81,13 @@ def capped(rules: Iterable[Terms]) -> dict[int, Terms]:
         terms.rule_id: terms
         for terms in rules
         if terms.rule_id is not None
-        and (terms.kind in ONCE_EVER or terms.most_times is not None or terms.most_times_ever is not None)
+        and (
+            terms.kind in ONCE_EVER
+            or terms.most_times is not None
+            or terms.most_times_ever is not None
+            or terms.most_points is not None
+            or terms.most_points_ever is not None
+        )
     }
 
 
@@ -102,8 +116,12 @@ def problems(given: Mapping[str, Any]) -> dict[str, str]:
     starts_at, ends_at = given.get("starts_at"), given.get("ends_at")
     if starts_at is not None and ends_at is not None and ends_at <= starts_at:
         found["ends_at"] = "It ends before it begins. Write a later end, or none."
-    if bool(given.get("most_times")) != bool(given.get("period")):
-        found["period"] = "Write how often, and choose in which time: both, or neither."
+    if bool(given.get("most_times") or given.get("most_points")) != bool(given.get("period")):
+        found["period"] = "Write how often or how many points, and choose in which time: both, or neither."
+    if given.get("reward") is not None:
+        for name in ("most_points", "most_points_ever"):
+            if given.get(name) is not None:
+                found[name] = "The rule gives a reward, no points: leave this empty, or say how often it may be given."
     if (given.get("delay_days") or 0) > MOST_DAYS:
         found["delay_days"] = f"At most {MOST_DAYS:,} days."
     return found

@@ -19,6 +19,8 @@ WHY_NOT = {
     WhyNot.GIVEN_BEFORE: "the customer got it before, and it is given once",
     WhyNot.CAP_OF_PERIOD: "the customer got it as often as the rule allows in that time",
     WhyNot.CAP_EVER: "the customer got it as often as the rule ever allows",
+    WhyNot.POINTS_OF_PERIOD: "the customer got as many points as the rule gives in that time",
+    WhyNot.POINTS_EVER: "the customer got as many points as the rule ever gives",
     WhyNot.ITEMS_UNKNOWN: "the shop does not tell what was bought",
     WhyNot.CATEGORIES_UNKNOWN: "the shop does not tell the categories of what was bought: name products instead",
     WhyNot.NO_SUCH_ITEM: "nothing that was bought is among the rule's products or categories",
@@ -82,6 +84,9 @@ def _left_out(terms: Mapping[str, Any]) -> str:
     parts = []
     if terms.get("excluded"):
         parts.append(f"{terms['excluded']} {terms.get('currency', '')} earns nothing".replace("  ", " "))
+    if terms.get("uncut"):
+        time = f" in a {terms['period']}" if terms.get("period") else " ever"
+        parts.append(f"it would be {terms['uncut']:,}, and a customer gets {terms['most']:,} by this rule{time}")
     if terms.get("unknown"):
         parts.append(f"the shop does not tell {' and '.join(terms['unknown'])}, so nothing was left out for that")
     return f" ({'; '.join(parts)})" if parts else ""
