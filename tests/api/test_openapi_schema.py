@@ -74,6 +74,7 @@ def test_lists_every_operation_once(document):
         ("exports/reward_fulfillments", "get"),
         ("jobs", "get"),
         ("jobs/code_import", "post"),
+        ("jobs/customers_import", "post"),
         ("jobs/points_import", "post"),
         ("jobs/reward_act", "post"),
         ("jobs/{id}", "get"),

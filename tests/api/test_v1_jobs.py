@@ -8,6 +8,8 @@ from loyalty.api import conf, keys
 from loyalty.api.keys import Scope
 from loyalty.api.models import ApiKey
 from loyalty.common.actors import SYSTEM
+from loyalty.customers import imports as customer_imports
+from loyalty.customers.models import Customer, CustomerIdentity
 from loyalty.jobs.models import Job
 from loyalty.points import imports, queries
 from rewards import bulk, pool_imports, redemption
@@ -109,6 +111,56 @@ def test_brings_codes_into_the_pool_of_a_reward(api):
     assert set(RewardCode.objects.filter(pool_id=reward.pk).values_list("code", flat=True)) == {"SPRING-1", "SPRING-2"}
 
 
+PEOPLE = "email,shop_id,first_name\n{email},,Anna-Maria\nnew@example.com,crm-7,Nora\nno address,,Otto\n"
+
+
+def test_adds_customers_and_leaves_those_who_are_known_until_it_is_undone(api, customer):
+    job = told(api.post("/jobs/customers_import", {"csv": PEOPLE.format(email=customer.email)}))
+    worked(job, customer_imports.work_on)
+    odd = api.get(f"/jobs/{job['id']}/rows", only="odd").json()["job_rows"]
+    assert job["kind"] == "customers_import"
+    assert [(row["number"], row["outcomes"][0]["code"]) for row in odd] == [(2, "known"), (4, "invalid_email")]
+    assert Customer.objects.count() == 1
+
+    told(api.post(f"/jobs/{job['id']}/apply"))
+    worked(job, customer_imports.work_on)
+    new = Customer.objects.get(email="new@example.com")
+    customer.refresh_from_db()
+    assert (new.first_name, customer.first_name) == ("Nora", "Anna")
+    assert CustomerIdentity.objects.get(external_id="crm-7").customer_id == new.pk
+
+    told(api.post(f"/jobs/{job['id']}/undo"))
+    worked(job, customer_imports.work_on)
+    new.refresh_from_db()
+    assert new.state == "disabled"
+
+
+def test_changes_known_customers_when_it_is_asked_to(api, customer):
+    job = told(
+        api.post("/jobs/customers_import", {"csv": PEOPLE.format(email=customer.email), "known": "change"}, key="twice")
+    )
+    again = told(
+        api.post("/jobs/customers_import", {"csv": PEOPLE.format(email=customer.email), "known": "change"}, key="twice")
+    )
+    for step in ("check", "apply"):
+        if step == "apply":
+            told(api.post(f"/jobs/{job['id']}/apply"))
+        worked(job, customer_imports.work_on)
+
+    customer.refresh_from_db()
+    assert again["id"] == job["id"]
+    assert customer.first_name == "Anna-Maria"
+
+
+def test_refuses_a_table_of_customers_that_names_nobody_or_a_shop_that_is_not_there(api):
+    into = "/jobs/customers_import"
+    assert refusal(api.post(into, {"csv": "first_name\nNora\n"})) == (422, "bad_header")
+    assert refusal(api.post(into, {"csv": "email,shoe_size\na@example.com,39\n"})) == (422, "bad_header")
+    assert refusal(api.post(into, {"csv": "email\na@example.com\n", "connection_id": 999})) == (422, "no_shop")
+    assert refusal(api.post(into, {"csv": "email\na@example.com\n", "known": "forget"})) == (400, "invalid_parameter")
+    assert Job.objects.count() == 0
+
+
 def test_marks_many_rewards_used_and_says_which_are_not_there(api, gift):
     customer = CustomerFactory()
     give(customer, 300, now=timezone.now())
@@ -143,6 +195,7 @@ def test_needs_the_scope_of_doing_it_with_one(integrator, customer):
     system = integrator(Scope.JOB_WRITE)
 
     assert refusal(system.post(IMPORT, table(f"{customer.email},40"))) == (403, "missing_scope")
+    assert refusal(system.post("/jobs/customers_import", {"csv": "email\na@example.com"})) == (403, "missing_scope")
     assert refusal(system.post("/jobs/code_import", {"reward_id": 1, "csv": "code\nA"})) == (403, "missing_scope")
     assert refusal(system.post("/jobs/reward_act", {"act": "cancel", "ids": [1]})) == (403, "missing_scope")
     assert refusal(system.post("/jobs/reward_act", {"act": "delivered", "ids": [1]})) == (403, "missing_scope")

@@ -11,6 +11,8 @@ from rest_framework.response import Response
 from loyalty.api import authentication, conf, documentation, fields, parsing, views
 from loyalty.api.keys import Scope
 from loyalty.api.v1 import jobs
+from loyalty.customers import imports as customer_imports
+from loyalty.customers.imports import Known
 from loyalty.points import imports
 from loyalty.points.import_rows import By, Mode
 from rewards import bulk, pool_imports
@@ -37,6 +39,23 @@ class NewPointsImportSerializer(serializers.Serializer):
     )
     connection_id = fields.WholeNumberField(
         required=False, allow_null=True, help_text="With `shop-id`: of which shop; left out, your own ids."
+    )
+
+
+class NewCustomersImportSerializer(serializers.Serializer):
+    known = fields.WordField(
+        choices=[known.value for known in Known],
+        required=False,
+        default=Known.KEEP.value,
+        help_text="What becomes of customers you have already: `keep` leaves them as they are; `change` makes of them what "
+        "the table says, and empty cells change nothing.",
+    )
+    csv = fields.TextField(
+        help_text="A table with a header: `email`, `shop_id` or both, and if you like `phone`, `first_name`, `last_name`, "
+        "`state`, `language`, `date_of_birth`."
+    )
+    connection_id = fields.WholeNumberField(
+        required=False, allow_null=True, help_text="Of which shop the ids in `shop_id` are; left out, your own ids."
     )
 
 
@@ -79,6 +98,33 @@ class PointsImports(BulkView):
             file_name="by API",
             mode=Mode(given["mode"]),
             by=By(given["by"]),
+            connection_id=given.get("connection_id"),
+            actor=authentication.actor_of(request),
+            now=timezone.now(),
+        )
+        return jobs.answer(job, status=202)
+
+
+class CustomersImports(BulkView):
+    @documentation.write(
+        "job",
+        jobs.JobSerializer,
+        accepts=NewCustomersImportSerializer,
+        operation="import_customers",
+        status=202,
+        summary="Add many customers, or change them, by a table (extension)",
+        description=NEEDS_TOO.format(scope=Scope.CUSTOMER_WRITE) + " Undoing excludes whom it added, as far as nothing "
+        "came of it.",
+        refusals="a table that cannot be read, a header without e-mail and id, or with an unknown column, no rows, no such shop",
+    )
+    @views.once(atomic=True)
+    def post(self, request: Request) -> Response:
+        authentication.require_scope(request, Scope.CUSTOMER_WRITE)
+        given = _given(NewCustomersImportSerializer, request)
+        job = customer_imports.begin(
+            file=_file(given),
+            file_name="by API",
+            known=Known(given["known"]),
             connection_id=given.get("connection_id"),
             actor=authentication.actor_of(request),
             now=timezone.now(),

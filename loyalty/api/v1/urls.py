@@ -101,6 +101,7 @@ ADDRESSES: list[tuple[str, type[View], str]] = [
     ("exports/reward_fulfillments", exports.RewardFulfillmentsExport, "reward_fulfillments_export"),
     ("jobs", jobs.Jobs, "jobs"),
     ("jobs/points_import", bulk_work.PointsImports, "points_import"),
+    ("jobs/customers_import", bulk_work.CustomersImports, "customers_import"),
     ("jobs/code_import", bulk_work.CodeImports, "code_import"),
     ("jobs/reward_act", bulk_work.RewardJobs, "reward_act"),
     ("jobs/<str:pk>", jobs.OneJob, "job"),
