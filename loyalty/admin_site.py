@@ -33,6 +33,7 @@ class LoyaltyDeskSite(StaffEntrance, DeskSite):
             "Customers",
             (
                 "customers.customer",
+                "segments.segment",
                 "points.pointstransaction",
                 "program.order",
                 "program.referral",

@@ -141,6 +141,7 @@ INSTALLED_APPS = [
     "loyalty.insights",
     "loyalty.webhooks",
     "loyalty.messages",
+    "loyalty.segments",
     "loyalty.merging",
     "loyalty.erasure",
     "loyalty.hooks",

@@ -46,6 +46,7 @@ class Action(StrEnum):
     SEE_ADDRESSES = "see addresses"
     SEND_MAILS_AGAIN = "send e-mails again"
     EDIT_CUSTOMERS = "add and change customers"
+    EDIT_SEGMENTS = "save, change and remove segments of customers"
     CONNECT_SHOPS = "connect shops"
     RECONCILE = "compare shops with our records and repair differences"
     TRY_WEBHOOKS_AGAIN = "try webhooks again that failed"
@@ -117,6 +118,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
             "rewards.view_rewardcode",
             "rewards.view_rewardstock",
             "rewards.view_rewardtext",
+            "segments.view_segment",
             "webhooks.view_webhookdelivery",
             "webhooks.view_webhookendpoint",
         }
@@ -145,6 +147,7 @@ PERMISSIONS: dict[Action, frozenset[str]] = {
     Action.SEE_ADDRESSES: frozenset({"rewards.view_address"}),
     Action.SEND_MAILS_AGAIN: frozenset({"messages_out.send_again_mail"}),
     Action.EDIT_CUSTOMERS: frozenset({"customers.add_customer", "customers.change_customer"}),
+    Action.EDIT_SEGMENTS: frozenset({"segments.add_segment", "segments.change_segment", "segments.delete_segment"}),
     Action.CONNECT_SHOPS: frozenset({"platforms.add_storeconnection", "platforms.change_storeconnection"}),
     Action.RECONCILE: frozenset({"rewards.add_reconciliationrun", "rewards.repair_finding"}),
     Action.TRY_WEBHOOKS_AGAIN: frozenset({"hooks.try_again_inboundwebhook"}),

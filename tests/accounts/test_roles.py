@@ -57,6 +57,7 @@ edit customers    no      yes      no          yes
 connect shops     no      no       no          yes
 reconcile shops   no      no       no          yes
 campaigns         no      no       no          yes
+edit segments     no      no       no          yes
 edit catalogue    no      no       no          yes
 edit programme    no      no       no          yes
 api keys          no      no       no          yes
@@ -165,6 +166,7 @@ def may(client, action: str, *, anna, gift, points) -> bool:
         "connect shops": reverse("admin:platforms_storeconnection_add"),
         "reconcile shops": reverse("admin:rewards_reconciliationrun_begin"),
         "campaigns": reverse("admin:rewards_campaign_plan"),
+        "edit segments": reverse("admin:segments_segment_add"),
         "edit catalogue": reverse("admin:rewards_reward_add"),
         "api keys": reverse("admin:api_apikey_add"),
         "webhooks": reverse("admin:webhooks_webhookendpoint_add"),

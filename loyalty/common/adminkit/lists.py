@@ -39,7 +39,7 @@ class DrawnChip:
 
     @property
     def drawn_fields(self) -> list[SafeString]:
-        return [panels.drawn(field) for field in self.fields]
+        return [panels.drawn(field, alone=len(self.fields) == 1) for field in self.fields]
 
 
 class CappedPaginator(Paginator):
@@ -118,8 +118,8 @@ def reversed_ranges(form: Form, chips: Sequence[Chip]) -> list[str]:
     return found
 
 
-def in_words(bound: BoundField) -> str:
-    """What is chosen in a filter field, as its chip says it."""
+def in_words(bound: BoundField, *, alone: bool = True) -> str:
+    """What is chosen in a filter field, as its chip says it: with the name of the field unless it is alone there."""
     value = bound.data
     if not value:
         return ""
@@ -128,7 +128,8 @@ def in_words(bound: BoundField) -> str:
     choices = dict(getattr(bound.field, "choices", []))
     chosen = value if isinstance(value, list | tuple) else [value]
     labels = {str(key): str(label) for key, label in choices.items()}
-    return ", ".join(labels.get(str(each), str(each)) for each in chosen)
+    words = ", ".join(labels.get(str(each), str(each)) for each in chosen)
+    return words if alone else f"{str(bound.label).lower()} {words}"
 
 
 class DeskChangeList(ChangeList):
@@ -212,7 +213,7 @@ class DeskChangeList(ChangeList):
         return DrawnChip(
             label=chip.label,
             fields=fields,
-            value=", ".join(filter(None, map(in_words, fields))),
+            value=", ".join(filter(None, (in_words(bound, alone=len(fields) == 1) for bound in fields))),
             zone=show.zone_name() if instants else "",
             errors=[str(error) for bound in fields for error in bound.errors],
         )

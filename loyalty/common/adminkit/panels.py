@@ -8,13 +8,13 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 
-def drawn(bound: BoundField) -> SafeString:
-    """A field with its label and what is wrong with it."""
+def drawn(bound: BoundField, *, alone: bool = True) -> SafeString:
+    """A field with its label and what is wrong with it. The label of boxes is not shown where the chip says it alone."""
     errors = format_html_join("", '<p class="desk-error">{}</p>', ((error,) for error in bound.errors))
-    return format_html("{}{}", _field(bound), errors)
+    return format_html("{}{}", _field(bound, alone=alone), errors)
 
 
-def _field(bound: BoundField) -> SafeString:
+def _field(bound: BoundField, *, alone: bool) -> SafeString:
     kind = getattr(bound.field.widget, "input_type", "")
     if kind in {"checkbox", "radio"} and hasattr(bound.field, "choices"):
         hints = getattr(bound.field.widget, "hints", {})
@@ -27,7 +27,8 @@ def _field(bound: BoundField) -> SafeString:
             ),
         )
         return format_html(
-            '<fieldset class="desk-options"><legend class="visually-hidden">{}</legend>{}</fieldset>',
+            '<fieldset class="desk-options"><legend class="{}">{}</legend>{}</fieldset>',
+            "visually-hidden" if alone else "desk-options__name",
             bound.label,
             options,
         )

@@ -1,30 +1,73 @@
-"""How the list of customers is narrowed."""
+"""How the list of customers is narrowed: by everything a segment may hold, by a segment, and by search."""
 
-import django_filters
+from collections.abc import Mapping
+from typing import Any
+
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.utils import timezone
 
-from loyalty.common.adminkit import moments
+from loyalty.common.adminkit import lists
+from loyalty.common.errors import DomainError
 from loyalty.customers import queries
-from loyalty.customers.models import Customer, CustomerState, Tier
+from loyalty.customers.models import Customer
+from loyalty.merchant import queries as merchant
+from loyalty.segments import narrowing
+from loyalty.segments import queries as segments
+from loyalty.segments.form import SECTIONS, CriteriaForm
+from loyalty.segments.models import Segment
+
+ALONE = ("state", "tier")  # chips of their own, as they are used most
+CHIPS = (
+    lists.Chip("Segment", "segment"),
+    lists.Chip("State", "state"),
+    lists.Chip("Tier", "tier"),
+    *(lists.Chip(title, *(name for name in names if name not in ALONE)) for title, names in SECTIONS),
+)
 
 
-class CustomerFilter(django_filters.FilterSet):
-    search = django_filters.CharFilter(
-        label="Search", help_text="E-mail, phone or name", method="narrow", max_length=200
+class GridForm(CriteriaForm):
+    search = forms.CharField(label="Search", help_text="E-mail, phone or name", required=False, max_length=200)
+    segment = forms.ChoiceField(
+        label="Segment",
+        required=False,
+        error_messages={"invalid_choice": "There is no such segment. It may have been removed: choose another one."},
     )
-    state = django_filters.MultipleChoiceFilter(
-        label="State", choices=CustomerState.choices, widget=forms.CheckboxSelectMultiple
-    )
-    tier = django_filters.ModelMultipleChoiceFilter(
-        label="Tier", queryset=Tier.objects.order_by("rank"), widget=forms.CheckboxSelectMultiple
-    )
-    created_after = moments.MomentFilter(field_name="created_at", label="From", end=False)
-    created_before = moments.MomentFilter(field_name="created_at", label="Until", end=True)
 
-    class Meta:
-        model = Customer
-        fields: list[str] = []
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.choose("segment", "segment", ("", "Any, or none"))
 
-    def narrow(self, queryset: QuerySet[Customer], name: str, value: str) -> QuerySet[Customer]:
-        return queryset.filter(pk__in=queries.search(value).values("pk"))
+    def clean_segment(self) -> QuerySet[Customer] | None:
+        """The customers of the segment as of now."""
+        if not self.cleaned_data["segment"]:
+            return None
+        segment = Segment.objects.get(pk=int(self.cleaned_data["segment"]))
+        try:
+            return segments.customers(segment=segment, now=timezone.now())
+        except DomainError as refusal:
+            raise ValidationError(refusal.sentence, code=refusal.code) from refusal
+
+
+class CustomerFilter:
+    """What the list, its file and its links read from an address, in the shape of a filter set."""
+
+    def __init__(self, *, data: Mapping[str, Any], queryset: QuerySet[Customer], request: Any = None) -> None:
+        self.form = GridForm(data)
+        self.queryset = queryset
+
+    def is_valid(self) -> bool:
+        return self.form.is_valid()
+
+    @property
+    def qs(self) -> QuerySet[Customer]:
+        """The customers who fit; once it is valid."""
+        said, rows = self.form.cleaned_data, self.queryset
+        if said["search"]:
+            rows = rows.filter(pk__in=queries.search(said["search"]).values("pk"))
+        if said["segment"] is not None:
+            rows = rows.filter(pk__in=said["segment"].values("pk"))
+        if not self.form.kept():
+            return rows
+        return narrowing.narrow(rows, said, programme=merchant.programme(), now=timezone.now())

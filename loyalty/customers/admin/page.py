@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from loyalty.common import actors
@@ -27,7 +28,7 @@ from loyalty.customers.admin import (
     tiering,
     transferring,
 )
-from loyalty.customers.admin.filters import CustomerFilter
+from loyalty.customers.admin.filters import CHIPS, CustomerFilter, GridForm
 from loyalty.customers.admin.forms import ADDRESS_FIELDS, AddressForm, CustomerForm
 from loyalty.customers.models import Customer, ShippingAddress
 from loyalty.points import queries as points_queries
@@ -56,11 +57,7 @@ class CustomerAdmin(desk.DeskAdmin):
     ordering = ("-id",)
     acts = (tiering.MoveToTier(), forgetting.Forget())
     filterset_class = CustomerFilter
-    chips = (
-        lists.Chip("State", "state"),
-        lists.Chip("Tier", "tier"),
-        lists.Chip("Member since", "created_after", "created_before"),
-    )
+    chips = CHIPS
     empty_value_display = show.DASH
     list_empty = "No customers yet. They come with their first order, when they sign up, or by “Add customer”."
 
@@ -119,6 +116,10 @@ class CustomerAdmin(desk.DeskAdmin):
 
     def list_tools(self, request: HttpRequest) -> list[desk.Tool]:
         tools = [desk.Tool("Export CSV", reverse(f"admin:{export.URL_NAME}") + lists.query(request))]
+        narrowed = GridForm(request.GET).kept()
+        if narrowed and request.user.has_perm("segments.add_segment"):
+            address = f"{reverse('admin:segments_segment_add')}?{urlencode(narrowed, doseq=True)}"
+            tools.append(desk.Tool("Save as segment", address))
         if importing.may_import(request):
             tools.append(desk.Tool("Import", reverse(f"admin:{importing.URL_NAME}")))
         return tools

@@ -1,0 +1,3 @@
+from loyalty.segments.admin.page import SegmentAdmin
+
+__all__ = ["SegmentAdmin"]
