@@ -317,7 +317,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
-ACCOUNT_ADAPTER = "loyalty.accounts.adapter.AccountAdapter"
+ACCOUNT_ADAPTER = "loyalty.messages.sign_in.MailingAdapter"
 ACCOUNT_FORMS = {
     "request_login_code": "loyalty.cockpit.forms.AskForCodeForm",
     "reset_password": "loyalty.cockpit.forms.AskForPasswordForm",

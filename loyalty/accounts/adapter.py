@@ -16,7 +16,7 @@ from loyalty.common import sealing
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """Named by the setting ACCOUNT_ADAPTER."""
+    """What allauth asks of us; its mails are written a layer above, by `loyalty.messages.sign_in`."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Never: asking for a code is how people join, and no password is set before an address is proved."""

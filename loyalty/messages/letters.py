@@ -1,21 +1,22 @@
 """A mail in words: from the reward's own copies, in the recipient's language, with links that work from anywhere."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.template.loader import render_to_string
 from django.urls import reverse
 
 from loyalty.events.models import Event
-from loyalty.merchant import branding
 from loyalty.merchant import queries as merchant
 from loyalty.merchant.models import CUSTOMER_MAILS, REMINDERS, MailKind, Programme
-from loyalty.messages import choices, endings, gate, outbox, texts, wording
+from loyalty.messages import choices, endings, gate, layout, outbox, texts, wording
+from loyalty.messages.editable import TEXTS, Audience, Text
 from loyalty.messages.gate import Recipient
+from loyalty.messages.layout import Draft, Letter, line
 from loyalty.messages.models import Mail
+from loyalty.messages.sign_in_wording import SignIn
 from loyalty.messages.wording import Words
 from loyalty.points import queries as points
 from loyalty.points.models import PointsAdjustment
@@ -24,103 +25,52 @@ from platforms.models import PayoutAccount, StoreConnection
 from rewards import wording as reward_wording
 from rewards.models import Delivery, DeliveryStatus, RedeemedReward, Reward
 
-HIDDEN = "••••••"  # what the outbox keeps of a code
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    """A mail as it goes out, and as it is kept."""
-
-    address: str
-    language: str
-    sender: str
-    reply_to: str
-    subject: str
-    text: str
-    html: str
-    kept_text: str
-    kept_html: str
-    unsubscribe: str = ""  # the address that stops mails like this one
-
-
-@dataclass(slots=True, kw_only=True)
-class Draft:
-    """What is said in one kind of mail, before it becomes text and page."""
-
-    words: Words
-    names: dict[str, str]  # what the words' braces stand for
-    facts: list[tuple[str, str]] = field(default_factory=list)
-    code: str = ""
-    links: list[str] = field(default_factory=list)  # of the button, and of a second one
-    second: str = ""  # what the second one says
-    passages: list[tuple[str, str]] = field(default_factory=list)  # heading and text, in the merchant's own words
-    stop: str = ""  # the address that stops mails like this one
-
 
 def compose(*, mail: Mail, now: datetime) -> Letter:
     """Write one mail. Raises NotToBeSent where nobody is to get it now, with the reason."""
     programme = merchant.programme()
     recipient = gate.recipient(mail=mail, programme=programme, now=now)
+    if mail.about_type == outbox.SAMPLE:
+        _, name, language = mail.window.partition("#")[0].split(":")
+        return sample(kind=name, language=language, address=recipient.address)
     language = wording.spoken(recipient.language, programme.language)
     kind = MailKind(mail.kind)
-    if mail.about_type == outbox.SAMPLE:
-        _, kind_value, language = mail.window.partition("#")[0].split(":")
-        kind = MailKind(kind_value)
-        return _letter(sample_draft(kind, language), kind, programme, recipient, language)
     draft = DRAFTS[kind](mail, programme, language, now)
     if kind in REMINDERS:
         draft.stop = choices.link(customer_id=mail.customer_id or 0, kind=kind)
-    return _letter(draft, kind, programme, recipient, language)
-
-
-def sample(*, kind: MailKind, language: str, words: Words) -> Letter:
-    """A mail of that kind with these words and made-up names, as nobody gets it."""
-    programme = merchant.programme()
-    recipient = Recipient(address="", language=language, first_name="Anna")
-    return _letter(sample_draft(kind, language, words), kind, programme, recipient, language)
-
-
-def _letter(draft: Draft, kind: MailKind, programme: Programme, recipient: Recipient, language: str) -> Letter:
-    """The draft as text and page."""
-    said = wording.PARTS[language]
-    to_customer = kind in CUSTOMER_MAILS
-    because = said["because" if to_customer else "office"].format(programme=line(programme.name))
-    names = {"programme": line(programme.name), **draft.names}
-    context = {
-        "language": language,
-        "heading": wording.filled(draft.words.heading, names),
-        "hello": _hello(said, recipient.first_name) if to_customer else "",
-        "lines": [wording.filled(each, names) for each in draft.words.lines],
-        "facts": draft.facts,
-        "code_label": said["code"],
-        "code": draft.code,
-        "buttons": list(zip((draft.words.button, draft.second), draft.links, strict=False)),
-        "passages": [(heading, text.strip().splitlines()) for heading, text in draft.passages if text.strip()],
-        "programme": line(programme.name),
-        "questions": _questions(said, programme) if to_customer else "",
-        "because": because,
-        **looks(programme),
-        "stop": said["unsubscribe"] if kind in REMINDERS else "",
-        "stop_address": draft.stop,
-    }
-    kept = context | {"code": HIDDEN if draft.code else "", "stop_address": ""}
-    return Letter(
-        address=recipient.address,
+    return layout.laid_out(
+        draft=draft,
+        audience=Audience.CUSTOMER if kind in CUSTOMER_MAILS else Audience.OFFICE,
+        programme=programme,
+        recipient=recipient,
         language=language,
-        sender=line(programme.name),
-        reply_to=programme.reply_to or programme.support_email,
-        subject=line(wording.filled(draft.words.subject, names)),
-        text=render_to_string("messages/mail.txt", context),
-        html=render_to_string("messages/mail.html", context),
-        kept_text=render_to_string("messages/mail.txt", kept),
-        kept_html=render_to_string("messages/mail.html", kept),
-        unsubscribe=draft.stop,
+        reminder=kind in REMINDERS,
     )
 
 
-def line(text: str) -> str:
-    """A text on one line, without anything that is not written: what stands in a header cannot begin another one."""
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())[:250]
+def sample(*, kind: str, language: str, words: Words | None = None, address: str = "") -> Letter:
+    """A mail of one of the editable texts with made-up names: in these words, else in those that hold now."""
+    text = TEXTS[kind]
+    return layout.laid_out(
+        draft=_sample_draft(text, language, words or texts.words(kind=kind, language=language)),
+        audience=text.audience,
+        programme=merchant.programme(),
+        recipient=Recipient(address, language, "Anna" if text.audience is Audience.CUSTOMER else ""),
+        language=language,
+        reminder=kind in REMINDERS,
+    )
+
+
+def signing_in(*, mail: SignIn, language: str, address: str, names: dict[str, str]) -> Letter:
+    """A mail about signing in, in a language that these speak. `names` holds its code, its link or the address."""
+    text = TEXTS[mail]
+    return layout.laid_out(
+        draft=Draft(words=texts.words(kind=mail, language=language), names=names, key=text.key),
+        audience=Audience.SIGN_IN,
+        programme=merchant.programme(),
+        recipient=Recipient(address, language),
+        language=language,
+    )
 
 
 def absolute(name: str, *args: int) -> str:
@@ -222,25 +172,23 @@ def _codes_low(mail: Mail, programme: Programme, language: str, now: datetime) -
 
 
 def _alert(mail: Mail, programme: Programme, language: str, now: datetime) -> Draft:
+    """What went wrong: of a reward or an integrator's address by its name, and where it is seen."""
+    event = _event(mail)
+    words = texts.words(kind=event.kind, language=language)
     if mail.about_type == "store_connection":
-        return _shop_alert(mail, programme, language)
+        return _shop_alert(mail, programme, event, words)
     if mail.about_type in ("privacy_request", "erasure_request"):
-        return _privacy_alert(mail, programme, language)
-    said = wording.ALERTS[language]
-    meaning = said[_event(mail).kind]
-    words = Words(subject=said["subject"], heading="{reward}", lines=(meaning,), button=said["button"])
-    model, page = ALERTED[mail.about_type]
+        return _privacy_alert(programme, language, event, words)
+    model, page, name = ALERTED[mail.about_type]
     row = model.objects.get(pk=mail.about_id)
-    return Draft(words=words, names={"reward": line(row.name), "number": str(row.pk)}, links=[absolute(page, row.pk)])
+    return Draft(words=words, names={name: line(row.name), "number": str(row.pk)}, links=[absolute(page, row.pk)])
 
 
-def _shop_alert(mail: Mail, programme: Programme, language: str) -> Draft:
+def _shop_alert(mail: Mail, programme: Programme, event: Event, words: Words) -> Draft:
     """Of a shop as a whole, with since when and the numbers of then."""
-    said, event = wording.SHOP_ALERTS[language], _event(mail)
     shop = StoreConnection.objects.get(pk=mail.about_id)
     since = datetime.fromisoformat(event.data["since"]).astimezone(programme.zone)
     numbers = {name: str(event.data.get(name, "")) for name in ("minutes", "failed", "decided")}
-    words = Words(subject=said["subject"], heading="{shop}", lines=(said[event.kind],), button=said["button"])
     return Draft(
         words=words,
         names={"shop": line(shop.name), "since": f"{since:%Y-%m-%d %H:%M}", **numbers},
@@ -248,11 +196,9 @@ def _shop_alert(mail: Mail, programme: Programme, language: str) -> Draft:
     )
 
 
-def _privacy_alert(mail: Mail, programme: Programme, language: str) -> Draft:
+def _privacy_alert(programme: Programme, language: str, event: Event, words: Words) -> Draft:
     """That somebody waits for an answer about their data, and until when. Not who: it is read behind the link."""
-    said, event = wording.PRIVACY_ALERTS[language], _event(mail)
     day = reward_wording.day(datetime.fromisoformat(event.data["due"]), language, programme.zone)
-    words = Words(subject=said["subject"], heading=said["heading"], lines=(said[event.kind],), button=said["button"])
     return Draft(
         words=words, names={"day": day}, links=[f"{absolute('admin:hooks_privacywish_changelist')}?state=open"]
     )
@@ -264,32 +210,17 @@ def _test(mail: Mail, programme: Programme, language: str, now: datetime) -> Dra
     return Draft(words=words, names={"programme": line(programme.name)}, links=[outbox])
 
 
-def sample_draft(kind: MailKind, language: str, words: Words | None = None) -> Draft:
-    """A draft with the examples of a kind, in these words, else in those that hold now."""
-    said = wording.PARTS[language]
-    with_code = kind in (MailKind.REDEEMED, MailKind.READY, MailKind.EXPIRING)
+def _sample_draft(text: Text, language: str, words: Words) -> Draft:
+    """A draft with the examples of a text."""
+    with_code = text.name in (MailKind.REDEEMED, MailKind.READY, MailKind.EXPIRING)
     return Draft(
-        words=words or texts.words(kind=kind, language=language),
-        names=dict(texts.EXAMPLES[kind]),
-        facts=[(said["until"], "2031-12-31")] if with_code else [],
+        words=words,
+        names=dict(text.examples),
+        key=text.key,
+        facts=[(wording.PARTS[language]["until"], "2031-12-31")] if with_code else [],
         code="EXAMPLE-1234" if with_code else "",
-        links=[settings.PUBLIC_URL],
+        links=[settings.PUBLIC_URL] if text.has_button else [],
     )
-
-
-def looks(programme: Programme) -> dict[str, Any]:
-    """The merchant's colours and logo, as mail.css and the page of a mail take them: `colours` and `logo`."""
-    return {"colours": branding.colours_of(programme=programme) or branding.OURS, "logo": _logo(programme)}
-
-
-def _logo(programme: Programme) -> dict[str, object]:
-    """Where the merchant's logo is, and how large it is shown; nothing where there is none."""
-    brand = getattr(programme, "brand", None)
-    if brand is None or not brand.logo_digest:
-        return {}
-    address = reverse("cockpit:brand_logo", args=[brand.logo_digest, brand.logo_kind])
-    width, height = branding.fitted(brand, width=240, height=48)
-    return {"address": f"{settings.PUBLIC_URL}{address}", "width": width, "height": height}
 
 
 def _amount(number: int, programme: Programme) -> str:
@@ -298,28 +229,19 @@ def _amount(number: int, programme: Programme) -> str:
     return f"{number:,} {label}"
 
 
-def _questions(said: Mapping[str, str], programme: Programme) -> str:
-    return said["questions"].format(address=programme.support_email) if programme.support_email else ""
-
-
 def _event(mail: Mail) -> Event:
     return Event.objects.get(pk=mail.event_id or 0)
-
-
-def _hello(said: Mapping[str, str], first_name: str) -> str:
-    name = line(first_name)
-    return said["hello"].format(first_name=name) if name else said["hello_nobody"]
 
 
 def _last_day(end: datetime, programme: Programme, language: str) -> str:
     return reward_wording.day(end - timedelta(microseconds=1), language, programme.zone)
 
 
-# What alerts are about: its row, which has a name, and its page.
-ALERTED: Mapping[str, tuple[Any, str]] = {
-    "redeemed_reward": (RedeemedReward, "admin:rewards_redeemedreward_change"),
-    "webhook_endpoint": (WebhookEndpoint, "admin:webhooks_webhookendpoint_change"),
-    "payout_account": (PayoutAccount, "admin:platforms_payoutaccount_change"),
+# What alerts are about: its row, which has a name; its page; and what the words call it.
+ALERTED: Mapping[str, tuple[Any, str, str]] = {
+    "redeemed_reward": (RedeemedReward, "admin:rewards_redeemedreward_change", "reward"),
+    "webhook_endpoint": (WebhookEndpoint, "admin:webhooks_webhookendpoint_change", "endpoint"),
+    "payout_account": (PayoutAccount, "admin:platforms_payoutaccount_change", "account"),
 }
 
 DRAFTS: Mapping[MailKind, Callable[[Mail, Programme, str, datetime], Draft]] = {

@@ -29,7 +29,7 @@ class Mail(models.Model):
     recipient = models.CharField(max_length=254)  # customer:12, or the address of the back office
     about_type = models.CharField(max_length=40)
     about_id = models.BigIntegerField()
-    window = models.CharField(max_length=60, blank=True)  # which of several about the same thing: the end that is near
+    window = models.CharField(max_length=100, blank=True)  # which of several about the same thing: the end that is near
 
     event_id = models.BigIntegerField(null=True)
     again_of = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="again", db_index=False)
@@ -99,17 +99,17 @@ class Mail(models.Model):
 
 
 class MailText(models.Model):
-    """The merchant's own words of one kind of e-mail in one language. Without a row ours are used.
+    """The merchant's own words of one text in one language. Without a row ours are used.
 
     `loyalty.messages.texts` alone writes these rows.
     """
 
-    kind = models.CharField(max_length=20, choices=mail_kinds)
+    kind = models.CharField(max_length=40)  # a name of loyalty.messages.editable
     language = models.CharField(max_length=10)
     subject = models.CharField(max_length=200)
     heading = models.CharField(max_length=200)
     body = models.TextField()  # a paragraph a line
-    button = models.CharField(max_length=60)
+    button = models.CharField(max_length=60, blank=True)  # mails about signing in have none
     changed_at = models.DateTimeField()
 
     class Meta:
@@ -118,12 +118,12 @@ class MailText(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["kind", "language"], name="mail_text_stands_once"),
             models.CheckConstraint(
-                condition=~Q(subject="") & ~Q(heading="") & ~Q(body="") & ~Q(button=""), name="mail_text_says_something"
+                condition=~Q(subject="") & ~Q(heading="") & ~Q(body=""), name="mail_text_says_something"
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} ({self.language})"
+        return f"{self.kind} ({self.language})"
 
 
 class Unsubscription(models.Model):

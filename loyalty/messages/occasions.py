@@ -40,6 +40,7 @@ SHOP_ALERTS = (
     "shop.rewards_failing",
 )
 PRIVACY_ALERTS = ("privacy.due_soon",)
+TOLD_OF_TROUBLE = frozenset((*ALERTS, *SHOP_ALERTS, *PRIVACY_ALERTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ TABLE: Mapping[str, Callable[[Occasion], list[Wanted]]] = {
     "delivery.shipped": shipped,
     "pool.low": codes_low,
     "points.adjusted": adjusted,
-    **dict.fromkeys((*ALERTS, *SHOP_ALERTS, *PRIVACY_ALERTS), alert),
+    **dict.fromkeys(TOLD_OF_TROUBLE, alert),
 }
 
 

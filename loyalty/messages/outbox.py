@@ -59,14 +59,12 @@ def put(*, wanted: Sequence[Wanted], now: datetime) -> None:
 
 
 @transaction.atomic
-def put_test(
-    *, address: str, token: uuid.UUID, now: datetime, kind: MailKind | None = None, language: str = ""
-) -> Mail:
-    """A test to one address, of one kind of mail in one language where they are named.
+def put_test(*, address: str, token: uuid.UUID, now: datetime, kind: str = "", language: str = "") -> Mail:
+    """A test to one address, of one text in one language where they are named.
 
     The token is the caller's name for it: the same one makes one mail.
     """
-    about, window = (SAMPLE, f"{token.hex}:{kind.value}:{language}") if kind else ("programme", str(token))
+    about, window = (SAMPLE, f"{token.hex}:{kind}:{language}") if kind else ("programme", str(token))
     test = Wanted(kind=MailKind.TEST, recipient=address, about_type=about, about_id=1, window=window)
     put(wanted=[test], now=now)
     queue.enqueue("messages.send")

@@ -12,8 +12,8 @@ from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
 
 from loyalty.common.clock import Stopwatch
-from loyalty.messages import gate, letters, outbox
-from loyalty.messages.letters import Letter
+from loyalty.messages import gate, layout, letters, outbox
+from loyalty.messages.layout import Letter
 from loyalty.messages.models import Mail, MailState
 
 HELD_BACK = timedelta(seconds=30)  # a server that is away is asked no more often than that
@@ -125,7 +125,7 @@ def _hand_over(
 def _answered(mail: Mail, code: int, answer: bytes | str, watch: Stopwatch) -> None:
     """The server said no, for now or for good."""
     said = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
-    reason = f"The mail server answered: {code} {letters.line(said)}"
+    reason = f"The mail server answered: {code} {layout.line(said)}"
     record: Callable[..., None] = outbox.refused if code >= PERMANENT else outbox.not_sent
     record(mail=mail, reason=reason, now=watch.now)
 
@@ -138,4 +138,4 @@ def _close(server: BaseEmailBackend) -> None:
 
 
 def _said(error: Exception) -> str:
-    return letters.line(str(error))[:300] or type(error).__name__
+    return layout.line(str(error))[:300] or type(error).__name__

@@ -1,7 +1,6 @@
 """Whose words a mail has: the merchant's own where staff wrote some, else ours; and what may stand in them."""
 
 import re
-from collections.abc import Mapping
 from datetime import datetime
 
 from django.db import transaction
@@ -9,25 +8,12 @@ from django.db import transaction
 from loyalty.common.actors import Actor
 from loyalty.common.errors import DomainError
 from loyalty.events import log
-from loyalty.merchant.models import CUSTOMER_MAILS, MailKind
 from loyalty.messages import wording
+from loyalty.messages.editable import TEXTS, Text
 from loyalty.messages.models import MailText
 from loyalty.messages.wording import Words
 
-EDITABLE = (*CUSTOMER_MAILS, MailKind.GIFT_REDEEMED, MailKind.CODES_LOW)
 LONGEST_LINE, LONGEST_BODY, LONGEST_BUTTON = 200, 4_000, 60  # letters
-
-# What each kind can fill in, with an example of each. `programme` is known to all of them.
-EXAMPLES: Mapping[MailKind, Mapping[str, str]] = {
-    MailKind.REDEEMED: {"reward": "$5 off"},
-    MailKind.READY: {"reward": "$5 off"},
-    MailKind.EXPIRING: {"reward": "$5 off", "last_day": "2031-12-31"},
-    MailKind.SHIPPED: {"reward": "Blue mug"},
-    MailKind.POINTS_EXPIRING: {"points": "250", "last_day": "2031-12-31"},
-    MailKind.POINTS_ADJUSTED: {"change": "+250", "balance": "1,250"},
-    MailKind.GIFT_REDEEMED: {"reward": "Blue mug", "number": "4711"},
-    MailKind.CODES_LOW: {"reward": "$5 off", "left": "12"},
-}
 
 
 class TextRefused(DomainError):
@@ -40,10 +26,16 @@ class TextRefused(DomainError):
         self.field = field
 
 
-def words(*, kind: MailKind, language: str) -> Words:
-    """The words of one kind of mail in a language that the mails speak."""
+def words(*, kind: str, language: str) -> Words:
+    """The words of one kind of mail in a language that it speaks: ours again where the merchant's cannot be used."""
     row = MailText.objects.filter(kind=kind, language=language).first()
-    return wording.WORDS[language][kind] if row is None else _words(row)
+    return TEXTS[kind].ours[language] if row is None or _refused(row) else _words(row)
+
+
+def written(*, kind: str, language: str) -> tuple[Words | None, list[TextRefused]]:
+    """What staff wrote, if they did, and why it cannot be used: kept words may outlive what they could fill in."""
+    row = MailText.objects.filter(kind=kind, language=language).first()
+    return (None, []) if row is None else (_words(row), _refused(row))
 
 
 def own() -> set[tuple[str, str]]:
@@ -51,25 +43,23 @@ def own() -> set[tuple[str, str]]:
     return set(MailText.objects.values_list("kind", "language"))
 
 
-def placeholders(kind: MailKind) -> list[str]:
-    """The names that may stand in braces in this kind of mail."""
-    return [*EXAMPLES[kind], "programme"]
-
-
-def checked(*, kind: MailKind, subject: str, heading: str, body: str, button: str) -> tuple[Words, list[TextRefused]]:
+def checked(*, kind: str, subject: str, heading: str, body: str, button: str = "") -> tuple[Words, list[TextRefused]]:
     """The words as a mail would have them, and everything that is wrong with them."""
-    refused = [
-        *_faults(kind, "subject", subject, LONGEST_LINE),
-        *_faults(kind, "heading", heading, LONGEST_LINE),
-        *_faults(kind, "body", body, LONGEST_BODY),
-        *_faults(kind, "button", button, LONGEST_BUTTON),
-    ]
+    text = TEXTS[kind]
     lines = tuple(line.strip() for line in body.splitlines() if line.strip())
-    return Words(subject=subject.strip(), heading=heading.strip(), lines=lines, button=button.strip()), refused
+    refused = [
+        *_faults(text, "subject", subject, LONGEST_LINE),
+        *_faults(text, "heading", heading, LONGEST_LINE),
+        *_faults(text, "body", body, LONGEST_BODY),
+        *(_faults(text, "button", button, LONGEST_BUTTON) if text.has_button else []),
+        *(_key_faults(text, subject=subject, heading=heading, lines=lines) if text.key else []),
+    ]
+    button = button.strip() if text.has_button else ""
+    return Words(subject=subject.strip(), heading=heading.strip(), lines=lines, button=button), refused
 
 
 @transaction.atomic
-def save(*, kind: MailKind, language: str, written: Words, actor: Actor, now: datetime) -> None:
+def save(*, kind: str, language: str, written: Words, actor: Actor, now: datetime) -> None:
     """From now on mails of this kind say this in this language; those that wait as well. Raises TextRefused."""
     _require_known(kind, language)
     said = {"subject": written.subject, "heading": written.heading, "button": written.button}
@@ -84,7 +74,7 @@ def save(*, kind: MailKind, language: str, written: Words, actor: Actor, now: da
 
 
 @transaction.atomic
-def reset(*, kind: MailKind, language: str, actor: Actor, now: datetime) -> None:
+def reset(*, kind: str, language: str, actor: Actor, now: datetime) -> None:
     """Our words again. Without words of the merchant's nothing happens. Raises TextRefused."""
     _require_known(kind, language)
     row = MailText.objects.select_for_update().filter(kind=kind, language=language).first()
@@ -98,9 +88,9 @@ def _words(row: MailText) -> Words:
     return Words(subject=row.subject, heading=row.heading, lines=tuple(row.body.splitlines()), button=row.button)
 
 
-def _faults(kind: MailKind, field: str, text: str, longest: int) -> list[TextRefused]:
+def _faults(known_as: Text, field: str, text: str, longest: int) -> list[TextRefused]:
     """What is wrong with one of the texts."""
-    name, known = field.capitalize(), placeholders(kind)
+    name, known = field.capitalize(), known_as.names
     listed = ", ".join(f"{{{each}}}" for each in known)
     found = [
         f"{name}: {{{each}}} is no placeholder of this e-mail. These are: {listed}."
@@ -118,20 +108,43 @@ def _faults(kind: MailKind, field: str, text: str, longest: int) -> list[TextRef
     return [TextRefused(field, sentence) for sentence in found]
 
 
-def _require_known(kind: MailKind, language: str) -> None:
-    if kind not in EDITABLE:
-        raise TextRefused("subject", f"The words of “{kind.label}” cannot be changed.")
-    if language not in wording.LANGUAGES:
-        raise TextRefused("subject", f"The mails do not speak {language!r}. They speak {', '.join(wording.LANGUAGES)}.")
+def _key_faults(text: Text, *, subject: str, heading: str, lines: tuple[str, ...]) -> list[TextRefused]:
+    """Without its code or its link nobody gets in; anywhere else it is read on a locked screen, or cannot be clicked."""
+    key = f"{{{text.key}}}"
+    found = [
+        TextRefused(
+            field, f"{field.capitalize()}: {key} may not stand here. It belongs into the text, on its own line."
+        )
+        for field, said in (("subject", subject), ("heading", heading))
+        if key in said
+    ]
+    if lines.count(key) != 1 or "\n".join(lines).count(key) != 1:
+        found.append(
+            TextRefused("body", f"Body: {key} must stand in it once, alone on a line: nobody gets in without.")
+        )
+    return found
 
 
-def _record(event: str, *, pk: int, kind: MailKind, language: str, actor: Actor, now: datetime) -> None:
+def _refused(row: MailText) -> list[TextRefused]:
+    return checked(kind=row.kind, subject=row.subject, heading=row.heading, body=row.body, button=row.button)[1]
+
+
+def _require_known(kind: str, language: str) -> None:
+    text = TEXTS.get(kind)
+    if text is None:
+        raise TextRefused("subject", f"The words of {kind!r} cannot be changed.")
+    if language not in text.ours:
+        spoken = ", ".join(text.ours)
+        raise TextRefused("subject", f"“{text.label}” is not written in {language!r}. Its languages are {spoken}.")
+
+
+def _record(event: str, *, pk: int, kind: str, language: str, actor: Actor, now: datetime) -> None:
     log.record(
         kind=event,
         subject_type="mail_text",
         subject_id=pk,
         actor=actor,
         now=now,
-        mail=kind.value,
+        mail=kind,
         language=language,
     )

@@ -10,7 +10,8 @@ from loyalty.common.actors import SYSTEM
 from loyalty.customers.models import Customer
 from loyalty.events import log
 from loyalty.merchant.models import CUSTOMER_MAILS, MailKind, Programme
-from loyalty.messages import letters, occasions, wording
+from loyalty.messages import layout, letters, occasions, wording
+from loyalty.messages.editable import TEXTS
 from loyalty.messages.models import Mail
 from rewards import delivery, usage
 from rewards.models import RedeemedReward, Reward
@@ -31,7 +32,7 @@ def _reached_from_anywhere(settings):
 def letter(read):
     """The letter of that kind, as it would be sent now."""
 
-    def compose(kind: MailKind) -> letters.Letter:
+    def compose(kind: MailKind) -> layout.Letter:
         read()
         return letters.compose(mail=Mail.objects.filter(kind=kind).latest("pk"), now=NOW)
 
@@ -66,7 +67,7 @@ def test_what_is_kept_of_a_mail_hides_its_code(redeemed, letter):
 
     assert reward.code.code in written.text
     assert reward.code.code not in written.kept_text + written.kept_html
-    assert letters.HIDDEN in written.kept_text
+    assert layout.HIDDEN in written.kept_text
 
 
 def test_words_are_those_of_the_redemption_and_never_an_internal_note(granted, letter):
@@ -108,16 +109,16 @@ def test_every_language_has_the_words_of_every_kind_with_the_same_names():
     for language in wording.LANGUAGES:
         assert set(wording.WORDS[language]) == kinds
         assert set(wording.PARTS[language]) == set(wording.PARTS["en"])
-        assert set(wording.ALERTS[language]) == {"subject", "button", *occasions.ALERTS}
-        assert set(wording.SHOP_ALERTS[language]) == {"subject", "button", *occasions.SHOP_ALERTS}
-        assert set(wording.PRIVACY_ALERTS[language]) == {"subject", "heading", "button", *occasions.PRIVACY_ALERTS}
-        for alerts in (wording.SHOP_ALERTS, wording.PRIVACY_ALERTS):
-            for kind, said in alerts["en"].items():
-                assert names(said) == names(alerts[language][kind])
+        assert set(TEXTS) >= occasions.TOLD_OF_TROUBLE
         for kind, words in wording.WORDS[language].items():
             assert names(words.subject) == names(wording.WORDS["en"][kind].subject)
             assert names(words.lines) == names(wording.WORDS["en"][kind].lines)
-            assert bool(words.button) == (kind != MailKind.ALERT)
+            assert words.button
+    for text in TEXTS.values():
+        for words in text.ours.values():
+            assert names(words.subject) == names(text.ours["en"].subject)
+            assert names(words.lines) == names(text.ours["en"].lines)
+            assert bool(words.button) == text.has_button
 
 
 def test_a_shipped_gift_names_its_carrier_and_leads_to_its_parcel(redeemed, letter):

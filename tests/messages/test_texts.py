@@ -15,6 +15,7 @@ from loyalty.common import actors
 from loyalty.events.models import Event
 from loyalty.merchant.models import MailKind
 from loyalty.messages import letters, texts, wording
+from loyalty.messages.editable import TEXTS
 from loyalty.messages.models import Mail, MailText
 from loyalty.messages.wording import Words
 from tests.factories.people import StaffFactory
@@ -101,9 +102,8 @@ def test_refused_words_are_not_kept(programme):
 
 
 def test_the_words_of_every_kind_are_fit_to_be_edited():
-    for language in wording.LANGUAGES:
-        for kind in texts.EDITABLE:
-            ours = wording.WORDS[language][kind]
+    for kind, text in TEXTS.items():
+        for language, ours in text.ours.items():
             _, found = texts.checked(
                 kind=kind, subject=ours.subject, heading=ours.heading, body="\n".join(ours.lines), button=ours.button
             )
@@ -184,7 +184,7 @@ def test_the_list_says_whose_words_are_used(manager):
     text = manager.get(reverse("admin:messages_out_mailtext_changelist")).content.decode()
 
     assert text.count("<strong>Your text</strong>") == 1
-    assert text.count(">Our text<") == len(texts.EDITABLE) * len(wording.LANGUAGES) - 1
+    assert text.count(">Our text<") == sum(len(each.ours) for each in TEXTS.values()) - 1
     assert f'href="{page("ready", "de")}"' in text
 
 
@@ -198,6 +198,77 @@ def test_those_who_only_look_read_the_words_and_change_nothing(sign_in):
     assert not Mail.objects.exists()
 
 
-@pytest.mark.parametrize(("kind", "language"), [("alert", "en"), ("ready", "xx"), ("nothing", "en")])
+@pytest.mark.parametrize(
+    ("kind", "language"), [("alert", "en"), ("ready", "xx"), ("nothing", "en"), ("sign_in_code", "pl")]
+)
 def test_what_cannot_be_edited_has_no_page(manager, kind, language):
     assert manager.get(page(kind, language)).status_code == 404
+
+
+SIGN_IN = {"subject": "In at {programme}", "heading": "Welcome back", "body": "Your key:\n {code} \nKeep it."}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"body": "Welcome!"},
+            ("body", "Body: {code} must stand in it once, alone on a line: nobody gets in without."),
+        ),
+        (
+            {"body": "Your code is {code}."},
+            ("body", "Body: {code} must stand in it once, alone on a line: nobody gets in without."),
+        ),
+        (
+            {"body": "{code}\n{code}"},
+            ("body", "Body: {code} must stand in it once, alone on a line: nobody gets in without."),
+        ),
+        (
+            {"subject": "{code}"},
+            ("subject", "Subject: {code} may not stand here. It belongs into the text, on its own line."),
+        ),
+    ],
+)
+def test_a_mail_to_sign_in_is_never_without_its_code(changes, expected):
+    def found(**given: str) -> list[tuple[str, str]]:
+        _, refused = texts.checked(kind="sign_in_code", **{**SIGN_IN, **given})
+        return [(each.field, each.sentence) for each in refused]
+
+    assert found() == []
+    assert found(**changes) == [expected]
+
+
+def test_who_signs_in_reads_the_merchants_words_and_their_code(manager, client, mailoutbox):
+    saved = manager.post(page("sign_in_code"), {**SIGN_IN, "act": "save"})
+    client.post(reverse("account_request_login_code"), {"email": "new@example.com"})
+
+    assert saved.status_code == 302
+    [mail] = mailoutbox
+    code = re.search(r"Your key:\n\n    ([\w-]+)\n", mail.body)
+    assert (mail.subject, mail.to) == ("In at Stars", ["new@example.com"])
+    assert code
+    assert f'<div class="code"><strong>{code[1]}</strong></div>' in mail.alternatives[0][0]
+
+
+def test_words_that_have_lost_their_code_give_way_to_ours_and_staff_are_told(manager, client, mailoutbox):
+    MailText.objects.create(kind="sign_in_code", language="en", changed_at=NOW, **SIGN_IN)
+    MailText.objects.update(body="Welcome to {shop_name}!")
+
+    client.post(reverse("account_request_login_code"), {"email": "new@example.com"})
+    shown = unescape(manager.get(page("sign_in_code")).content.decode())
+
+    assert mailoutbox[0].subject == "Your sign-in code for Stars"
+    assert "This text cannot be used any more, and our text is sent in its place." in shown
+    assert "{shop_name} is no placeholder of this e-mail." in shown
+    assert "Welcome to {shop_name}!" in shown
+
+
+def test_an_alert_says_the_merchants_words(manager, mail_server, programme):
+    written = {"subject": "Call {shop}!", "heading": "{shop}", "body": "Silent since {since}.", "button": "See"}
+    manager.post(page("shop.unreachable"), {**written, "act": "save"})
+    manager.post(page("shop.unreachable"), {"act": "test", "token": str(uuid.uuid4())})
+    send(timezone.now())
+
+    [taken] = mail_server.taken
+    assert taken["Subject"] == "Call Vienna!"
+    assert "Silent since 2031-12-30 09:15." in taken.get_body(("plain",)).get_content()

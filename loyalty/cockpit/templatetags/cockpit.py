@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from django import template
 from django.template.context import Context
@@ -14,7 +13,6 @@ from loyalty.cockpit import countries, ends, look, speech
 from loyalty.cockpit.look import Look
 from loyalty.merchant import queries
 from loyalty.merchant.models import Programme
-from loyalty.messages import letters
 from loyalty.program.tiers.progress import Progress
 from rewards import wording
 from rewards.models import RewardType
@@ -54,12 +52,6 @@ def the_programme() -> Programme:
 def look_of(programme: Programme) -> Look:
     """Where the merchant's logo and colours are read from."""
     return look.of(programme)
-
-
-@register.simple_tag
-def mail_look(programme: Programme) -> dict[str, Any]:
-    """The colours and the logo of a mail about signing in, as the others have them."""
-    return letters.looks(programme)
 
 
 @register.filter

@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from loyalty.common import actors
 from loyalty.common.adminkit import desk
-from loyalty.merchant.models import CUSTOMER_MAILS, MailKind
-from loyalty.messages import letters, outbox, texts, wording
+from loyalty.messages import letters, outbox, texts
 from loyalty.messages.admin import preview
+from loyalty.messages.editable import TEXTS, Audience, Text
 from loyalty.messages.models import MailText
 from loyalty.messages.wording import Words
 
@@ -35,10 +35,15 @@ class TextForm(forms.Form):
     )
     button = forms.CharField(strip=False)
 
-    def __init__(self, data: Any = None, *, kind: MailKind, words: Words) -> None:
+    def __init__(self, data: Any = None, *, kind: str, words: Words) -> None:
         first = {"subject": words.subject, "heading": words.heading, "button": words.button}
         super().__init__(data, initial={**first, "body": "\n".join(words.lines)})
         self.kind = kind
+        text = TEXTS[kind]
+        if not text.has_button:
+            del self.fields["button"]
+        if text.key:
+            self.fields["body"].help_text = f"A paragraph a line. {{{text.key}}} stands alone on its line."
         self.words = words
         for field in self.fields.values():
             field.required = False  # what is missing is said in the words of the domain, with the rest
@@ -66,73 +71,71 @@ class MailTextAdmin(desk.DeskAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.text_view)
-        return [path("<slug:kind>/<slug:language>/", view, name="messages_out_mailtext_one"), *super().get_urls()]
+        return [path("<str:kind>/<slug:language>/", view, name="messages_out_mailtext_one"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Kinds down, languages across."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         own = texts.own()
-        rows = [
-            (
-                kind.label,
-                "To customers" if kind in CUSTOMER_MAILS else "To the back office",
-                [
-                    (address(kind, language), (kind.value, language) in own, name)
-                    for language, name in LANGUAGES.items()
-                ],
-            )
-            for kind in texts.EDITABLE
+        groups = [
+            (audience.value, [(text.label, _cells(text, own)) for text in TEXTS.values() if text.audience is audience])
+            for audience in Audience
         ]
-        context = {"languages": LANGUAGES.values(), "rows": rows, "title": "E-mail texts"}
+        context = {"languages": LANGUAGES.values(), "groups": groups, "title": "E-mail texts"}
         return self._page(request, "admin/messages/texts.html", context)
 
     def text_view(self, request: HttpRequest, kind: str, language: str) -> HttpResponse:
         """GET shows the form and what the mail looks like; POST does what its button says."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if kind not in texts.EDITABLE or language not in wording.LANGUAGES:
+        if kind not in TEXTS or language not in TEXTS[kind].ours:
             raise Http404("There are no such words.")
         if request.method == "POST" and not request.user.has_perm(CHANGE):
             raise PermissionDenied
-        known = MailKind(kind)
-        form = TextForm(request.POST or None, kind=known, words=texts.words(kind=known, language=language))
+        own, broken = texts.written(kind=kind, language=language)
+        form = TextForm(request.POST or None, kind=kind, words=own or TEXTS[kind].ours[language])
         act = request.POST.get("act", "")
         done: HttpResponse | None = None
         if act == "reset":
-            texts.reset(kind=known, language=language, actor=_staff(request), now=timezone.now())
+            texts.reset(kind=kind, language=language, actor=_staff(request), now=timezone.now())
             messages.success(request, "Our text again: e-mails say it from now on.")
-            done = HttpResponseRedirect(address(known, language))
+            done = HttpResponseRedirect(address(kind, language))
         elif act == "test":
-            done = self._test(request, known, language)
+            done = self._test(request, kind, language)
         elif act == "check":
             return _checked(form, language)
         elif act == "save" and form.is_valid():
-            texts.save(kind=known, language=language, written=form.words, actor=_staff(request), now=timezone.now())
+            texts.save(kind=kind, language=language, written=form.words, actor=_staff(request), now=timezone.now())
             messages.success(request, "Saved. E-mails say it from now on, those that wait as well.")
-            done = HttpResponseRedirect(address(known, language))
-        return done or self._shown(request, form, language)
+            done = HttpResponseRedirect(address(kind, language))
+        return done or self._shown(request, form, language, is_own=own is not None, broken=broken)
 
-    def _shown(self, request: HttpRequest, form: TextForm, language: str) -> HttpResponse:
+    def _shown(
+        self, request: HttpRequest, form: TextForm, language: str, *, is_own: bool, broken: list[texts.TextRefused]
+    ) -> HttpResponse:
         if form.is_bound:
             form.is_valid()
-        letter = letters.sample(kind=form.kind, language=language, words=form.words)
+        text = TEXTS[form.kind]
+        usable = text.ours[language] if broken and not form.is_bound else form.words
+        letter = letters.sample(kind=form.kind, language=language, words=usable)
         context = {
-            "title": f"{form.kind.label}, {LANGUAGES[language]}",
+            "title": f"{text.label}, {LANGUAGES[language]}",
             "form": form,
             "letter": letter,
-            "placeholders": [*texts.EXAMPLES[form.kind].items(), ("programme", letter.sender)],
-            "is_own": (form.kind.value, language) in texts.own(),
+            "placeholders": [*text.examples.items(), ("programme", letter.sender)],
+            "is_own": is_own,
+            "broken": [] if form.is_bound else broken,
             "own_address": request.user.email,  # type: ignore[union-attr]  # staff have one
             "token": request.POST.get("token") or uuid.uuid4(),
             "may_change": request.user.has_perm(CHANGE),
-            "others": [(name, address(form.kind, code), code == language) for code, name in LANGUAGES.items()],
+            "others": [(LANGUAGES[code], address(form.kind, code), code == language) for code in text.ours],
         }
         policy = {"style-src": [SELF, preview.style_source(letter.html)]}
         shown: Any = csp_update(policy)(lambda asked: self._page(asked, "admin/messages/text.html", context))(request)
         return shown  # type: ignore[no-any-return]
 
-    def _test(self, request: HttpRequest, kind: MailKind, language: str) -> HttpResponse:
+    def _test(self, request: HttpRequest, kind: str, language: str) -> HttpResponse:
         """To the person who asks, and to nobody else."""
         try:
             token = uuid.UUID(request.POST.get("token", ""))
@@ -151,9 +154,17 @@ class MailTextAdmin(desk.DeskAdmin):
         return TemplateResponse(request, template, {**common, **context})
 
 
-def address(kind: MailKind, language: str) -> str:
+def address(kind: str, language: str) -> str:
     """The page of the words of that kind in that language."""
-    return reverse("admin:messages_out_mailtext_one", args=(kind.value, language))
+    return reverse("admin:messages_out_mailtext_one", args=(kind, language))
+
+
+def _cells(text: Text, own: set[tuple[str, str]]) -> list[tuple[str, bool, str]]:
+    """For each language of ours: the page, whether staff wrote it, and the language; no page where it is not spoken."""
+    return [
+        (address(text.name, language) if language in text.ours else "", (text.name, language) in own, name)
+        for language, name in LANGUAGES.items()
+    ]
 
 
 def _checked(form: TextForm, language: str) -> JsonResponse:
