@@ -10,6 +10,7 @@ from django.utils.translation import get_language, gettext, gettext_lazy, gettex
 from django.utils.translation import gettext as _
 
 from loyalty.cockpit.access import Visit
+from loyalty.merchant import own_words
 from loyalty.program.earning.models import CapPeriod, EarningRule, RuleKind
 from rewards import catalogue, wording
 from rewards.models import Reward
@@ -119,7 +120,7 @@ def _terms(rule: EarningRule, visit: Visit) -> Iterator[str]:
 
 
 def _points(number: int, visit: Visit) -> str:
-    label = visit.programme.points_label_one if number == 1 else visit.programme.points_label_other
+    label = own_words.points_label(programme=visit.programme, number=number, language=get_language() or "en")
     return f"{formats.number_format(number, decimal_pos=0, force_grouping=True)} {gettext(label)}"
 
 

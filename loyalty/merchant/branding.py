@@ -1,6 +1,7 @@
 """The merchant's look: name, logo and colours, for the customers' pages and the mails."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -16,6 +17,7 @@ _LIGHT = Palette("#0f5c5c", "#0a4444", "#ffffff", "#e2efed", "#0d4f3f", "#17735c
 _DARK = Palette("#6cc5bd", "#93e8ca", "#0c1f1e", "#1e3a39", "#0d3f33", "#14594a", "#c4e4d8")
 
 
+Words = Mapping[str, Mapping[str, str]]
 LOGO = {"logo": b"", "logo_kind": "", "logo_digest": "", "logo_width": 0, "logo_height": 0}
 
 
@@ -91,8 +93,12 @@ def tokens(palette: Palette) -> str:
 
 
 @transaction.atomic
-def save(*, accent: str, accent_dark: str, home_text: str, logo: bytes | None, now: datetime) -> Brand:
+def save(
+    *, accent: str, accent_dark: str, home_text: str, logo: bytes | None, now: datetime, words: Words | None = None
+) -> Brand:
     """Change the look. `logo` is what was uploaded: b"" takes it away, None leaves it.
+
+    `words` are those in further languages: language → name → text, see own_words. None leaves them, empty ones go.
 
     Raises ColourRefused, PictureRefused; then nothing changes.
     """
@@ -100,6 +106,8 @@ def save(*, accent: str, accent_dark: str, home_text: str, logo: bytes | None, n
     if refused:
         raise refused[0]
     changes: dict[str, object] = {"accent": accent, "accent_dark": accent_dark, "home_text": home_text.strip()}
+    if words is not None:
+        changes["words"] = {code: kept for code, said in words.items() if (kept := _said(said))}
     if logo is not None:
         changes |= _logo(logo)
     brand, _ = Brand.objects.update_or_create(
@@ -112,6 +120,10 @@ def fitted(brand: Brand, *, width: int, height: int) -> tuple[int, int]:
     """Width and height in which the logo is shown so that it fits into these."""
     scale = min(width / brand.logo_width, height / brand.logo_height, 1)
     return max(1, round(brand.logo_width * scale)), max(1, round(brand.logo_height * scale))
+
+
+def _said(words: Mapping[str, str]) -> dict[str, str]:
+    return {name: text.strip() for name, text in words.items() if text.strip()}
 
 
 def _logo(data: bytes) -> dict[str, object]:

@@ -207,7 +207,9 @@ class Brand(models.Model):
     programme = models.OneToOneField(Programme, primary_key=True, on_delete=models.CASCADE, related_name="brand")
     accent = models.CharField("colour", max_length=7, blank=True)  # #rrggbb of buttons and links; empty: ours
     accent_dark = models.CharField("colour on dark pages", max_length=7, blank=True)  # empty: made from the other
-    home_text = models.CharField("text on the first page", max_length=400, blank=True)
+    home_text = models.CharField("text on the first page", max_length=400, blank=True)  # in the programme's language
+    # Language → home_text, points_one, points_other: the same in the others, read by loyalty.merchant.own_words.
+    words = models.JSONField(default=dict, db_default={}, blank=True)
     logo = models.BinaryField(default=bytes, blank=True)
     logo_kind = models.CharField(max_length=4, blank=True)
     logo_digest = models.CharField(max_length=20, blank=True)  # in its address, so that browsers may keep it for good

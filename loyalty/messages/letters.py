@@ -9,6 +9,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from loyalty.events.models import Event
+from loyalty.merchant import own_words
 from loyalty.merchant import queries as merchant
 from loyalty.merchant.models import CUSTOMER_MAILS, REMINDERS, MailKind, Programme
 from loyalty.messages import choices, endings, gate, layout, outbox, texts, wording
@@ -84,7 +85,7 @@ def _redeemed(mail: Mail, programme: Programme, language: str, now: datetime) ->
     said = wording.PARTS[language]
     draft = _about_reward(mail, row, programme, language)
     if row.cost_in_points:
-        draft.facts.append((said["cost"], _amount(row.cost_in_points, programme)))
+        draft.facts.append((said["cost"], amount(row.cost_in_points, programme, language)))
     if row.starts_at is not None:
         draft.facts.append((said["from"], reward_wording.day(row.starts_at, language, programme.zone)))
     if row.expires_at is not None:
@@ -119,10 +120,10 @@ def _about_reward(mail: Mail, row: RedeemedReward, programme: Programme, languag
 
 def _ending_points(mail: Mail, programme: Programme, language: str, now: datetime) -> Draft:
     """What is left of the points that end then."""
-    amount = _amount(endings.left(mail=mail, now=now), programme)
+    left = amount(endings.left(mail=mail, now=now), programme, language)
     return Draft(
         words=texts.words(kind=MailKind.POINTS_EXPIRING, language=language),
-        names={"points": amount, "last_day": _last_day(endings.end_of(mail), programme, language)},
+        names={"points": left, "last_day": _last_day(endings.end_of(mail), programme, language)},
         links=[absolute("cockpit:rewards")],
     )
 
@@ -132,10 +133,10 @@ def _adjusted(mail: Mail, programme: Programme, language: str, now: datetime) ->
     row = PointsAdjustment.objects.select_related("transaction__note").get(pk=mail.about_id)
     note = getattr(row.transaction, "note", None)
     balance = points.shown(balance=points.balance(customer_id=row.customer_id, now=now), programme=programme)
-    change = _amount(abs(row.points), programme)
+    change = amount(abs(row.points), programme, language)
     return Draft(
         words=texts.words(kind=MailKind.POINTS_ADJUSTED, language=language),
-        names={"change": f"{'+' if row.points > 0 else '−'}{change}", "balance": _amount(balance, programme)},
+        names={"change": f"{'+' if row.points > 0 else '−'}{change}", "balance": amount(balance, programme, language)},
         facts=[(wording.PARTS[language]["why"], line(note.description))] if note and note.description else [],
         links=[absolute("cockpit:points")],
     )
@@ -223,10 +224,11 @@ def _sample_draft(text: Text, language: str, words: Words) -> Draft:
     )
 
 
-def _amount(number: int, programme: Programme) -> str:
-    """A number of points with the programme's own word."""
-    label = programme.points_label_one if number == 1 else programme.points_label_other
-    return f"{number:,} {label}"
+def amount(number: int, programme: Programme, language: str) -> str:
+    """A number of points with the programme's own word for them; the words of a new programme are said in the language."""
+    label = own_words.points_label(programme=programme, number=number, language=language)
+    said = wording.PARTS[language].get(label, label) if label in ("point", "points") else label
+    return f"{wording.number(number, language)} {said}"
 
 
 def _event(mail: Mail) -> Event:

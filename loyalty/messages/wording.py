@@ -31,7 +31,7 @@ PARTS: Mapping[str, Mapping[str, str]] = {
         "ordered": "It is ordered already: check its address on its page, and ship it.",
         "list": "Packing list", "because": "You get this e-mail because you take part in {programme}.",
         "office": "You get this e-mail because your address stands in the settings of {programme}.",
-        "unsubscribe": "Stop e-mails like this one", "why": "Why",
+        "unsubscribe": "Stop e-mails like this one", "why": "Why", "point": "point", "points": "points",
     },
     "de": {
         "hello": "Hallo {first_name},", "hello_nobody": "Hallo,", "code": "Dein Code", "until": "Gültig bis",
@@ -42,7 +42,7 @@ PARTS: Mapping[str, Mapping[str, str]] = {
         "questions": "Fragen? Schreib an {address}.", "list": "Packliste",
         "because": "Du bekommst diese E-Mail, weil du bei {programme} mitmachst.",
         "office": "Du bekommst diese E-Mail, weil deine Adresse in den Einstellungen von {programme} steht.",
-        "unsubscribe": "Keine E-Mails dieser Art mehr", "why": "Grund",
+        "unsubscribe": "Keine E-Mails dieser Art mehr", "why": "Grund", "point": "Punkt", "points": "Punkte",
     },
     "pl": {
         "hello": "Cześć {first_name},", "hello_nobody": "Cześć,", "code": "Twój kod", "until": "Ważne do",
@@ -53,7 +53,7 @@ PARTS: Mapping[str, Mapping[str, str]] = {
         "questions": "Masz pytania? Napisz: {address}.", "list": "Lista do pakowania",
         "because": "Otrzymujesz tę wiadomość, bo uczestniczysz w programie {programme}.",
         "office": "Otrzymujesz tę wiadomość, bo ten adres jest w ustawieniach programu {programme}.",
-        "unsubscribe": "Nie chcę takich wiadomości", "why": "Powód",
+        "unsubscribe": "Nie chcę takich wiadomości", "why": "Powód", "point": "pkt", "points": "pkt",
     },
     "ja": {
         "hello": "{first_name} 様", "hello_nobody": "お客様", "code": "コード", "until": "有効期限", "from": "有効開始日",
@@ -63,7 +63,7 @@ PARTS: Mapping[str, Mapping[str, str]] = {
         "ordered": "すでに発送待ちです。お届け先を確認し、発送してください。",
         "list": "梱包リスト", "because": "このメールは {programme} にご参加の方にお送りしています。",
         "office": "このメールは {programme} の設定に登録されたアドレスにお送りしています。",
-        "unsubscribe": "この種類のメールを停止する", "why": "理由",
+        "unsubscribe": "この種類のメールを停止する", "why": "理由", "point": "ポイント", "points": "ポイント",
     },
 }  # fmt: skip
 
@@ -247,6 +247,11 @@ def spoken(*wishes: str) -> str:
     """The first of these languages that the mails speak; English when they speak none."""
     bases = (wish.split("-")[0].lower() for wish in wishes)
     return next((base for base in bases if base in LANGUAGES), "en")
+
+
+def number(amount: int, language: str) -> str:
+    """1250 → "1,250", "1.250", "1 250" (with a space that does not break)."""
+    return f"{amount:,}".replace(",", {"de": ".", "pl": "\u00a0"}.get(language, ","))
 
 
 def filled(text: str, names: Mapping[str, str]) -> str:

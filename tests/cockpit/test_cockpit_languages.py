@@ -9,10 +9,12 @@ from django.conf import settings
 from django.core import mail
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from loyalty.cockpit import speech, translations
 from loyalty.cockpit.translations import Sentence
 from loyalty.customers.models import Customer
+from loyalty.merchant import branding
 from loyalty.merchant import queries as merchant
 from tests.factories.catalogue import GiftFactory
 from tests.factories.people import CustomerFactory
@@ -105,6 +107,18 @@ def test_a_customer_hears_their_own_language_whatever_the_browser_asks(visitor, 
     assert 'lang="de">Ein Becher</h3>' in page
     assert '<span class="balance-number">1.000</span>' in page
     assert "Punkte verfügbar" in page
+
+
+def test_the_merchants_words_are_said_in_german_where_there_are_some(visitor, customer):
+    words = {"de": {"home_text": "Schön, dass du da bist!", "points_one": "Stern", "points_other": "Sterne"}}
+    branding.save(accent="", accent_dark="", home_text="Nice to see you", logo=None, now=timezone.now(), words=words)
+
+    german, english = text_of(visitor.get("/", **GERMAN)), text_of(visitor.get("/"))
+
+    assert '<p class="from-us" lang="de">Schön' in german
+    assert "Sterne verfügbar" in german
+    assert '<p class="from-us" lang="en">Nice to see you</p>' in english
+    assert "active points" in english
 
 
 def test_the_missing_points_are_said_in_german_and_in_the_words_of_the_seed_in_english(visitor, on_offer):

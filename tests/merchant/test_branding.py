@@ -1,6 +1,7 @@
 """The look: colours everybody can read, a logo that is only a picture, on the customers' pages and in the mails."""
 
 import re
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,13 @@ from django.test import Client
 from django.urls import reverse
 
 from loyalty.accounts import roles
+from loyalty.cockpit import speech
 from loyalty.events.models import Event
-from loyalty.merchant import branding, colours
+from loyalty.merchant import branding, colours, own_words
 from loyalty.merchant import queries as merchant
 from loyalty.merchant.colours import DARK, LIGHT
 from loyalty.merchant.models import Brand, MailKind
-from loyalty.messages import letters, texts
+from loyalty.messages import letters, texts, wording
 from tests.factories.people import StaffFactory
 from tests.fakes.pictures import png
 from tests.messages.conftest import NOW
@@ -141,6 +143,60 @@ def test_those_who_only_look_change_nothing(db):
 
     assert viewer.get(reverse(PAGE)).status_code == 200
     assert save(viewer, home_text="New").status_code == 403
+
+
+GERMAN = {"home_text": "Hello", "home_text_de": "Hallo", "points_one_de": "Stern", "points_other_de": "Sterne"}
+
+
+def test_customers_read_the_merchants_words_in_their_language_else_in_the_programmes(manager):
+    assert save(manager, **GERMAN).status_code == 302
+    programme = merchant.programme()
+
+    said = {code: own_words.home_text(programme=programme, language=code) for code in ("de-AT", "en", "fr")}
+    called = [
+        own_words.points_label(programme=programme, number=number, language=code)
+        for code, number in (("de", 1), ("de", 2), ("pl", 1), ("en", 2))
+    ]
+
+    assert [(each.text, each.language) for each in said.values()] == [("Hallo", "de"), ("Hello", "en"), ("Hello", "en")]
+    assert called == ["Stern", "Sterne", "point", "points"]
+    assert "words" not in Event.objects.get(kind="brand.changed").data
+    assert "home_text_de" in Event.objects.get(kind="brand.changed").data["fields"]
+
+
+def test_words_are_shown_in_each_language_before_they_are_saved(manager):
+    answer = manager.post(reverse(PAGE), {"act": "preview", "accent": "", **GERMAN, "home_text_de": ""})
+    frame = unescape(re.search(r'srcdoc="([^"]*)"', answer.content.decode())[1])
+
+    english, german = frame.split('<h2 class="trial-title">')[1:]
+    assert 'lang="en">Hello</p>' in english
+    assert "active points" in " ".join(english.split())
+    assert 'lang="en">Hello</p>' in german  # nothing is written in German: the fallback
+    assert "Sterne verfügbar" in " ".join(german.split())
+    assert not Brand.objects.exists()
+
+
+def test_one_word_for_points_without_the_other_is_refused(manager):
+    answer = save(manager, points_one_de="Stern")
+
+    assert "Write both words in German, or neither." in answer.content.decode()
+    assert not Brand.objects.exists()
+
+
+def test_the_languages_of_the_words_are_those_of_pages_and_mails():
+    assert tuple(own_words.PAGES) == tuple(code for code, _ in speech.LANGUAGES)
+    assert tuple(own_words.MAILS) == wording.LANGUAGES
+
+
+@pytest.mark.django_db
+def test_mails_call_points_as_the_merchant_does_in_their_language():
+    words = {"pl": {"points_one": "gwiazdka", "points_other": "gwiazdki"}}
+    branding.save(accent="", accent_dark="", home_text="", logo=None, now=NOW, words=words)
+    programme = merchant.programme()
+
+    amounts = [letters.amount(1_250, programme, language) for language in wording.LANGUAGES]
+
+    assert amounts == ["1,250 points", "1.250 Punkte", "1\u00a0250 gwiazdki", "1,250 ポイント"]
 
 
 @pytest.mark.django_db

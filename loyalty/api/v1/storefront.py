@@ -6,6 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from loyalty.api import documentation, errors, fields, pagination, parsing, query, storefront, views
+from loyalty.merchant import own_words
 from loyalty.merchant import queries as merchant
 from loyalty.points import queries as points
 from rewards import catalogue, queries, redemption
@@ -68,7 +69,9 @@ class OwnBalance(storefront.StorefrontView):
             "first_name": customer.first_name,
             "points_balance": shown,
             "points_pending": balance.pending,
-            "points_label": programme.points_label_one if shown == 1 else programme.points_label_other,
+            "points_label": own_words.points_label(
+                programme=programme, number=shown, language=customer.language or programme.language
+            ),
         }
         return Response({"balance": OwnBalanceSerializer(told).data})
 

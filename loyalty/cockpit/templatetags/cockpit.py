@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from loyalty.cockpit import countries, ends, look, speech
 from loyalty.cockpit.look import Look
-from loyalty.merchant import queries
+from loyalty.merchant import own_words, queries
 from loyalty.merchant.models import Programme
 from loyalty.program.tiers.progress import Progress
 from rewards import wording
@@ -88,7 +88,8 @@ def points(context: Context, number: int) -> str:
 def points_word(context: Context, number: int) -> str:
     """The programme's own word for that many points; the words of a new programme are said in the page's language."""
     programme: Programme = context.get("programme") or queries.programme()
-    return gettext(programme.points_label_one if number == 1 else programme.points_label_other)
+    language = get_language() or speech.FALLBACK
+    return gettext(own_words.points_label(programme=programme, number=number, language=language))
 
 
 @register.simple_tag

@@ -15,13 +15,13 @@ from django.utils import timezone
 
 from loyalty.common import actors
 from loyalty.common.adminkit import desk
+from loyalty.merchant import own_words
 from loyalty.messages import letters, outbox, texts
 from loyalty.messages.admin import preview
 from loyalty.messages.editable import TEXTS, Audience, Text
 from loyalty.messages.models import MailText
 from loyalty.messages.wording import Words
 
-LANGUAGES = {"en": "English", "de": "German", "pl": "Polish", "ja": "Japanese"}
 CHANGE = "messages_out.change_mailtext"
 
 
@@ -82,7 +82,7 @@ class MailTextAdmin(desk.DeskAdmin):
             (audience.value, [(text.label, _cells(text, own)) for text in TEXTS.values() if text.audience is audience])
             for audience in Audience
         ]
-        context = {"languages": LANGUAGES.values(), "groups": groups, "title": "E-mail texts"}
+        context = {"languages": own_words.MAILS.values(), "groups": groups, "title": "E-mail texts"}
         return self._page(request, "admin/messages/texts.html", context)
 
     def text_view(self, request: HttpRequest, kind: str, language: str) -> HttpResponse:
@@ -120,7 +120,7 @@ class MailTextAdmin(desk.DeskAdmin):
         usable = text.ours[language] if broken and not form.is_bound else form.words
         letter = letters.sample(kind=form.kind, language=language, words=usable)
         context = {
-            "title": f"{text.label}, {LANGUAGES[language]}",
+            "title": f"{text.label}, {own_words.MAILS[language]}",
             "form": form,
             "letter": letter,
             "placeholders": [*text.examples.items(), ("programme", letter.sender)],
@@ -129,7 +129,7 @@ class MailTextAdmin(desk.DeskAdmin):
             "own_address": request.user.email,  # type: ignore[union-attr]  # staff have one
             "token": request.POST.get("token") or uuid.uuid4(),
             "may_change": request.user.has_perm(CHANGE),
-            "others": [(LANGUAGES[code], address(form.kind, code), code == language) for code in text.ours],
+            "others": [(own_words.MAILS[code], address(form.kind, code), code == language) for code in text.ours],
         }
         policy = {"style-src": [SELF, preview.style_source(letter.html)]}
         shown: Any = csp_update(policy)(lambda asked: self._page(asked, "admin/messages/text.html", context))(request)
@@ -163,7 +163,7 @@ def _cells(text: Text, own: set[tuple[str, str]]) -> list[tuple[str, bool, str]]
     """For each language of ours: the page, whether staff wrote it, and the language; no page where it is not spoken."""
     return [
         (address(text.name, language) if language in text.ours else "", (text.name, language) in own, name)
-        for language, name in LANGUAGES.items()
+        for language, name in own_words.MAILS.items()
     ]
 
 
