@@ -73,3 +73,12 @@ def test_differ_between_light_and_dark():
 @pytest.mark.parametrize(("front", "back", "least"), PAIRS)
 def test_stand_out_enough(scheme, front, back, least):
     assert contrast(scheme[front], scheme[back]) >= least
+
+
+def test_a_name_in_the_style_sheet_means_one_thing():
+    """Two things of one name share what is said of both: a card that is as low as a bar."""
+    outside = re.sub(r"/\*.*?\*/|@[^{]+\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", "", STYLES, flags=re.DOTALL)
+    names = [rule.strip() for rule in re.findall(r"([^{}]+)\{", outside)]
+
+    assert len(names) > 200
+    assert [name for name in dict.fromkeys(names) if names.count(name) > 1] == []
