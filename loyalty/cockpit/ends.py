@@ -108,4 +108,4 @@ def _column(place: int, drawn: _Drawn, *, today: date, tallest: int) -> Column:
 
 def _label(day: date) -> str:
     # Translators: how a day and its month are written in short, in the letters of Django's date filter.
-    return str(formats.date_format(day, _("j M")))
+    return str(formats.date_format(day, _("M j")))

@@ -10,8 +10,13 @@ REWARDS = ("redeemed_reward", "reverses__redeemed_reward")
 
 
 def changes(*, customer_id: int) -> QuerySet[PointsTransaction]:
-    """The changes of a customer's points, newest first, with what it takes to say why."""
-    return queries.history(customer_id=customer_id).select_related(*REWARDS)
+    """The changes of a customer's points by the day they count from, newest first, with what it takes to say why.
+
+    Not in the order they were written: points set aside for a reward yesterday may be spent today, and a purchase told
+    of late was still made then.
+    """
+    rows = queries.history(customer_id=customer_id).select_related(*REWARDS)
+    return rows.order_by("-effective_at", "-id")
 
 
 def reward_of(row: PointsTransaction) -> str:

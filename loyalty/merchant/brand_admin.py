@@ -20,6 +20,7 @@ from loyalty.merchant import branding, colours, own_words, pictures, queries
 from loyalty.merchant.models import Brand, Programme
 
 LONGEST_HOME, LONGEST_LABEL = 400, 30  # letters
+OURS = ("point", "points")  # of a new programme: said in each language
 PAGE, SHEET = "admin:merchant_brand_changelist", "admin:merchant_brand_preview"
 
 
@@ -97,7 +98,7 @@ class WordsForm(forms.Form):
                     label=label,
                     required=False,
                     max_length=LONGEST_LABEL,
-                    help_text=f"Instead of “{which}”.",
+                    help_text="Empty: our word for it." if which in OURS else f"Empty: “{which}”.",
                     widget=forms.TextInput(attrs={"lang": code}),
                 )
 

@@ -209,7 +209,7 @@ def test_tells_what_is_new_with_the_reason_and_nothing_old(visitor, customer, gi
 
     news = page_of(visitor).partition('class="news"')[2].partition("</ul>")[0]
 
-    assert re.findall(r"<strong[^>]*>(.\d+)</strong> ([\w ]+)", news) == [("−7", "A slip"), ("+25", "Points earned")]
+    assert re.findall(r"<bdi[^>]*>(.\d+)</bdi></strong> ([\w ]+)", news) == [("−7", "A slip"), ("+25", "Points earned")]
     assert f'<a href="/my-rewards/{granted.pk}/" lang="en">A stoneware mug</a> is a present for you' in news
     assert "secret" not in news
     with time_machine.travel(now + timedelta(days=31)):

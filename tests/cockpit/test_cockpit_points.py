@@ -1,7 +1,7 @@
 """Every change of the points, in the customer's words."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
@@ -90,7 +90,7 @@ def test_draw_the_ends_as_columns_and_the_farthest_as_one(visitor, customer):
 
     chart = page.partition('<svg class="chart"')[2].partition("</svg>")[0]
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", chart)
-    assert texts[:4] == ["100", "30 Apr", "100", "1 May"]
+    assert texts[:4] == ["100", "Apr 30", "100", "May 1"]
     assert texts[-4:] == ["300", "later", "1,000", "no end"]
     heights = [int(height) for height in re.findall(r'<rect [^>]*height="(\d+)"', chart)]
     assert heights == [10] * 5 + [29, 96]
@@ -119,3 +119,12 @@ def test_say_so_when_nothing_happened_yet(client, signed_up):
     client.force_login(signed_up())
 
     assert "Nothing has happened yet" in client.get(POINTS).content.decode()
+
+
+def test_stand_by_the_day_they_count_from_whenever_they_were_written(visitor, customer):
+    now = timezone.now()
+    give(customer, 70, now=now - timedelta(days=400))
+
+    rows = rows_on(visitor.get(POINTS).content.decode())
+
+    assert [row.split()[-1] for row in rows] == ["+1,000", "+70"]
