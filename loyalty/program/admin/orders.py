@@ -63,24 +63,27 @@ class OrderAdmin(desk.ReadOnlyAdmin):
         lists.Chip("Shop", "shop"),
     )
     list_empty = "No orders yet. They come from the shops, by webhook and by looking."
-    fields = (
-        "number_text",
-        "external_id",
-        "shop",
+    fieldsets = (
+        (None, {"fields": ("customer_link", "status_badge", "placed", "changed", "shop", "external_id")}),
+        ("Points", {"fields": ("earned",)}),
+        ("Money", {"fields": ("total_text", "parts_text", "payment_text", "refunded_text", "refunds_given")}),
+        ("What was bought", {"fields": ("items_text", "codes_applied")}),
+    )
+    readonly_fields = (
         "customer_link",
         "status_badge",
+        "placed",
+        "changed",
+        "shop",
+        "earned",
         "total_text",
         "parts_text",
         "payment_text",
         "refunded_text",
+        "refunds_given",
         "items_text",
         "codes_applied",
-        "earned",
-        "refunds_given",
-        "placed",
-        "changed",
     )
-    readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
         rows: QuerySet[Order] = super().get_queryset(request).select_related("connection", "customer")
@@ -116,7 +119,7 @@ class OrderAdmin(desk.ReadOnlyAdmin):
     def total_text(self, order: Order) -> SafeString:
         return show.money(order.total, order.currency)
 
-    @admin.display(description="Of it")
+    @admin.display(description="Of which")
     def parts_text(self, order: Order) -> SafeString:
         """What the shop tells of the total's parts; what it does not tell is left out."""
         parts = (
@@ -159,7 +162,11 @@ class OrderAdmin(desk.ReadOnlyAdmin):
 
     @admin.display(description="Codes that took effect")
     def codes_applied(self, order: Order) -> SafeString:
-        rows = [(code.canonical, show.money_text(code.discount, order.currency)) for code in order.codes.order_by("pk")]
+        """Each with what it took off, where the shop tells."""
+        rows = [
+            (code.canonical, f"−{show.money_text(code.discount, order.currency)}" if code.discount else "")
+            for code in order.codes.order_by("pk")
+        ]
         return format_html_join("", "<div><code>{}</code> {}</div>", rows) or show.dash()
 
     @admin.display(description="Why these points")
