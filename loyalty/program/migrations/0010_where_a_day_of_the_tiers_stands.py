@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('program', '0007_what_is_tax_of_an_item'),
+        ('program', '0009_caps_on_points'),
     ]
 
     operations = [
