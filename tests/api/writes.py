@@ -182,6 +182,12 @@ JOBS: dict[str, tuple[Making, Making | None]] = {
         lambda api: asking.points_import(),
         lambda api: Write("/jobs/points_import", {"mode": "add", "by": "email", "csv": "colour\nred\n"}),
     ),
+    "customers_import": (
+        lambda api: Write(
+            "/jobs/customers_import", {"csv": f"email,first_name\nnew{next(NUMBERS)}@example.com,Nora\n"}
+        ),
+        lambda api: Write("/jobs/customers_import", {"csv": "first_name\nNora\n"}),
+    ),
     "code_import": (
         lambda api: Write("/jobs/code_import", {"reward_id": RewardFactory().pk, "csv": "code\nSPRING\n"}),
         lambda api: Write("/jobs/code_import", {"reward_id": 999_999, "csv": "code\nSPRING\n"}),
