@@ -59,8 +59,12 @@ SAYS: dict[str, dict[str, Any]] = {
     "sandbox": {
         "extends": True, "returns_use_on_cancel": True, "registers_webhooks": True, "calls_at_once": 200, "bulk": 250,
     },
-    "bigcommerce": {"extends": True, "registers_webhooks": True, "secret_headers": {"x-loyalty-desk-webhook"}},
-    "woocommerce": {"extends": True, "returns_use_on_cancel": True, "registers_webhooks": True, "bulk": 50},
+    "bigcommerce": {
+        "extends": True, "registers_webhooks": True, "secret_headers": {"x-loyalty-desk-webhook"}, "sorts_products": True,
+    },
+    "woocommerce": {
+        "extends": True, "returns_use_on_cancel": True, "registers_webhooks": True, "bulk": 50, "sorts_products": True,
+    },
     "shopify": {
         "extends": True, "combinations": True, "registers_webhooks": True, "settles": 900.0,
         "privacy_topics": {"customers/data_request", "customers/redact", "shop/redact"},
