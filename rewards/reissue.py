@@ -1,7 +1,7 @@
 """Failed is final: a reward that came to nothing is given anew, as another reward that is linked to the first.
 
 So is one whose code was spent on an order that was canceled, in a shop that does not give the use back, and one whose
-code its shop has lost, where staff repair that. What was
+code its shop has lost or changed, where staff repair that. What was
 promised is copied from the first reward, not from the offer of today; only its days begin anew.
 """
 
@@ -199,7 +199,7 @@ def _refusal(old: RedeemedReward) -> str:
 
 
 def _was_lost(old: RedeemedReward) -> bool:
-    """Whether its code was found to be gone from the shop, and somebody repairs that now."""
+    """Whether its code was found to be gone from the shop, or another than promised, and somebody repairs that now."""
     unused = (old.fulfillment_status, old.usage_status) == (FulfillmentStatus.ISSUED, UsageStatus.UNUSED)
     lost = ReconciliationFinding.objects.filter(
         redeemed_reward=old, state=FindingState.REPAIRING, repair=Repair.REISSUE

@@ -64,7 +64,7 @@ FOR_A_PERSON: dict[str, str] = {
     FindingDetail.USED_THERE: "No order with it was found. Look it up in the shop, then mark the reward used by hand.",
     FindingDetail.USED_HERE: "If it was marked by mistake, mark it unused. If it was used elsewhere, disable it in the shop.",
     FindingDetail.USED_AFTER_CANCEL: "The customer has had both. Take the points back if that is your policy, then accept this.",
-    FindingDetail.VALUE: "Decide which of both is right. Change it in the shop, or accept this as it is.",
+    FindingDetail.VALUE: "Decide which of both is right. Change it in the shop, or accept this as it is: a part of it may be spent.",
 }
 LABELS = {
     "reference": "Mark",

@@ -209,8 +209,8 @@ class ReconciliationFinding(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(repair="")
-                | Q(repair="reissue", kind="ghost")
-                | Q(repair="disable", kind="orphan")
+                | Q(repair="reissue", kind__in=["ghost", "value_drift"])
+                | Q(repair="disable", kind__in=["orphan", "value_drift"])
                 | Q(repair="kill", kind="zombie")
                 | (Q(repair="record_use", detail="used_there") & ~Q(order_id="")),
                 name="finding_repair_fits_kind",

@@ -226,8 +226,20 @@ def _of_issued(
         return _ghost(holder, FindingDetail.DEAD, now=now)  # what an unpaid order has taken is told of when it is paid
     ended = _is_over(holder, now=now) and not theirs.alive
     if not ended and differing_fields(holder, theirs, ours=ours, capabilities=capabilities):
-        return Difference(FindingKind.VALUE_DRIFT, FindingDetail.VALUE)
+        return Difference(FindingKind.VALUE_DRIFT, FindingDetail.VALUE, _repair_of_drift(holder, theirs, now=now))
     return None
+
+
+def _repair_of_drift(holder: Holder, theirs: PlatformCode, *, now: datetime) -> Repair:
+    """What is over here ends in the shop, too; what counts is given anew as it was promised.
+
+    A person has to look at what may be half spent, what is printed in a parcel, and what an order may have taken.
+    """
+    if holder.usage != UsageStatus.UNUSED or not theirs.alive or theirs.uses or theirs.taken:
+        return Repair.NONE
+    if _is_over(holder, now=now):
+        return Repair.DISABLE if is_marked(theirs) and theirs.reference == holder.reference else Repair.NONE
+    return Repair.NONE if holder.travels else Repair.REISSUE
 
 
 def _ghost(holder: Holder, detail: FindingDetail, *, now: datetime) -> Difference | None:

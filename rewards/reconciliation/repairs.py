@@ -26,6 +26,7 @@ from rewards.models import (
     Cancellation,
     CancellationReason,
     CancellationState,
+    FindingDetail,
     FindingKind,
     FindingState,
     ReconciliationFinding,
@@ -41,6 +42,11 @@ OTHERS = (
     "Leave it if another desk works with this shop, or if our records were restored from a backup: somebody may have got "
     "it then."
 )
+WHAT_IT_WAS: dict[str, str] = {
+    FindingKind.GHOST: "gone from the shop",
+    FindingKind.VALUE_DRIFT: "worth something else in the shop, or ended on another day",
+}
+WHY_NOTHING: dict[str, str] = {FindingKind.ORPHAN: "nobody has it", FindingKind.VALUE_DRIFT: "it is over"}
 
 
 class RepairRefused(DomainError):
@@ -150,16 +156,18 @@ def _effects(row: ReconciliationFinding) -> tuple[str, ...]:
     match row.repair:
         case Repair.REISSUE:
             name = row.redeemed_reward.name if row.redeemed_reward is not None else ""
+            switched_off = f"{code} is disabled in {shop} and read back; had an order used it, nothing else is done."
             return (
                 first,
+                *([switched_off] if row.kind == FindingKind.VALUE_DRIFT else []),
                 f"The customer gets “{name}” anew, with the value and terms of then and another code, without points.",
                 f"This one is canceled without returning points, and {code} is made useless in {shop} for good.",
             )
         case Repair.DISABLE:
             return (
                 first,
-                f"{code} is disabled in {shop} and read back. Nothing changes here: nobody has it.",
-                OTHERS,
+                f"{code} is disabled in {shop} and read back. Nothing changes here: {WHY_NOTHING[row.kind]}.",
+                *([OTHERS] if row.kind == FindingKind.ORPHAN else []),
             )
         case Repair.KILL_AND_PROVE:
             return (
@@ -199,6 +207,9 @@ def _repair_if_needed(row: ReconciliationFinding, adapter: Adapter, watch: Stopw
         )
     if row.repair == Repair.DISABLE:
         return _disable(row, adapter, answer.value)
+    dies_first = row.kind == FindingKind.VALUE_DRIFT and current is not None  # so that nobody uses both
+    if dies_first and (trouble := _kill_unused(row, adapter, answer.value)):
+        return _Done(FindingState.OPEN, trouble)
     return ACTS[Repair(row.repair)](row, watch)
 
 
@@ -206,6 +217,8 @@ def _is_the_same(row: ReconciliationFinding, current: Difference) -> bool:
     """Whether the repair that was planned fits what differs now."""
     if row.kind == FindingKind.USE_DRIFT:
         return current.detail == row.detail
+    if row.kind == FindingKind.VALUE_DRIFT and current.detail == FindingDetail.DEAD:
+        return current.repair == row.repair  # cut off after the code was disabled, or somebody did it there
     return current.kind == row.kind and current.repair == row.repair
 
 
@@ -223,7 +236,7 @@ def _reissue(row: ReconciliationFinding, watch: Stopwatch) -> _Done:
         redeemed_reward_id=redeemed_id,
         actor=actor,
         now=watch.now,
-        internal_note=f"Its code {row.canonical} was gone from the shop.",
+        internal_note=f"Its code {row.canonical} was {WHAT_IT_WAS[row.kind]}.",
     )
     ended = cancellation.cancel(
         redeemed_reward_id=redeemed_id,
@@ -231,7 +244,7 @@ def _reissue(row: ReconciliationFinding, watch: Stopwatch) -> _Done:
         now=watch.now,
         return_points=False,
         reason=CancellationReason.NOT_WORKING,
-        internal_note=f"Given anew as {new.reference}: the code was gone from the shop.",
+        internal_note=f"Given anew as {new.reference}: the code was {WHAT_IT_WAS[row.kind]}.",
     )
     sentence = f"Given anew as {new.reference}."
     if ended.state == CancellationState.CANCELLING:
@@ -246,15 +259,24 @@ def _disable(row: ReconciliationFinding, adapter: Adapter, theirs: PlatformCode 
         return _Done(
             FindingState.OPEN, f"{row.canonical} no longer carries the mark it was found with. Look at it there."
         )
-    answer = adapter.disable_code(row.canonical, theirs.remote_id)
+    if trouble := _kill_unused(row, adapter, theirs):
+        return _Done(FindingState.OPEN, trouble)
+    return _Done(FindingState.REPAIRED, "Disabled in the shop, and read back dead.")
+
+
+def _kill_unused(row: ReconciliationFinding, adapter: Adapter, theirs: PlatformCode | None) -> str:
+    """Disable it in the shop and read it back; gives back why it is not certainly dead and unused, empty when it is."""
+    answer = adapter.disable_code(row.canonical, theirs.remote_id if theirs is not None else "")
     if not answer.ok:
-        return _Done(FindingState.OPEN, answer.reason or f"The shop did not disable {row.canonical}.")
+        return answer.reason or f"The shop did not disable {row.canonical}."
     back = adapter.find_code(row.canonical)
     if not back.ok:
-        return _Done(FindingState.OPEN, back.reason or f"The shop did not show {row.canonical} afterwards.")
+        return back.reason or f"The shop did not show {row.canonical} afterwards."
     if back.value is not None and back.value.alive:
-        return _Done(FindingState.OPEN, f"The shop still takes {row.canonical} although it was told to disable it.")
-    return _Done(FindingState.REPAIRED, "Disabled in the shop, and read back dead.")
+        return f"The shop still takes {row.canonical} although it was told to disable it."
+    if row.kind == FindingKind.VALUE_DRIFT and back.value is not None and back.value.uses:
+        return f"An order used {row.canonical} before it was disabled. Reconcile once more to record the use."
+    return ""
 
 
 def _kill(row: ReconciliationFinding, watch: Stopwatch) -> _Done:

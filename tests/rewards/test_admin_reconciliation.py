@@ -104,14 +104,23 @@ def test_accept_a_difference_with_a_note(ghost):
 
 
 def test_leave_what_a_person_must_decide_without_a_repair(connection, shop, redeemed):
+    in_shop(shop, "UPDATE codes SET reference = 'rr-1'")
+    foreign = ReconciliationFinding.objects.get(run=reconcile(connection))
+
+    response = staff(*REPAIR).get(page(foreign))
+
+    assert [link["label"] for link in response.context["acts"]] == ["Accept as it is"]
+    assert "Rename or remove the other code in the shop" in words(response)
+
+
+def test_show_both_values_and_that_it_can_be_given_anew_as_promised(connection, shop, redeemed):
     in_shop(shop, "UPDATE codes SET amount = 700")
     drift = ReconciliationFinding.objects.get(run=reconcile(connection))
 
-    response = staff(*REPAIR).get(page(drift))
+    said = words(staff(*REPAIR).get(page(drift)))
 
-    assert [link["label"] for link in response.context["acts"]] == ["Accept as it is"]
-    assert "Amount 5.00 7.00" in words(response)
-    assert "Decide which of both is right." in words(response)
+    assert "Amount 5.00 7.00" in said
+    assert "Repairing gives the customer the reward anew and cancels this one." in said
 
 
 def test_list_runs_with_their_counts_and_lead_to_what_they_found(ghost, redeemed):

@@ -180,7 +180,7 @@ def test_finds_another_value_with_both(connection, shop, redeem, column, value):
     redeemed = redeem()
     in_shop(shop, f"UPDATE codes SET {column} = ? WHERE code = ?", value, redeemed.code.code)
 
-    assert found(reconcile(connection)) == [(redeemed.code.canonical, "value_drift", "value", "")]
+    assert found(reconcile(connection)) == [(redeemed.code.canonical, "value_drift", "value", "reissue")]
     row = ReconciliationFinding.objects.get()
     told = {
         "amount": "7.00",

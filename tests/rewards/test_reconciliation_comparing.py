@@ -52,11 +52,20 @@ def test_of_an_issued_reward(usage: str, there: dict[str, Any], expected: str) -
     [
         ({"starts_at": NOW + DAY}, {"alive": False}, {}, ""),  # not begun is not dead
         ({"expires_at": NOW - DAY}, {"expires_at": NOW - DAY, "alive": False}, {}, ""),
-        ({"expires_at": NOW - DAY}, {"expires_at": None}, {}, "value_drift value"),  # over here, and taken there
+        (
+            {"expires_at": NOW - DAY},
+            {"expires_at": None},
+            {},
+            "value_drift value disable",
+        ),  # over here, and taken there
         ({"expires_at": NOW + 9 * DAY}, {"expires_at": NOW + 10 * DAY}, {}, ""),  # a shop that keeps days
-        ({"expires_at": NOW + 9 * DAY}, {"expires_at": NOW + 11 * DAY}, {}, "value_drift value"),
+        ({"expires_at": NOW + 9 * DAY}, {"expires_at": NOW + 11 * DAY}, {}, "value_drift value reissue"),
         ({"expires_at": NOW + 9 * DAY}, {"expires_at": None}, {"expiry": False}, ""),
-        ({"minimum_order": Decimal(20)}, {"minimum_order": None}, {}, "value_drift value"),
+        ({"minimum_order": Decimal(20)}, {"minimum_order": None}, {}, "value_drift value reissue"),
+        ({"travels": True}, {"amount": Decimal(9)}, {}, "value_drift value"),  # printed in a parcel
+        ({"usage": "untracked"}, {"amount": Decimal(9)}, {}, "value_drift value"),  # a gift card, maybe half spent
+        ({}, {"amount": Decimal(9), "alive": False, "taken": True}, {}, "value_drift value"),  # by an unpaid order
+        ({"expires_at": NOW - DAY}, {"expires_at": None, "reference": ""}, {}, "value_drift value"),  # whose is it?
         ({"minimum_order": Decimal(20)}, {"minimum_order": None}, {"minimum_order": False}, ""),
         ({"collections": frozenset({"k"})}, {"collections": ()}, {}, ""),  # it has no codes for collections
     ],
@@ -79,7 +88,7 @@ def test_of_a_code_out_of_a_pool_asks_neither_for_our_mark_nor_for_our_end() -> 
     given = replace(HOLDER, expires_at=NOW + 9 * DAY)
 
     assert judged(ours(given, from_pool=True), theirs) == ""
-    assert judged(ours(given, from_pool=True), replace(theirs, amount=Decimal(9))) == "value_drift value"
+    assert judged(ours(given, from_pool=True), replace(theirs, amount=Decimal(9))) == "value_drift value reissue"
     canceled = replace(given, fulfillment="cancelled")
     assert judged(ours(canceled, from_pool=True), theirs) == "zombie canceled kill"
 

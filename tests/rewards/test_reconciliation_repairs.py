@@ -11,6 +11,7 @@ from loyalty.common.errors import DomainError
 from loyalty.common.plans import PlanOutdated
 from loyalty.events.models import Event
 from loyalty.points import queries as points
+from platforms import registry
 from rewards import cancellation, reissue
 from rewards.models import FindingState, ReconciliationFinding, RedeemedReward
 from rewards.reconciliation import findings, repairs
@@ -56,6 +57,12 @@ def zombie(connection, shop, redeemed):
 @pytest.fixture
 def use(connection, shop, redeemed):
     shop.checkout(redeemed.customer_email, code=redeemed.code.code)
+    return only(connection)
+
+
+@pytest.fixture
+def drift(connection, shop, redeemed):
+    in_shop(shop, "UPDATE codes SET amount = 700 WHERE code = ?", redeemed.code.code)
     return only(connection)
 
 
@@ -125,7 +132,72 @@ def test_of_a_use_records_it_with_its_order(use, redeemed, shop):
     assert (done.state, redeemed.usage_status, redeemed.used_order_id) == ("repaired", "used", shop.orders()[0]["id"])
 
 
-@pytest.mark.parametrize("kind", ["ghost", "orphan", "zombie", "use"])
+def test_of_another_value_disables_the_code_and_gives_it_anew_as_it_was_promised(drift, shop, redeemed):
+    said = repairs.plan(finding_id=drift.pk, now=now()).effects
+    first = drift.connection.name.split(" ")[0]
+    assert shop.codes(redeemed.code.code)[0]["alive"] is True
+
+    done = repair(drift)
+
+    new = RedeemedReward.objects.get(reissue_of=redeemed)
+    assert (done.state, done.result) == ("repaired", f"Given anew as {new.reference}.")
+    assert shop.codes(redeemed.code.code)[0]["alive"] is False
+    assert (new.amount, new.cost_in_points) == (redeemed.amount, 0)
+    assert RedeemedReward.objects.get(pk=redeemed.pk).fulfillment_status == "cancelled"
+    assert [sentence.split(" ")[0] for sentence in said] == [first, redeemed.code.code, "The", "This"]
+    assert f"is disabled in {drift.connection.name} and read back; had an order used it" in said[1]
+
+
+def test_of_another_value_gives_nothing_anew_where_an_order_was_quicker(drift, shop, redeemed, monkeypatch):
+    adapter = type(registry.adapter_for(drift.connection))
+    disable = adapter.disable_code
+
+    def buys_first(self, code, remote_id):
+        shop.checkout(redeemed.customer_email, code=code)
+        return disable(self, code, remote_id)
+
+    monkeypatch.setattr(adapter, "disable_code", buys_first)
+
+    with pytest.raises(RepairRefused, match=r"An order used .* before it was disabled\."):
+        repair(drift)
+
+    assert not RedeemedReward.objects.filter(reissue_of=redeemed).exists()
+    drift.refresh_from_db()
+    assert drift.state == "open"
+
+
+def test_of_another_value_goes_on_when_it_was_cut_off_after_the_code_was_disabled(drift, shop, redeemed, monkeypatch):
+    with monkeypatch.context() as dying:
+        dying.setattr(repairs.reissue, "reissue", lambda **_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            repair(drift)
+    assert shop.codes(redeemed.code.code)[0]["alive"] is False
+
+    repairs.proceed(finding_id=drift.pk, now=now() + repairs.LEASE)
+
+    drift.refresh_from_db()
+    assert drift.state == "repaired"
+    assert RedeemedReward.objects.filter(reissue_of=redeemed).count() == 1
+    assert RedeemedReward.objects.get(pk=redeemed.pk).fulfillment_status == "cancelled"
+
+
+def test_of_what_is_over_here_and_taken_there_ends_it_there(connection, shop, redeemed):
+    RedeemedReward.objects.filter(pk=redeemed.pk).update(
+        redeemed_at=now() - timedelta(days=40),
+        issued_at=now() - timedelta(days=40),
+        expires_at=now() - timedelta(days=3),
+    )
+    drift = only(connection)
+    assert repairs.plan(finding_id=drift.pk, now=now()).effects[1].endswith("Nothing changes here: it is over.")
+
+    done = repair(drift)
+
+    assert (drift.kind, done.state) == ("value_drift", "repaired")
+    assert shop.codes(redeemed.code.code)[0]["alive"] is False
+    assert not RedeemedReward.objects.filter(reissue_of=redeemed).exists()
+
+
+@pytest.mark.parametrize("kind", ["ghost", "orphan", "zombie", "use", "drift"])
 def test_twice_does_one_thing_and_leaves_both_sides_agreeing(kind, request, connection):
     finding = request.getfixturevalue(kind)
 
@@ -133,11 +205,11 @@ def test_twice_does_one_thing_and_leaves_both_sides_agreeing(kind, request, conn
 
     assert (first.state, second.state, second.closed_at) == ("repaired", "repaired", first.closed_at)
     assert Event.objects.filter(kind="shop.difference_repaired").count() == 1
-    assert RedeemedReward.objects.filter(reissue_of__isnull=False).count() == (kind == "ghost")
+    assert RedeemedReward.objects.filter(reissue_of__isnull=False).count() == (kind in {"ghost", "drift"})
     assert reconcile(connection).tally == {}
 
 
-@pytest.mark.parametrize("kind", ["ghost", "orphan", "zombie", "use"])
+@pytest.mark.parametrize("kind", ["ghost", "orphan", "zombie", "use", "drift"])
 def test_cut_off_before_it_is_written_down_is_finished_by_the_sweep(kind, request, connection, monkeypatch):
     finding = request.getfixturevalue(kind)
     with monkeypatch.context() as dying:
@@ -154,7 +226,7 @@ def test_cut_off_before_it_is_written_down_is_finished_by_the_sweep(kind, reques
     finding.refresh_from_db()
     assert rung == [("rewards.repair_finding", {"finding_id": finding.pk})]
     assert finding.state in {"repaired", "settled"}
-    assert RedeemedReward.objects.filter(reissue_of__isnull=False).count() == (kind == "ghost")
+    assert RedeemedReward.objects.filter(reissue_of__isnull=False).count() == (kind in {"ghost", "drift"})
     assert reconcile(connection).tally == {}
 
 
@@ -236,12 +308,12 @@ def test_of_another_state_than_was_shown_is_refused(ghost):
 
 
 def test_of_what_a_person_must_decide_is_refused(connection, shop, redeemed):
-    in_shop(shop, "UPDATE codes SET amount = 700 WHERE code = ?", redeemed.code.code)
-    drift = only(connection)
+    in_shop(shop, "UPDATE codes SET reference = 'rr-1' WHERE code = ?", redeemed.code.code)
+    foreign = only(connection)
 
-    assert repairs.plan(finding_id=drift.pk, now=now()).refusal.startswith("No repair of")
+    assert repairs.plan(finding_id=foreign.pk, now=now()).refusal.startswith("No repair of")
     with pytest.raises(RepairRefused):
-        repair(drift)
+        repair(foreign)
 
 
 def test_of_what_was_looked_at_again_is_refused(ghost, connection):
