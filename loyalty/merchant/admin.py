@@ -89,6 +89,7 @@ class ProgrammeForm(forms.ModelForm):
             "points_label_one",
             "points_label_other",
             "points_per_unit",
+            "point_value",
             "pending_days",
             "expiry_mode",
             "expiry_days",
@@ -109,6 +110,7 @@ class ProgrammeForm(forms.ModelForm):
             "points_label_one": "One of them",
             "points_label_other": "Several of them",
             "points_per_unit": "Points per whole unit of currency",
+            "point_value": "What a point is worth",
             "pending_days": "Days before they can be spent",
             "expiry_mode": "When they expire",
             "expiry_days": "Number of days",
@@ -126,6 +128,8 @@ class ProgrammeForm(forms.ModelForm):
         }
         help_texts = {
             "points_per_unit": "1 means 1 point for every whole dollar, euro or zloty.",
+            "point_value": "In the programme's currency, such as 0.01. What customers hold is shown as money by it, for your "
+            "books; customers do not see it. Empty: unknown.",
             "pending_days": "0: at once. 14 waits until the goods can no longer be sent back.",
             "expiry_mode": "Earning, redeeming, an adjustment and a move between customers count as activity.",
             "shortfall_policy": "Nobody falls below zero by a refund: what is missing is owed.",
@@ -159,7 +163,7 @@ class ProgrammeAdmin(desk.DeskAdmin):
         (
             "Earning and expiry",
             {
-                "fields": ("points_per_unit", "pending_days", "expiry_mode", "expiry_days"),
+                "fields": ("points_per_unit", "point_value", "pending_days", "expiry_mode", "expiry_days"),
                 "description": "Changes concern points earned from now on. Points that customers hold keep their day.",
             },
         ),

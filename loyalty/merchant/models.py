@@ -92,6 +92,15 @@ class Programme(models.Model):
     points_label_other = models.CharField(max_length=30, default="points")
 
     points_per_unit = models.PositiveIntegerField(default=1, help_text="Points earned per whole unit of currency.")
+    # In the programme's currency; for what points that are outstanding come to. Unknown until somebody says it.
+    point_value = models.DecimalField(
+        "what a point is worth",
+        max_digits=12,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+    )
     expiry_mode = models.CharField(max_length=10, choices=ExpiryMode, default=ExpiryMode.NEVER)
     expiry_days = models.PositiveIntegerField(
         default=365,
@@ -178,6 +187,10 @@ class Programme(models.Model):
                 condition=models.Q(self_cancel_minutes__isnull=True)
                 | models.Q(self_cancel_minutes__gte=1, self_cancel_minutes__lte=MOST_MINUTES),
                 name="programme_self_cancel_in_range",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(point_value__isnull=True) | models.Q(point_value__gte=0),
+                name="programme_point_value_not_negative",
             ),
             models.CheckConstraint(
                 condition=models.Q(expiry_notice_days__lte=MOST_NOTICE_DAYS), name="programme_notice_in_range"

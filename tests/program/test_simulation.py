@@ -1,8 +1,10 @@
 """The simulation: real purchases through rules, tiers and refunds, whatever the order in which they come."""
 
 import io
+from argparse import ArgumentTypeError
 from collections import Counter
 from datetime import UTC, date, timedelta
+from decimal import Decimal
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -12,7 +14,7 @@ from loyalty.points import audit
 from loyalty.points.models import PointsTransaction
 from loyalty.program.management.commands import simulate_program
 from loyalty.program.models import EarningAward, Order, TierEntry
-from loyalty.program.simulation import refunding, running, setting_up, state
+from loyalty.program.simulation import figures, refunding, running, setting_up, state
 from rewards.models import RedeemedReward
 
 LINES = 600
@@ -150,3 +152,10 @@ def test_who_buys_on_the_first_day_of_a_year_comes_to_the_same_when_it_is_told_l
     assert list(TierEntry.objects.order_by("pk").values_list("tier__name", "period")) == [
         ("Silver", "1997"), ("Gold", "1998"),
     ]  # fmt: skip
+
+
+def test_the_liability_is_told_as_money_where_somebody_says_what_a_point_is_worth():
+    assert figures.in_money(1_234, value=None).endswith("1,234 points; in money unknown without --point-value.")
+    assert "1,234 points × 0.015 USD = 18.51 USD." in figures.in_money(1_234, value=Decimal("0.015"))
+    with pytest.raises(ArgumentTypeError, match="'a cent' is no amount"):
+        simulate_program.amount("a cent")

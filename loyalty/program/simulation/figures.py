@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
 
 from django.db import connection
 from django.db.models import Count
 
 from loyalty.customers.models import Customer
+from loyalty.program import imports
 
 LEDGER = """
 SELECT coalesce(sum(points_change) FILTER (WHERE kind = 'earning' AND effective_at >= %(begins)s), 0),
@@ -45,6 +47,14 @@ class Figures:
             f"{self.month:7} {self.members:8,} {self.orders:7,} {self.earned:9,} {self.spent:7,} {self.expired:9,} "
             f"{self.liability:10,} {self.entry_rewards:13,}  {tiers}"
         )
+
+
+def in_money(points: int, *, value: Decimal | None) -> str:
+    """The liability at the end in a sentence: points times the value of one, in the purchases' currency, or unknown."""
+    if value is None:
+        return f"Liability at the end: {points:,} points; in money unknown without --point-value."
+    worth = (points * value).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    return f"Liability at the end: {points:,} points × {value:f} {imports.CURRENCY} = {worth:,} {imports.CURRENCY}."
 
 
 def of_month(*, month: str, begins_at: datetime, ends_at: datetime) -> Figures:

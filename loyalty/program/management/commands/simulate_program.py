@@ -1,7 +1,8 @@
 """`manage.py simulate_program FILE`: run a purchase history through rules, tiers and refunds in a scratch database."""
 
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,11 @@ class Command(ScratchCommand):
         )
         parser.add_argument("--twice", action="store_true", help="The same file comes again, and must change nothing.")
         parser.add_argument("--refund", action="store_true", help="At the end every order is refunded in full.")
+        parser.add_argument(
+            "--point-value",
+            type=amount,
+            help="What a point is worth, in the currency of the purchases: then the liability at the end is told as money, too.",
+        )
         parser.add_argument("--keep", action="store_true", help="Keep the scratch database.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -48,7 +54,14 @@ class Command(ScratchCommand):
         broken = []
         began = time.monotonic()
         self.stdout.write(figures.HEADER)
-        end = running.run(purchases=purchases, shuffle=options["shuffle"], tell=self.tell_month)
+        months: list[figures.Figures] = []
+
+        def tell(month: figures.Figures) -> None:
+            months.append(month)
+            self.tell_month(month)
+
+        end = running.run(purchases=purchases, shuffle=options["shuffle"], tell=tell)
+        self.stdout.write(figures.in_money(months[-1].liability, value=options["point_value"]))
         self.stdout.write(f"{len(purchases):,} orders in {time.monotonic() - began:.1f} s.")
         found = state.read()
         self.stdout.write(f"Digest of the end: {found.digest}")
@@ -73,6 +86,17 @@ class Command(ScratchCommand):
     def tell_month(self, month: figures.Figures) -> None:
         self.stdout.write(str(month))
         self.stdout.flush()
+
+
+def amount(text: str) -> Decimal:
+    """An amount of money, for the parser of options. Raises ArgumentTypeError."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or value < 0:
+        raise ArgumentTypeError(f"{text!r} is no amount. Write one such as 0.01.")
+    return value
 
 
 def read(path: Path, *, limit: int | None) -> list[Purchase]:
