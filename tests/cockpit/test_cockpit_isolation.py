@@ -8,10 +8,13 @@ from django.utils import timezone
 from loyalty.cockpit import urls
 from loyalty.common.actors import SYSTEM
 from loyalty.customers.models import Customer, CustomerState
+from loyalty.erasure import forgetting
+from loyalty.merging import joining
 from loyalty.program.models import ReferralSettings
+from loyalty.program.referrals import links
 from rewards import granting
 from rewards.models import RedeemedReward
-from tests.factories.people import CustomerFactory
+from tests.factories.people import CustomerFactory, ShippingAddressFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -27,6 +30,7 @@ OF_ONE = {"checking", "state", "my_reward", "cancel"}  # about one redeemed rewa
 OF_ALL = {
     "home", "rewards", "my_rewards", "points", "account", "address", "privacy", "download", "mail_choices", "friends", "earning",
 }  # fmt: skip
+KEY = "11111111-1111-4111-8111-111111111111"
 POSTED = {"confirm", "cancel", "account", "address", "privacy", "mail_choices"}
 
 
@@ -56,7 +60,7 @@ def test_nobody_sees_or_sends_anything(addresses):
         browser = Client()
         answers = [] if name == "address" else [browser.get(path)]
         if name in POSTED:
-            answers.append(browser.post(path, {"key": "11111111-1111-4111-8111-111111111111", "price": 400}))
+            answers.append(browser.post(path, {"key": KEY, "price": 400}))
         assert answers, name
         for answer in answers:
             assert answer.status_code == 302, name
@@ -78,17 +82,51 @@ def test_another_customer_finds_nothing_of_what_is_not_theirs(client, signed_up,
         assert f"/my-rewards/{mine.pk}/" not in page, name
 
 
-def test_an_excluded_customer_sees_what_they_have_and_gets_nothing_more(visitor, customer, addresses):
+def test_an_excluded_customer_sees_what_they_have_on_each_page_and_gets_nothing_more_on_any(
+    visitor, customer, mine, addresses
+):
+    before = {name: visitor.get(path).status_code for name, path in addresses.items()}
     Customer.objects.filter(pk=customer.pk).update(state=CustomerState.DISABLED)
+    link = links.urls_of(customer_ids=[customer.pk], now=timezone.now())[customer.pk]
+    offered = addresses.pop("confirm")
 
-    for name in (OF_ALL - {"address", "download"}) | {"my_reward"}:
-        assert visitor.get(addresses[name]).status_code == 200, name
-    for path in (addresses["home"], addresses["rewards"]):
-        assert addresses["confirm"] not in visitor.get(path).content.decode()
-    answer = visitor.post(addresses["confirm"], {"key": "11111111-1111-4111-8111-111111111111", "price": 400})
+    for name in addresses.keys() - {"address"}:
+        page = visitor.get(addresses[name])
+        said = page.getvalue().decode()
+        assert (page.status_code, name) == (before[name], name)
+        assert offered not in said, name
+        assert name == "download" or link not in said, name
+    for answer in (visitor.get(offered), visitor.post(offered, {"key": KEY, "price": 400})):
+        assert answer.url == reverse("cockpit:home")
+    assert RedeemedReward.objects.get() == mine
 
-    assert answer.url == reverse("cockpit:home")
-    assert RedeemedReward.objects.count() == 1
+
+def test_whoever_was_forgotten_is_led_to_the_door_of_every_page(visitor, customer, mine, addresses):
+    assert visitor.get(addresses["home"]).status_code == 200
+    RedeemedReward.objects.filter(pk=mine.pk).update(
+        delivery_status="delivered"
+    )  # what is on its way must arrive first
+
+    forgetting.forget(customer_id=customer.pk, actor=SYSTEM, now=timezone.now())
+
+    for name, path in addresses.items():
+        for answer in [visitor.get(path)] * (name != "address") + [visitor.post(path)] * (name in POSTED):
+            assert answer.status_code == 302, name
+            assert answer.url.startswith(reverse("account_request_login_code")), name
+
+
+def test_whoever_was_merged_away_is_the_other_one_on_every_page(visitor, customer, mine, addresses):
+    bertha = CustomerFactory(email="bertha@example.com", first_name="Bertha")
+    ShippingAddressFactory(customer=bertha)
+    joining.merge(source_id=customer.pk, survivor_id=bertha.pk, actor=SYSTEM, now=timezone.now())
+
+    for name in OF_ALL - {"address", "download"}:
+        page = visitor.get(addresses[name])
+        assert (page.status_code, page.context["customer"], name) == (200, bertha, name)
+    assert {visitor.get(addresses[name]).status_code for name in OF_ONE} <= {200, 302, 404}
+    assert "bertha@example.com" in visitor.get(addresses["download"]).getvalue().decode()
+    assert visitor.post(addresses["confirm"], {"key": KEY, "price": 400}).status_code == 302
+    assert RedeemedReward.objects.exclude(pk=mine.pk).get().customer == bertha
 
 
 def test_a_customer_who_was_switched_off_is_led_to_the_door(visitor, customer, addresses):
