@@ -25,6 +25,18 @@ class IdentityTaken(DomainError):
     code = "identity_taken"
 
 
+class UnknownIdentity(DomainError):
+    """No customer has that id there."""
+
+    code = "unknown_identity"
+
+
+class KnownElsewhere(DomainError):
+    """Other systems, or the same one by another id, know the customer as well."""
+
+    code = "known_elsewhere"
+
+
 class UserTaken(DomainError):
     """The customer signs in as another user already, or the user is another customer."""
 
@@ -155,6 +167,27 @@ def link_user(*, customer_id: int, user_id: int, now: datetime, actor: Actor) ->
         customer.save(update_fields=["user", "updated_at"])
         profile.record("customer.user_linked", customer, actor=actor, now=now, user_id=user_id)
     return customer
+
+
+def leave(*, external_id: str, now: datetime, actor: Actor, connection_id: int | None = None) -> Customer:
+    """A system deleted its customer: they are excluded here, and keep what they have. Twice changes nothing more.
+
+    To be forgotten is another act, which cannot be undone. Raises UnknownIdentity, KnownElsewhere.
+    """
+    with transaction.atomic():
+        found = CustomerIdentity.objects.select_related("customer__merged_into")
+        identity = found.filter(connection_id=connection_id, external_id=external_id.strip()).first()
+        if identity is None:
+            raise UnknownIdentity(
+                f"There is no customer {external_id[:60]} here that you told of. Nothing was changed."
+            )
+        customer = profile.locked(queries.survivor_of(identity.customer).pk)
+        if customer.identities.exclude(pk=identity.pk).exists():
+            raise KnownElsewhere(
+                f"Customer {customer.pk} is known by other ids as well. Exclude them by POST /customers/{customer.pk} if "
+                "they left for good."
+            )
+        return profile.update(customer_id=customer.pk, state=CustomerState.DISABLED, now=now, actor=actor)
 
 
 def _readable(email: str | None, phone: str | None, *, strict: bool) -> tuple[str | None, str | None]:

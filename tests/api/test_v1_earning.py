@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from loyalty.customers.models import Customer, CustomerIdentity
+from loyalty.events.models import Event
 from loyalty.points import queries as points
 from loyalty.program.earning import activities
 from loyalty.program.earning.models import Activity
@@ -212,12 +213,41 @@ def test_a_deleted_order_is_canceled_and_stays_so(api):
         ({"topic": "order/deleted", "data": {"external_id": "nobody's"}}, (422, "unknown_order")),
         ({"topic": "order/updated", "data": {"external_id": "A-1"}}, (422, "invalid_event")),
         ({"topic": "order/updated", "data": {"external_id": "A-1", "grand_total": "much"}}, (422, "invalid_event")),
-        ({"topic": "customer/deleted", "data": {}}, (400, "invalid_parameter")),
+        ({"topic": "customer/deleted", "data": {}}, (422, "invalid_event")),
+        ({"topic": "customer/deleted", "data": {"external_id": "nobody's"}}, (422, "unknown_identity")),
+        ({"topic": "customer/vanished", "data": {}}, (400, "invalid_parameter")),
     ],
 )
 def test_an_event_that_cannot_be_taken_is_refused_with_a_sentence(api, event, expected):
     assert refusal(api.post("/events", {"event": event})) == expected
     assert not Order.objects.exists()
+
+
+def test_a_deleted_customer_is_excluded_once_and_keeps_what_they_have(api):
+    api.post("/events", order())
+    anna = Customer.objects.get()
+    gone = {"event": {"topic": "customer/deleted", "data": {"external_id": anna.identities.get().external_id}}}
+    had = balance(anna)
+
+    assert [api.post("/events", gone).status_code for _ in range(2)] == [202, 202]
+
+    anna.refresh_from_db()
+    assert (anna.state, balance(anna)) == ("disabled", had)
+    assert Event.objects.filter(kind="customer.state_changed").count() == 1
+    api.post("/events", order(external_id="A-2"))
+    assert balance(anna) == had
+
+
+def test_a_customer_whom_another_id_names_as_well_is_not_excluded_by_the_deletion_of_one(api):
+    anna = CustomerFactory()
+    for external_id in ("old", "new"):
+        CustomerIdentity.objects.create(customer=anna, external_id=external_id)
+
+    answer = api.post("/events", {"event": {"topic": "customer/deleted", "data": {"external_id": "old"}}})
+
+    assert refusal(answer) == (422, "known_elsewhere")
+    anna.refresh_from_db()
+    assert anna.state == "member"
 
 
 def test_a_customer_told_is_known_by_that_id(api):

@@ -99,14 +99,15 @@ class Events(views.ApiView):
         summary="Tell of an order or a customer of your own shop",
         description=(
             "An order is judged by its own `external_updated_at`, not by the order in which events come: send each event as "
-            "often as you like. `refunded` takes everything back; `order/deleted` cancels the order. As extensions it may "
+            "often as you like. `refunded` takes everything back; `order/deleted` cancels the order, "
+            "`customer/deleted` excludes the customer, who keeps what they have. As extensions an order may "
             "tell `refunds` in part, `tax_total`, `shipping_total` and `discount_total`, and what was bought: `line_items`, "
             "each with `product_id` and `categories` as earning rules name them, `quantity`, and as `amount` what its pieces "
             "cost after discounts with tax, of which `tax` is the tax. Without `categories` they are unknown, an empty list "
             "says that there are none. Each event tells the whole order, so send the items with every one of them: an order "
             "earns by the first that says it is paid."
         ),
-        refusals="an order that cannot be kept, or was never told of",
+        refusals="an order that cannot be kept, who or what was never told of, a customer whom other ids name as well",
     )
     @views.once(atomic=True)
     def post(self, request: Request) -> Response:

@@ -15,7 +15,7 @@ from loyalty.program import orders
 from platforms import items
 from platforms.adapter import AppliedCode, OrderStatus, PaymentState, ShopItem, ShopOrder, ShopRefund
 
-TOPICS = ("order/updated", "order/deleted", "customer/updated")
+TOPICS = ("order/updated", "order/deleted", "customer/updated", "customer/deleted")
 
 
 MOST_REFUNDS = 100
@@ -128,7 +128,7 @@ class ToldOrderSerializer(serializers.Serializer):
     external_updated_at = serializers.DateTimeField(required=False, allow_null=True)
 
 
-class DeletedOrderSerializer(serializers.Serializer):
+class DeletedSerializer(serializers.Serializer):
     external_id = TextOrNumberField()
 
 
@@ -137,7 +137,7 @@ class ToldEventSerializer(serializers.Serializer):
     data = serializers.DictField(  # type: ignore[assignment]  # the name that a serializer has too
         help_text="Of an order: external_id, grand_total, rewardable_total, payment_status, coupons, customer, "
         "external_created_at, external_updated_at; extensions: tax_total, shipping_total, discount_total, line_items "
-        "(each product_id, quantity, amount, tax, categories), refunds (each external_id, amount, refunded_at). Of a customer: external_id, email, first_name, last_name."
+        "(each product_id, quantity, amount, tax, categories), refunds (each external_id, amount, refunded_at). Of a customer: external_id, email, first_name, last_name. Of what was deleted: external_id."
     )
 
 
@@ -146,8 +146,12 @@ def take(*, topic: str, data: dict[str, Any], actor: Actor, now: datetime) -> st
     match topic:
         case "customer/updated":
             return _customer(_valid(ToldCustomerSerializer, data), actor=actor, now=now)
+        case "customer/deleted":
+            external_id = str(_valid(DeletedSerializer, data)["external_id"])
+            enrollment.leave(external_id=external_id, actor=actor, now=now)
+            return external_id
         case "order/deleted":
-            return _deleted(_valid(DeletedOrderSerializer, data), actor=actor, now=now)
+            return _deleted(_valid(DeletedSerializer, data), actor=actor, now=now)
         case _:
             return _order(_valid(ToldOrderSerializer, data), actor=actor, now=now)
 
