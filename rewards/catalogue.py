@@ -254,10 +254,13 @@ def _known(customer_id: int, now: datetime) -> Known:
     return Known(customer=customer, programme=merchant.programme(), balance=balance)
 
 
-def words(*, rewards: Iterable[Reward], language: str) -> dict[int, Words]:
-    """Each reward's texts in that language; else in the programme's; else any; else its name for staff."""
+def words(*, rewards: Iterable[Reward], language: str, fallback: str = "") -> dict[int, Words]:
+    """Each reward's texts in that language; else in the programme's; else any; else its name for staff.
+
+    `fallback` is the programme's language, from a caller who has read it.
+    """
     wanted = {reward.pk: reward for reward in rewards}
-    languages = (language, merchant.programme().language)
+    languages = (language, fallback or merchant.programme().language)
     texts: dict[int, list[dict[str, str]]] = {pk: [] for pk in wanted}
     for text in RewardText.objects.filter(reward_id__in=wanted).order_by("id").values("reward_id", "language", *TEXTS):
         texts[text.pop("reward_id")].append(text)

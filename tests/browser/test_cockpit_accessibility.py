@@ -13,13 +13,16 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from loyalty.accounts.models import User
+from loyalty.common import actors
 from loyalty.common.actors import SYSTEM
 from loyalty.customers import sign_in_links
 from loyalty.customers.models import Customer
 from loyalty.merchant import queries as merchant
 from loyalty.merchant.models import MailKind
 from loyalty.messages import choices
-from rewards import granting, offering
+from loyalty.program.models import ReferralSettings
+from loyalty.program.referrals import links
+from rewards import granting, offering, redemption
 from rewards.models import FulfillmentStatus, RedeemedReward
 from tests.browser import axe
 from tests.factories.catalogue import (
@@ -30,6 +33,7 @@ from tests.factories.catalogue import (
     RewardTextFactory,
     VariablePriceFactory,
 )
+from tests.factories.earning import RuleFactory
 from tests.factories.people import CustomerFactory
 from tests.factories.points import give
 
@@ -86,6 +90,16 @@ def rewards(customer: Customer) -> dict[str, Any]:
         for name, reward in {"gift": made["gift"], "invitation": made["invitation"], "code": RewardFactory()}.items()
     }
     RedeemedReward.objects.filter(pk=mine["code"].pk).update(expires_at=timezone.now() - timedelta(days=1))
+    cheap = RewardTextFactory(reward=RewardFactory(), name="Tea").reward
+    mine["regretted"] = redemption.redeem(
+        customer_id=customer.pk,
+        points_product_id=PointsProductFactory(reward=cheap, points_price=1).pk,
+        actor=actors.customer(customer.pk),
+        now=timezone.now(),
+    )
+    RuleFactory(name="Say what you think", kind="activity", token="review", points=20, most_times=2, period="week",
+                action_url="https://shop.example/reviews", action_text="Write a review")  # fmt: skip
+    ReferralSettings.objects.create(pk=1, active=True, friend_reward=cheap, sender_reward=cheap)
     return {"products": products, "mine": mine}
 
 
@@ -108,7 +122,10 @@ def addresses(rewards: dict[str, Any]) -> list[str]:
         reverse("cockpit:my_rewards"),
         f"{reverse('cockpit:my_rewards')}?show=past",
         *(reverse("cockpit:my_reward", args=[redeemed.pk]) for redeemed in mine.values()),
+        reverse("cockpit:cancel", args=[mine["regretted"].pk]),
         reverse("cockpit:points"),
+        reverse("cockpit:earning"),
+        reverse("cockpit:friends"),
         reverse("cockpit:account"),
         reverse("cockpit:privacy"),
         reverse("cockpit:mail_choices"),
@@ -124,7 +141,9 @@ def test_no_page_breaks_a_rule(live_server, new_page, customer, rewards, scheme)
     page = new_page(width=360, height=800, color_scheme=scheme)
     link = sign_in_links.make(customer_id=customer.pk, now=timezone.now(), actor=SYSTEM)
     stop = choices.link(customer_id=customer.pk, kind=MailKind.EXPIRING).removeprefix(settings.PUBLIC_URL)
-    strangers = [*map(reverse, DOORS), reverse("cockpit:sign_in_link", args=[link.token]), stop]
+    code = links.codes_of(customer_ids=[customer.pk], now=timezone.now())[customer.pk]
+    recommended = reverse("cockpit:recommended", args=[code])
+    strangers = [*map(reverse, DOORS), reverse("cockpit:sign_in_link", args=[link.token]), stop, recommended]
     broken = {}
 
     for path in strangers:
@@ -182,6 +201,12 @@ def test_no_page_breaks_when_it_runs_from_right_to_left(live_server, new_page, c
                 .filter(box => box.left < -1 || box.right > innerWidth + 1).length"""
         )
         assert cut == 0, path
+        hidden = page.evaluate(
+            """() => [...document.querySelectorAll("main li, main section, main article, main div, main p")]
+                .filter(each => getComputedStyle(each).overflowY === "hidden" && !each.closest(".unseen, [aria-hidden]"))
+                .filter(each => each.scrollHeight > each.clientHeight + 1).map(each => each.className)"""
+        )
+        assert hidden == [], path
 
 
 def test_the_slider_and_the_field_say_the_same_points(live_server, page, customer, rewards):

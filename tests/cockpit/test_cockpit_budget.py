@@ -9,12 +9,17 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
+from django.urls import resolve, reverse
 from django.utils import timezone
 
+from loyalty.cockpit import urls
+from loyalty.common import actors
 from loyalty.common.actors import SYSTEM
-from rewards import granting
+from loyalty.merchant import models as merchant
+from loyalty.program.models import ReferralSettings
+from rewards import granting, redemption
 from tests.factories.catalogue import GiftFactory, InvitationFactory, RewardFactory
+from tests.factories.earning import RuleFactory
 from tests.factories.points import give
 
 pytestmark = pytest.mark.django_db
@@ -34,17 +39,48 @@ def pages(visitor, customer, on_offer):
         granting.grant(customer_id=customer.pk, reward_id=factory().pk, actor=SYSTEM, now=now, internal_note="A test")
         for factory in (InvitationFactory, RewardFactory, GiftFactory)
     ]
+    merchant.Programme.objects.update(self_cancel_minutes=30)
+    cheap = on_offer(RewardFactory(), price=5, name="Tea")
+    regretted = redemption.redeem(
+        customer_id=customer.pk, points_product_id=cheap.pk, actor=actors.customer(customer.pk), now=now
+    )
+    for number in range(3):
+        RuleFactory(name=f"Way {number}", reward=cheap.reward, points=None, kind="per_order")
+    ReferralSettings.objects.create(pk=1, active=True, friend_reward=cheap.reward, sender_reward=cheap.reward)
     return {
         reverse("cockpit:home"): 6,
         reverse("cockpit:rewards"): 5,
         reverse("cockpit:confirm", args=[product.pk]): 6,
         reverse("cockpit:my_rewards"): 5,
         reverse("cockpit:my_reward", args=[mine[0].pk]): 5,
+        reverse("cockpit:cancel", args=[regretted.pk]): 15,  # the whole plan, as it is checked again when it is done
         reverse("cockpit:points"): 6,
+        reverse("cockpit:earning"): 6,
+        reverse("cockpit:friends"): 6,
         reverse("cockpit:account"): 5,
         reverse("cockpit:mail_choices"): 5,
         reverse("cockpit:privacy"): 4,
     }
+
+
+ELSEWHERE = {
+    "checking": "shown while a shop is silent, and again every few seconds: one reward, no list",
+    "state": "the same as three words of JSON",
+    "recommended": "for strangers",
+    "sign_in_link": "for strangers",
+    "unsubscribe": "for strangers",
+    "brand_sheet": "a file, kept by browsers for good",
+    "brand_logo": "a file, kept by browsers for good",
+    "download": "a file",
+    "language": "takes a choice and leads back",
+    "address": "takes an address and leads back",
+}
+
+
+def test_no_page_is_left_out(pages):
+    judged = {resolve(path).url_name for path in pages}
+
+    assert judged | set(ELSEWHERE) == {pattern.name for pattern in urls.urlpatterns}
 
 
 def test_no_page_asks_the_database_more_than_a_few_questions(visitor, pages):

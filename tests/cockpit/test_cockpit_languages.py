@@ -16,7 +16,9 @@ from loyalty.cockpit.translations import Sentence
 from loyalty.customers.models import Customer
 from loyalty.merchant import branding
 from loyalty.merchant import queries as merchant
+from loyalty.program.models import ReferralSettings
 from tests.factories.catalogue import GiftFactory
+from tests.factories.earning import RuleFactory
 from tests.factories.people import CustomerFactory
 
 GERMAN = {"headers": {"accept-language": "fr;q=0.9, de-AT;q=0.8, en;q=0.1"}}
@@ -177,7 +179,10 @@ def test_no_sentence_of_a_page_stays_english(visitor, customer, gift, on_offer):
     catalogue = translations.read((translations.folder("de") / "django.po").read_text("utf-8"))
     english = {each.one for each, said in catalogue.items() if " " in each.one and said[0] != each.one}
 
-    for path in ("/", "/rewards/", f"/rewards/{gift.pk}/", "/my-rewards/", "/points/", "/account/"):
+    RuleFactory(name="NAME", kind="activity", token="photo", points=20, most_times=2, period="week", minimum=None)
+    ReferralSettings.objects.create(pk=1, active=True, friend_reward=gift.reward, sender_reward=gift.reward)
+    inside = ("earn", "friends", "account", "account/privacy", "account/e-mails", "my-rewards", "points", "rewards")
+    for path in ("/", f"/rewards/{gift.pk}/", *(f"/{name}/" for name in inside)):
         page = visitor.get(path, **GERMAN).content.decode()
         said = {" ".join(text.split()) for text in re.findall(r">([^<]+)<", page)}
         assert said & english == set(), path

@@ -88,3 +88,10 @@ def test_one_address_may_not_try_for_ever(client, door):
         assert client.post(door, {"email": f"friend{number}@example.org"}).status_code == 200
 
     assert client.post(door, {"email": "one.more@example.org"}).status_code == 429
+
+
+def test_a_friend_reads_the_reward_in_the_language_of_the_page(client, rules, door):
+    RewardTextFactory(reward=rules.friend_reward, language="de", name="Eine Tasse Tee")
+
+    assert "Eine Tasse Tee" in client.get(door, headers={"accept-language": "de"}).content.decode()
+    assert "A cup of tea" in client.get(door, headers={"accept-language": "en"}).content.decode()

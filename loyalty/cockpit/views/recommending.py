@@ -6,6 +6,7 @@ from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
@@ -13,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from loyalty.cockpit.access import Visit, customers_only
 from loyalty.common.errors import DomainError
 from loyalty.merchant import queries as merchant
+from loyalty.merchant.models import Programme
 from loyalty.program.models import Referral
 from loyalty.program.referrals import claiming, links
 from loyalty.program.referrals.models import ReferralState
@@ -39,17 +41,18 @@ class FriendForm(forms.Form):
 @customers_only
 def friends(visit: Visit) -> HttpResponse:
     """The customer's own link, what it brings, and what came of it so far."""
-    rules = links.settings()
+    rules, url = links.rules_and_url(customer_id=visit.customer.pk, now=visit.now)
     if not rules.active:
         return redirect("cockpit:home")
     if visit.excluded:
         return visit.render("cockpit/friends.html")
     brought = Referral.objects.filter(sender=visit.customer).select_related("friend").order_by("-id")[:SHOWN]
+    for_friend, for_you = _named(rules.friend_reward, rules.sender_reward, language=visit.language, of=visit.programme)
     return visit.render(
         "cockpit/friends.html",
-        url=links.urls_of(customer_ids=[visit.customer.pk], now=visit.now).get(visit.customer.pk, ""),
-        for_friend=_named(rules.friend_reward, visit.language),
-        for_you=_named(rules.sender_reward, visit.language),
+        url=url,
+        for_friend=for_friend,
+        for_you=for_you,
         brought=[
             (masked(each.friend.email), each.created_at, each.state, WORDS[ReferralState(each.state)])
             for each in brought
@@ -85,7 +88,7 @@ def recommended(request: HttpRequest, code: str) -> HttpResponse:
         "programme": programme,
         "form": form,
         "noted": noted,
-        "for_friend": _named(rules.friend_reward, programme.language),
+        "for_friend": _named(rules.friend_reward, language=get_language() or programme.language, of=programme)[0],
     }
     return render(request, "cockpit/recommended.html", context, status=422 if form.errors else 200)
 
@@ -96,6 +99,8 @@ def masked(email: str | None) -> str:
     return f"{name[0]}…@{domain}" if name else "…"
 
 
-def _named(reward: Reward | None, language: str) -> str:
-    """What customers call a reward; empty where there is none."""
-    return "" if reward is None else catalogue.words(rewards=[reward], language=language)[reward.pk].name
+def _named(*rewards: Reward | None, language: str, of: Programme) -> list[str]:
+    """What customers call each reward; empty where there is none."""
+    there = [reward for reward in rewards if reward is not None]
+    texts = catalogue.words(rewards=there, language=language, fallback=of.language)
+    return [texts[reward.pk].name if reward is not None else "" for reward in rewards]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.conf import settings as django_settings
+from django.db.models import Subquery
 from django.urls import reverse
 
 from loyalty.customers import queries
@@ -18,6 +19,17 @@ LENGTH = 10  # 31**10 codes: none is found by guessing
 def settings() -> ReferralSettings:
     """The rules in force; those of a new installation until somebody saved others. Referrals are off there."""
     return ReferralSettings.objects.select_related("friend_reward", "sender_reward").first() or ReferralSettings()
+
+
+def rules_and_url(*, customer_id: int, now: datetime) -> tuple[ReferralSettings, str]:
+    """The rules in force and the customer's own link, made at first sight; no link while referrals are off."""
+    own = ReferralLink.objects.filter(customer_id=customer_id).values("code")[:1]
+    rows = ReferralSettings.objects.select_related("friend_reward", "sender_reward")
+    rules = rows.annotate(own_code=Subquery(own)).first() or ReferralSettings()
+    if not rules.active:
+        return rules, ""
+    code: str | None = getattr(rules, "own_code", None)
+    return rules, _url(code or codes_of(customer_ids=[customer_id], now=now)[customer_id])
 
 
 def codes_of(*, customer_ids: Iterable[int], now: datetime) -> dict[int, str]:
@@ -38,10 +50,11 @@ def urls_of(*, customer_ids: Iterable[int], now: datetime) -> dict[int, str]:
     """Each customer's link; nobody's while referrals are off."""
     if not settings().active:
         return {}
-    return {
-        pk: django_settings.PUBLIC_URL + reverse("cockpit:recommended", args=[code])
-        for pk, code in codes_of(customer_ids=customer_ids, now=now).items()
-    }
+    return {pk: _url(code) for pk, code in codes_of(customer_ids=customer_ids, now=now).items()}
+
+
+def _url(code: str) -> str:
+    return f"{django_settings.PUBLIC_URL}{reverse('cockpit:recommended', args=[code])}"
 
 
 def _known(customer_ids: set[int]) -> dict[int, str]:
