@@ -61,6 +61,7 @@ class Scope(models.TextChoices):
     CODE_POOL_WRITE = "code_pool:write", "Bring codes into the pools of rewards"
     JOB_READ = "job:read", "See bulk work begun with keys of the same system, and what became of its rows"
     JOB_WRITE = "job:write", "Begin, apply, undo and stop bulk work"
+    SEGMENT_READ = "segment:read", "See segments of customers, how many are in each, and who"
     EVENT_READ = "event:read", "See what happened: points, rewards, parcels and customers, by their ids"
     EVENT_WRITE = "event:write", "Tell of orders and customers of a shop of one's own"
     ACTIVITY_READ = "activity:read", "See what customers did elsewhere, and what came of it"

@@ -16,6 +16,8 @@ from loyalty.common.errors import DomainError
 from loyalty.customers.models import CustomerState, Tier
 from loyalty.jobs import sheets
 from loyalty.points.import_rows import By
+from loyalty.segments import audience as segments
+from loyalty.segments.models import Segment
 from platforms.models import StoreConnection
 from rewards.campaigns import acts, audiences
 from rewards.models import AudienceKind, Campaign, Reward
@@ -30,6 +32,7 @@ WAYS = [
 STATES = [(CustomerState.MEMBER.value, "Members"), (CustomerState.CANDIDATE.value, "Guests")]
 PARTS: dict[str, tuple[str, ...]] = {  # the fields of each way to choose customers
     AudienceKind.FILTER: ("states", "tiers", "joined_from", "joined_until"),
+    AudienceKind.SEGMENT: ("segment",),
     AudienceKind.LIST: ("list_of",),
     AudienceKind.TABLE: ("file", "by", "shop"),
 }
@@ -44,6 +47,7 @@ class CampaignForm(forms.Form):
         label="Who gets it",
         choices=[
             (AudienceKind.FILTER.value, "All customers who fit"),
+            (AudienceKind.SEGMENT.value, "Those in a segment"),
             (AudienceKind.LIST.value, "Those a reward is for"),
             (AudienceKind.TABLE.value, "Those in a table"),
         ],
@@ -67,6 +71,12 @@ class CampaignForm(forms.Form):
     )
     joined_from = moments.MomentField(label="Joined from", required=False)
     joined_until = moments.MomentField(label="Joined until", required=False, end=True)
+    segment = forms.ModelChoiceField(
+        queryset=Segment.objects.order_by("name", "pk"),
+        required=False,
+        empty_label="Choose a segment",
+        help_text="Who is in it now is written down when you go on; whoever fits later is not among them.",
+    )
     list_of = forms.ModelChoiceField(
         label="The list and the tiers of",
         queryset=Reward.objects.filter(restricted=True).order_by("name", "pk"),
@@ -113,11 +123,15 @@ class CampaignForm(forms.Form):
         cleaned = super().clean() or {}
         if cleaned.get("audience") == AudienceKind.TABLE and not cleaned.get("file") and "file" not in self.errors:
             self.add_error("file", "Choose the table in which the customers stand.")
+        if cleaned.get("audience") == AudienceKind.SEGMENT and not cleaned.get("segment"):
+            self.add_error("segment", "Choose the segment whose customers get it.")
         return cleaned
 
     def chosen(self) -> audiences.Audience:
-        """Who is meant, once the form is valid. Raises NobodyMeant, NoCustomerColumn, UnreadableSheet."""
+        """Who is meant, once the form is valid. Raises NobodyMeant, CriteriaRefused, NoCustomerColumn, UnreadableSheet."""
         said = self.cleaned_data
+        if said["audience"] == AudienceKind.SEGMENT:
+            return segments.of(segment_id=said["segment"].pk, now=timezone.now())
         if said["audience"] == AudienceKind.LIST:
             return audiences.of_reward(reward_id=(said["list_of"] or said["reward"]).pk)
         if said["audience"] == AudienceKind.TABLE:
@@ -173,14 +187,16 @@ def planned(request: HttpRequest, form: CampaignForm) -> Campaign | None:
     except acts.CampaignRefused as refusal:
         form.add_error("name", refusal.sentence)
     except DomainError as refusal:
-        form.add_error("file" if said["audience"] == AudienceKind.TABLE else "audience", refusal.sentence)
+        places = {AudienceKind.TABLE.value: "file", AudienceKind.SEGMENT.value: "segment"}
+        form.add_error(places.get(said["audience"], "audience"), refusal.sentence)
     return None
 
 
 def first(request: HttpRequest) -> dict[str, str]:
-    """The reward whose page one comes from."""
-    wanted = request.GET.get("reward", "")
-    return {"reward": wanted} if wanted.isascii() and wanted.isdecimal() and len(wanted) < 19 else {}
+    """The reward or the segment whose page one comes from."""
+    given = {name: request.GET.get(name, "") for name in ("reward", "segment")}
+    found = {name: pk for name, pk in given.items() if pk.isascii() and pk.isdecimal() and len(pk) < 19}
+    return found | ({"audience": AudienceKind.SEGMENT.value} if "segment" in found else {})
 
 
 def page(

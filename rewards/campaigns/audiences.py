@@ -1,4 +1,4 @@
-"""Whom a campaign is for: the customers a reward is for, all who fit, or those in a table. Each as rows of a job."""
+"""Whom a campaign is for: those a reward is for, all who fit, a segment, or a table. Each as rows of a job."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -82,6 +82,11 @@ def of_fit(*, fit: Fit, zone: ZoneInfo) -> Audience:
     if fit.joined_until is not None:
         customers = customers.filter(created_at__lt=fit.joined_until)
     return Audience(kind=AudienceKind.FILTER, text=_in_words(fit, zone=zone), rows=_numbered(customers))
+
+
+def of_segment(*, customers: QuerySet[Customer], text: str) -> Audience:
+    """The customers of a segment, read once, now; `text` says which segment, and when. Raises NobodyMeant."""
+    return Audience(kind=AudienceKind.SEGMENT, text=text[:500], rows=_numbered(customers))
 
 
 def of_table(*, file: BinaryIO, file_name: str, by: By, connection_id: int | None = None) -> Audience:

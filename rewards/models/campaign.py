@@ -16,6 +16,7 @@ class AudienceKind(models.TextChoices):
     LIST = "list", "Those a reward is for"
     FILTER = "filter", "All who fit"
     TABLE = "table", "Those in a table"
+    SEGMENT = "segment", "Those in a segment"
 
 
 class Campaign(models.Model):
@@ -41,7 +42,7 @@ class Campaign(models.Model):
         constraints = [
             models.CheckConstraint(condition=~Q(name=""), name="campaign_has_name"),
             models.CheckConstraint(
-                condition=Q(audience__in=["list", "filter", "table"]), name="campaign_audience_known"
+                condition=Q(audience__in=["list", "filter", "table", "segment"]), name="campaign_audience_known"
             ),
         ]
         indexes = [models.Index(fields=["created_at", "id"], name="campaign_created")]

@@ -120,6 +120,8 @@ def test_lists_every_operation_once(document):
         ("rewards", "post"),
         ("rewards/{id}", "get"),
         ("rewards/{id}", "post"),
+        ("segments", "get"),
+        ("segments/{id}", "get"),
         ("storefront/balance", "get"),
         ("storefront/offers", "get"),
         ("storefront/offers/{id}/redeem", "post"),

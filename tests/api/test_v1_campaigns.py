@@ -7,6 +7,8 @@ from loyalty.common.actors import SYSTEM
 from loyalty.customers.models import CustomerState, Tier
 from loyalty.events.models import Event
 from loyalty.jobs.models import Job
+from loyalty.segments import keeping
+from loyalty.segments.models import Segment
 from rewards import usage
 from rewards.campaigns import steps
 from rewards.models import Campaign, RedeemedReward
@@ -169,3 +171,43 @@ def test_redeemed_rewards_are_listed_by_campaign(api, reward):
 
     assert [each["customer"]["id"] for each in found] == [customer.pk]
     assert api.get("/reward_fulfillments", campaign_id=pk + 1).json()["reward_fulfillments"] == []
+
+
+@pytest.fixture
+def guests():
+    CustomerFactory(state=CustomerState.CANDIDATE)
+    return keeping.save(
+        segment_id=None, name="Guests", parameters={"state": ["candidate"]}, actor=SYSTEM, now=timezone.now()
+    )
+
+
+def for_segment(reward, segment_id, **more):
+    audience = {"by": "segment", "segment_id": segment_id, **more}
+    return {"campaign": {"name": "Spring", "reward_id": reward.pk, "audience": audience, "dry_run": True}}
+
+
+def test_one_for_a_segment_is_for_who_was_in_it_when_it_was_planned(api, reward, guests):
+    made = api.post("/campaigns", for_segment(reward, guests.pk)).json()["campaign"]
+    late = CustomerFactory(state=CustomerState.CANDIDATE)
+    Segment.objects.all().delete()
+    worked()
+    api.post(f"/campaigns/{made['id']}/give")
+    worked()
+
+    told = read(api, made["id"])
+    assert told["audience"].startswith("Segment “Guests” as it was on ")
+    assert told["audience"].endswith(": Guest")
+    assert (told["counts"]["named"], told["counts"]["granted"]) == (1, 1)
+    assert RedeemedReward.objects.exclude(customer=late).count() == 1
+
+
+def test_one_for_a_segment_is_refused_without_the_segment_or_the_scope(api, integrator, reward, guests):
+    body = for_segment(reward, guests.pk)
+
+    assert refusal(api.post("/campaigns", for_segment(reward, 999_999))) == (422, "unknown_segment")
+    assert refusal(api.post("/campaigns", for_segment(reward, None))) == (400, "missing_parameter")
+    assert refusal(api.post("/campaigns", for_segment(reward, guests.pk, states=["member"]))) == (422, "contradictory")
+    assert refusal(integrator("campaign:write").post("/campaigns", body)) == (403, "missing_scope")
+    Segment.objects.update(criteria={"state": ["disabled"]})
+    assert refusal(api.post("/campaigns", body)) == (422, "nobody_meant")
+    assert not Campaign.objects.exists()

@@ -8,6 +8,7 @@ from django.utils import timezone
 from loyalty.common.actors import SYSTEM
 from loyalty.customers.models import CustomerState
 from loyalty.jobs.models import Job
+from loyalty.segments import keeping
 from rewards import granting, usage
 from rewards.campaigns import steps
 from rewards.models import Campaign, RedeemedReward
@@ -148,3 +149,28 @@ def test_the_grid_shows_what_one_campaign_gave_and_its_page_leads_there():
     )
     assert f'<option value="{campaign.pk}" selected>Spring</option>' in grid.content.decode()
     assert f'href="{where}"' in client.get(page_of(campaign)).content.decode()
+
+
+def test_a_campaign_for_a_segment_begins_on_its_page_and_is_for_who_is_in_it_now():
+    client, reward = staff(*MAY, "segments.view_segment"), RewardFactory()
+    guest = CustomerFactory(state=CustomerState.CANDIDATE)
+    CustomerFactory()
+    segment = keeping.save(
+        segment_id=None, name="Guests", parameters={"state": ["candidate"]}, actor=SYSTEM, now=timezone.now()
+    )
+    page = client.get(reverse("admin:segments_segment_change", args=(segment.pk,))).content.decode()
+    form = client.get(PLAN, {"segment": segment.pk})
+
+    nothing = sent(client, reward, audience="segment")
+    sent(client, reward, audience="segment", segment=segment.pk)
+    CustomerFactory(state=CustomerState.CANDIDATE)
+    campaign = Campaign.objects.get()
+    worked(campaign)
+    checked = words(client.get(page_of(campaign)))
+
+    assert f'href="{PLAN}?segment={segment.pk}"' in page
+    assert form.context["form"].initial == {"segment": str(segment.pk), "audience": "segment"}
+    assert "Choose the segment whose customers get it." in words(nothing)
+    assert "1 customer of 1 would get “5 off”." in checked
+    assert "Segment “Guests” as it was on " in checked
+    assert list(campaign.job.rows.values_list("data", flat=True)) == [{"customer": str(guest.pk)}]

@@ -10,22 +10,17 @@ from rest_framework.response import Response
 
 from loyalty.api import authentication, documentation, errors, fields, pagination, parsing, query, views
 from loyalty.api.keys import Scope
-from loyalty.api.v1 import planning
+from loyalty.api.v1 import campaign_audiences, planning
 from loyalty.common.errors import DomainError
-from loyalty.customers.models import CustomerState
 from loyalty.jobs import lifecycle
 from loyalty.jobs import queries as jobs
 from loyalty.jobs.models import Job, JobState, Step, Verdict
-from loyalty.merchant import queries as merchant
-from rewards.campaigns import acts, audiences, queries
+from rewards.campaigns import acts, queries
 from rewards.campaigns.queries import Reason
 from rewards.models import Campaign
 from rewards.queries import Status
 
 NAME = "campaign"
-MOST_IDS = 5_000  # what fits into a body
-BY_FIT, BY_LIST, BY_IDS = "all_who_fit", "list_of_reward", "customer_ids"
-STATES = [CustomerState.MEMBER.value, CustomerState.CANDIDATE.value]
 WORDS: dict[tuple[Step, JobState], str] = {
     (Step.CHECK, JobState.OPEN): "checking",
     (Step.CHECK, JobState.PAUSED): "paused",
@@ -93,37 +88,10 @@ class CampaignSerializer(serializers.Serializer):
     step_ended_at = fields.InstantField(allow_null=True)
 
 
-class AudienceSerializer(serializers.Serializer):
-    by = fields.WordField(choices=[BY_FIT, BY_LIST, BY_IDS])
-    states = serializers.ListField(
-        child=fields.WordField(choices=STATES),
-        required=False,
-        max_length=2,
-        help_text="For `all_who_fit`. None: members and guests.",
-    )
-    vip_tier_ids = serializers.ListField(
-        child=fields.WholeNumberField(),
-        required=False,
-        max_length=100,
-        help_text="For `all_who_fit`. None: whatever their tier.",
-    )
-    joined_from = serializers.DateTimeField(required=False, allow_null=True, help_text="For `all_who_fit`; inclusive.")
-    joined_until = serializers.DateTimeField(required=False, allow_null=True, help_text="For `all_who_fit`; exclusive.")
-    reward_id = fields.WholeNumberField(
-        required=False, allow_null=True, help_text="For `list_of_reward`. None: the reward that is given."
-    )
-    customer_ids = serializers.ListField(
-        child=fields.WholeNumberField(),
-        required=False,
-        max_length=MOST_IDS,
-        help_text=f"For `customer_ids`: up to {MOST_IDS:,}. More go into a table in the back office.",
-    )
-
-
 class NewCampaignSerializer(serializers.Serializer):
     name = fields.TrimmedTextField(max_length=acts.LONGEST_NAME, help_text="For staff. Each name is used once.")
     reward_id = fields.WholeNumberField()
-    audience = AudienceSerializer()
+    audience = campaign_audiences.AudienceSerializer()
     once = serializers.BooleanField(
         required=False, default=True, help_text="Leave out customers who have had this reward."
     )
@@ -168,7 +136,7 @@ class Campaigns(views.ApiView):
             "gives nobody a second one. Follow it by its id. With `dry_run` it stops after the check, and `give` lets it go. "
             "A name that is known is refused, so that nothing is given twice by a repeated call."
         ),
-        refusals="an unknown reward, a name that is known, nobody or too many among those who were chosen",
+        refusals="an unknown reward or segment, a name that is known, nobody or too many among those who were chosen",
     )
     @views.once(atomic=True)
     def post(self, request: Request) -> Response:
@@ -178,7 +146,7 @@ class Campaigns(views.ApiView):
         campaign = acts.plan(
             name=given["name"],
             reward_id=given["reward_id"],
-            audience=_audience(given["audience"], reward_id=given["reward_id"]),
+            audience=campaign_audiences.chosen(given["audience"], reward_id=given["reward_id"], request=request),
             actor=authentication.actor_of(request),
             now=timezone.now(),
             beyond_audience=given["beyond_audience"],
@@ -268,29 +236,6 @@ class RevertCampaign(views.ApiView):
         if campaign.job.step != Step.UNDO:
             acts.revert(campaign_id=campaign.pk, actor=authentication.actor_of(request), now=timezone.now())
         return Response({NAME: _whole(campaign.pk)})
-
-
-def _audience(said: dict[str, Any], *, reward_id: int) -> audiences.Audience:
-    """Who is meant. Raises Contradictory, NobodyMeant."""
-    by = said["by"]
-    others = {
-        BY_FIT: ("reward_id", "customer_ids"),
-        BY_LIST: ("states", "vip_tier_ids", "joined_from", "joined_until", "customer_ids"),
-        BY_IDS: ("states", "vip_tier_ids", "joined_from", "joined_until", "reward_id"),
-    }
-    if strangers := [name for name in others[by] if said.get(name)]:
-        raise errors.Contradictory(f"audience: {', '.join(strangers)} does not go with {by}. Leave it out.")
-    if by == BY_LIST:
-        return audiences.of_reward(reward_id=said.get("reward_id") or reward_id)
-    if by == BY_IDS:
-        return audiences.of_ids(customer_ids=said.get("customer_ids") or [])
-    fit = audiences.Fit(
-        states=tuple(said.get("states") or ()),
-        tier_ids=tuple(said.get("vip_tier_ids") or ()),
-        joined_from=said.get("joined_from"),
-        joined_until=said.get("joined_until"),
-    )
-    return audiences.of_fit(fit=fit, zone=merchant.programme().zone)
 
 
 def _plan(campaign: Campaign) -> Any:

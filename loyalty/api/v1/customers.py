@@ -17,10 +17,16 @@ from loyalty.customers import enrollment, profile
 from loyalty.customers.models import Customer, CustomerState
 from loyalty.points import queries as points
 from loyalty.program.referrals import links
+from loyalty.segments import queries as segments
+from loyalty.segments.criteria import CriteriaRefused
+from loyalty.segments.models import Segment
 
 FILTERS = [
     documentation.filter_by("email", str, "Exact, ignoring case. At most one customer has it."),
     documentation.filter_by("state", CustomerState.values),
+    documentation.filter_by(
+        "segment_id", int, "Who is in that segment now. Needs the scope `segment:read`, too (extension)."
+    ),
     documentation.UPDATED_AT_MIN,
 ]
 
@@ -193,4 +199,18 @@ def filtered(request: Request) -> QuerySet[Customer]:
         found = found.filter(state=state)
     if (since := query.instant(request, "updated_at_min")) is not None:
         found = found.filter(updated_at__gte=since)
+    if (segment_id := query.identifier(request, "segment_id")) is not None:
+        found = found.filter(pk__in=_in_segment(request, segment_id).values("pk"))
     return found
+
+
+def _in_segment(request: Request, segment_id: int) -> QuerySet[Customer]:
+    """Who is in a segment now; nobody, where there is none. Raises InvalidParameter where it cannot be read any more."""
+    authentication.require_scope(request, Scope.SEGMENT_READ)
+    segment = Segment.objects.filter(pk=segment_id).first()
+    if segment is None:
+        return Customer.objects.none()
+    try:
+        return segments.customers(segment=segment, now=timezone.now())
+    except CriteriaRefused as refusal:
+        raise errors.InvalidParameter(f"segment_id: the segment cannot be read. {refusal.sentence}") from refusal
