@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('merchant', '0001_squashed_0010_look'),
+        ('merchant', '0011_what_a_point_is_worth'),
     ]
 
     operations = [

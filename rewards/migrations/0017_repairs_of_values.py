@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('rewards', '0001_squashed_0015_campaigns'),
+        ('rewards', '0016_campaigns_for_segments'),
     ]
 
     operations = [
