@@ -30,7 +30,7 @@ SUBJECT = "payout_account"
 CREDENTIALS_CHANGED = "payouts.credentials_changed"
 TEST_SECONDS = 10.0
 MOST_INCIDENTS = 10
-HEALTH = ("state_sentence", "last_success", "last_failure", "incidents")
+HEALTH = ("last_success", "last_failure", "incidents")
 
 
 @admin.register(PayoutAccount)
@@ -79,7 +79,7 @@ class PayoutAccountAdmin(desk.DeskAdmin):
         health = getattr(account, "health", None)
         if health is None or health.failed_at is None:
             return show.dash()
-        return format_html("{} {}", show.instant(health.failed_at), health.failure)
+        return format_html("{}: {}", show.instant(health.failed_at), health.failure)
 
     @admin.display(description="Incidents")
     def incidents(self, account: PayoutAccount) -> SafeString:
@@ -106,7 +106,7 @@ class PayoutAccountAdmin(desk.DeskAdmin):
     # The form
 
     def get_readonly_fields(self, request: HttpRequest, obj: PayoutAccount | None = None) -> tuple[str, ...]:
-        return ("sender", *HEALTH, "webhook_address", "credentials_state") if obj else ()
+        return ("sender", "state_sentence", *HEALTH, "webhook_address", "credentials_state") if obj else ()
 
     def get_fieldsets(self, request: HttpRequest, obj: PayoutAccount | None = None) -> Any:
         provider = registry.provider_class(obj.provider if obj else provider_of(request))
@@ -115,9 +115,11 @@ class PayoutAccountAdmin(desk.DeskAdmin):
             access = ["credentials_state"] if asked_of(provider) else []
         else:
             access = secret_forms.names(asked_of(provider), stored(obj) if obj else {})
-        sets: list[tuple[str | None, dict[str, Any]]] = [(None, {"fields": (["sender"] if obj else []) + own})]
-        if obj is not None:
-            sets.append(("Health", {"fields": HEALTH if provider.capabilities.calls_out else HEALTH[:1]}))
+        sets: list[tuple[str | None, dict[str, Any]]] = [
+            (None, {"fields": (["sender", "state_sentence"] if obj else []) + own})
+        ]
+        if obj is not None and provider.capabilities.calls_out:
+            sets.append(("Health", {"fields": HEALTH}))
         if access:
             title = "Access" if any(field.secret for field in asked_of(provider)) else "Credit"
             sets.append((title, {"fields": access}))
