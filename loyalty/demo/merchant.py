@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 from django.db import transaction
@@ -26,6 +27,7 @@ PROGRAMME = {
     "office_emails": ["packing@example.com"],
     "time_zone": "Europe/Warsaw",
     "currency": shops.CURRENCY,
+    "point_value": Decimal("0.01"),
     "language": "en",
     "expiry_mode": ExpiryMode.DAYS,
     "expiry_days": 365,

@@ -36,7 +36,7 @@ def view(request: HttpRequest) -> HttpResponse:
         "sum": _sum(found),
         "parts": [(label, hint, *_both(found, getattr(found, name))) for name, label, hint in PARTS],
         "endings": [
-            (dateformat.format(each.month, "F Y") if each.month else "Never", *_both(found, each.points))
+            (dateformat.format(each.month, "M Y") if each.month else "Never", *_both(found, each.points))
             for each in found.endings
         ],
         "now": show.instant_text(now),
