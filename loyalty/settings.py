@@ -204,6 +204,10 @@ if not _database["NAME"] or not _database["HOST"]:
 _database["CONN_MAX_AGE"] = whole_number("DATABASE_CONN_MAX_AGE", default=600, lowest=0, highest=86_400)
 _database["CONN_HEALTH_CHECKS"] = True
 _database.setdefault("OPTIONS", {})["server_side_binding"] = True
+# How long one statement may take, a wait for a lock included; 0: as long as it takes. For web servers; files are exempt.
+if _seconds := whole_number("DATABASE_STATEMENT_SECONDS", default=0, lowest=0, highest=3600):
+    _given = _database["OPTIONS"].get("options", "")
+    _database["OPTIONS"]["options"] = f"{_given} -c statement_timeout={_seconds * 1000}".strip()
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -86,6 +86,7 @@ def test_refuse_production_without_a_needed_variable(read_settings, variable, em
         ("DATABASE_URL", "postgres://user:password@host", "the host or the name of the database is missing"),
         ("DATABASE_CONN_MAX_AGE", "long", "'long' is not a whole number."),
         ("DATABASE_CONN_MAX_AGE", "-1", "-1 is not between 0 and 86400."),
+        ("DATABASE_STATEMENT_SECONDS", "3601", "3601 is not between 0 and 3600."),
         ("REDIS_URL", "http://broker", "it is not an address such as"),
         ("REDIS_URL", "redis://broker:port", "it is not an address such as"),
         ("CELERY_BROKER_URL", "kafka://broker", "it is not an address such as"),
@@ -103,6 +104,13 @@ def test_refuse_a_bad_value(read_settings, variable, value, sentence):
 
     assert str(refusal.value).startswith(f"{variable}: ")
     assert sentence in str(refusal.value)
+
+
+def test_end_statements_that_take_too_long_where_that_is_asked(read_settings):
+    asked = read_settings(PRODUCTION | {"DATABASE_STATEMENT_SECONDS": "60"})["DATABASES"]["default"]["OPTIONS"]
+
+    assert asked["options"] == "-c statement_timeout=60000"
+    assert "options" not in read_settings(PRODUCTION)["DATABASES"]["default"]["OPTIONS"]
 
 
 def test_never_repeat_a_password_in_a_refusal(read_settings):

@@ -44,15 +44,21 @@ def insert(objects: Sequence[models.Model]) -> int:
 def copied(sql: str, params: Any, *, zone: ZoneInfo) -> Iterator[Any]:
     """What a COPY hands out, while the database shows instants in that zone: it does so anyway, in UTC otherwise.
 
-    By the driver's own cursor, which quotes the parameters of a COPY itself.
+    By the driver's own cursor, which quotes the parameters of a COPY itself. It may last as long as somebody reads.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('TimeZone'), set_config('TimeZone', %s, true)", [zone.key])
-        before = cursor.fetchone()[0]
+        cursor.execute(
+            "SELECT current_setting('TimeZone'), set_config('TimeZone', %s, true), "
+            "current_setting('statement_timeout'), set_config('statement_timeout', '0', true)",
+            [zone.key],
+        )
+        before, _, patience, _ = cursor.fetchone()
         raw: Any = cursor.cursor
         with raw.copy(sql, params) as lines:
             yield lines
-        cursor.execute("SELECT set_config('TimeZone', %s, true)", [before])
+        cursor.execute(
+            "SELECT set_config('TimeZone', %s, true), set_config('statement_timeout', %s, true)", [before, patience]
+        )
 
 
 def in_blocks(lines: Iterable[Any]) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from django.db import connection
 
 from loyalty.points.models import PointsTransaction
 from tests.api.conftest import refusal
@@ -150,6 +151,22 @@ def test_a_failure_of_ours_says_nothing_of_itself_and_is_logged(api, monkeypatch
     assert "secret reason" not in answer.content.decode()
     assert "the secret reason" in caplog.text
     assert answer["X-Request-Id"] in caplog.text
+
+
+def test_a_question_that_takes_too_long_is_ended_and_may_be_asked_again(api, monkeypatch):
+    def slow(**_):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(5)")
+
+    CustomerFactory()
+    monkeypatch.setattr("loyalty.points.queries.balances", slow)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 200")  # as DATABASE_STATEMENT_SECONDS sets it for each connection
+
+    answer = api.get("/customers")
+
+    assert refusal(answer) == (503, "unavailable")
+    assert answer["Retry-After"] == "5"
 
 
 def test_speaks_english_and_utc_whatever_the_browser_prefers(api):
