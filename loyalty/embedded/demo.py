@@ -16,13 +16,14 @@ from types import FrameType
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from loyalty.embedded import mailbox, processes, servers, summary
+from loyalty.embedded import mail_page, mailbox, processes, servers, summary
 from loyalty.embedded.children import Child, Children, clear_leftovers
 from loyalty.embedded.errors import StartRefused
 from loyalty.embedded.home import CHECKOUT, Home, demo_home, free_port, listen
 
 WEB_PORT = 8000
 SHOP_PORT = 8100
+MAIL_PORT = 8025
 SHOP_NAME = "Fern & Field"  # as the demo merchant is called
 WORKER = "demo@loyalty-desk"
 
@@ -62,10 +63,13 @@ def run(home: Home, *, addresses: servers.Addresses, say: summary.Say) -> None:
     door = listen(preferred=ports.get("web_port", WEB_PORT))
     web_port = door.getsockname()[1]
     shop_port = free_port(preferred=ports.get("shop_port", SHOP_PORT))
-    home.write(web_port=web_port, shop_port=shop_port)
+    mail_door = listen(preferred=ports.get("mail_port", MAIL_PORT))
+    mail_port = mail_door.getsockname()[1]
+    home.write(web_port=web_port, shop_port=shop_port, mail_port=mail_port)
     places = summary.Places(
         web=f"http://127.0.0.1:{web_port}",
         shop=f"http://127.0.0.1:{shop_port}",
+        mails=f"http://127.0.0.1:{mail_port}",
         shop_token=home.secret("shop_token"),
         logs=home.logs,
     )
@@ -76,10 +80,11 @@ def run(home: Home, *, addresses: servers.Addresses, say: summary.Say) -> None:
         start_all(children, home=home, places=places, door=door, shop_port=shop_port, say=say)
         summary.show(places, credentials=read_credentials(home), say=say)
         inbox = mailbox.Mailbox(folder=mail_folder(home))
-        while True:
-            children.check()
-            inbox.show_new()
-            time.sleep(0.5)
+        with mail_page.serving(mail_folder(home), door=mail_door):
+            while True:
+                children.check()
+                inbox.show_new()
+                time.sleep(0.5)
     finally:
         ignore_signals()
         children.stop()

@@ -29,6 +29,7 @@ class Places:
 
     web: str
     shop: str
+    mails: str
     shop_token: str
     logs: Path
 
@@ -40,6 +41,7 @@ def show(places: Places, *, credentials: Credentials, say: Say) -> None:
         ("Cockpit", f"{places.web}/"),
         ("API", f"{places.web}/api/v1/schema/"),
         ("", f"curl -H 'Authorization: Bearer {credentials.get('api_key', '')}' {places.web}/api/v1/customers"),
+        ("E-mails", f"{places.mails}/"),
         ("Sandbox shop", f"{places.shop}/"),
         ("", f"{places.shop}/admin with the token {places.shop_token}"),
     ]
@@ -51,4 +53,4 @@ def show(places: Places, *, credentials: Credentials, say: Say) -> None:
     print()
     for name, value in rows:
         print(f"  {name:<13} {value}")
-    print("\n  E-mails, sign-in codes among them, are shown below.\n", flush=True)
+    print("\n  E-mails, sign-in codes among them, stand on their page and are shown below.\n", flush=True)
