@@ -53,3 +53,14 @@ def test_says_nothing_of_tiers_that_are_off(visitor):
     tier("Silver", 100, now=timezone.now())
 
     assert "Your status" not in words(visitor.get(reverse("cockpit:home"), headers=SPOKEN))
+
+
+def test_who_has_reached_a_tier_and_is_not_judged_yet_is_told_so(visitor, customer):
+    now = timezone.now()
+    tier("Seedling", 0, now=now)
+    switch_on(now=now)
+
+    page = words(visitor.get(reverse("cockpit:home"), headers=SPOKEN))
+
+    assert "You have reached Seedling: it is yours in a moment." in page
+    assert " of 0 points" not in page
