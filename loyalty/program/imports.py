@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from loyalty.common import clock
 from loyalty.common.actors import SYSTEM
@@ -21,6 +22,8 @@ from loyalty.merchant.models import Programme
 from loyalty.program.earning import mass_orders
 from loyalty.program.models import Order, OrderRefund, OrderStatus
 from loyalty.program.purchases import Purchase
+from loyalty.program.referrals import judging
+from loyalty.program.referrals.models import Referral, ReferralState
 
 SOURCE = "cdnow"
 CURRENCY = "USD"
@@ -48,17 +51,24 @@ def begin() -> None:
         cursor.execute("TRUNCATE import_seen")
 
 
-@transaction.atomic
 def take(*, purchases: Sequence[Purchase], programme: Programme, now: datetime) -> Taken:
     """Import the purchases of a batch that are not in yet: all of them, or none when it is interrupted.
 
     An order counts from midnight of its day in the programme's time zone; it earns then, by the rules that are on and
     the programme's rate, as if a shop had told of it. Points expire as the programme says, at once where that has
-    passed already. Customers who are excluded earn none.
+    passed already. Customers who are excluded earn none. Afterwards the referrals of those who bought are judged, as by a
+    shop's order; where that was cut off, the same file again does it.
     Raises InvalidPoints when a customer would hold more points than fit.
     """
-    _take_turns()
-    named = _external_ids(purchases)
+    with transaction.atomic():
+        _take_turns()
+        named = _external_ids(purchases)
+        taken = _take(named, programme=programme, now=now)
+    _judge_referrals(Order.objects.filter(connection=None, external_id__in=named), now=now)
+    return taken
+
+
+def _take(named: dict[str, Purchase], *, programme: Programme, now: datetime) -> Taken:
     known = set(
         Order.objects.filter(connection=None, external_id__in=named).values_list("external_id", flat=True).order_by()
     )
@@ -99,13 +109,19 @@ def enrol(*, numbers: Collection[str], state: CustomerState, now: datetime) -> i
     return _customers(set(numbers), state, now=now)[1]
 
 
-@transaction.atomic
 def refund(*, order_ids: Collection[int], now: datetime) -> int:
     """Let these imported orders be refunded in full, as if the shop had told of it; gives back how many points went.
 
-    What was refunded before stays as it is. Some thousands at a time.
+    What was refunded before stays as it is. Some thousands at a time. Referrals are judged afterwards, as by a shop's order.
     """
-    _take_turns()
+    with transaction.atomic():
+        _take_turns()
+        points = _refund(order_ids, now=now)
+    _judge_referrals(Order.objects.filter(Among("pk", order_ids), connection=None), now=now)
+    return points
+
+
+def _refund(order_ids: Collection[int], *, now: datetime) -> int:
     rows = Order.objects.select_for_update(of=("self",)).filter(Among("pk", order_ids), connection=None)
     orders = [row for row in rows.order_by("pk") if row.status == OrderStatus.COMPLETED and row.refunded < row.total]
     OrderRefund.objects.bulk_create(
@@ -120,6 +136,13 @@ def refund(*, order_ids: Collection[int], now: datetime) -> int:
         _event("order.changed", "order", order.pk, order.customer_id, now=now) for order in orders
     )
     return points
+
+
+def _judge_referrals(orders: QuerySet[Order], *, now: datetime) -> None:
+    """Of whoever these orders are: by transactions of their own, as a referral is locked before any account."""
+    asked = Referral.objects.exclude(state=ReferralState.CANCELLED).filter(friend__in=orders.values("customer_id"))
+    for friend_id in asked.order_by("friend_id").values_list("friend_id", flat=True):
+        judging.by_orders(friend_id=friend_id, now=now)
 
 
 def _take_turns() -> None:

@@ -11,8 +11,11 @@ from django.db import transaction
 
 from loyalty.common import actors
 from loyalty.customers import enrollment
-from loyalty.customers.models import Customer, CustomerState
-from loyalty.program.models import Referral, ReferralSettings
+from loyalty.customers.models import Customer, CustomerIdentity, CustomerState
+from loyalty.merchant import queries as merchant
+from loyalty.program import imports
+from loyalty.program.models import Order, Referral, ReferralSettings
+from loyalty.program.purchases import Purchase
 from loyalty.program.referrals import claiming, judging, links, settling, suspicion
 from loyalty.program.referrals.models import BlockReason, CancelReason
 from rewards import usage
@@ -90,6 +93,23 @@ def test_a_friend_gets_the_reward_on_coming_and_the_sender_once_the_friend_has_b
     buys(shop)
     work()
     assert (state(), alive()) == (("completed", ""), BOTH)
+
+
+def test_an_imported_purchase_completes_it_and_its_refund_cancels_it_as_a_shops_order_would(anna):
+    referral = come(anna)
+    CustomerIdentity.objects.create(customer=referral.friend, connection=None, external_id="cdnow:00007")
+    day = (NOW + timedelta(days=1)).date()
+    bought = Purchase(line=1, customer="00007", day=day, pieces=1, amount=Decimal("9.00"))
+
+    for _ in range(2):
+        imports.begin()
+        imports.take(purchases=[bought], programme=merchant.programme(), now=LATER)
+    work()
+    assert (state(), alive()) == (("completed", ""), BOTH)
+
+    imports.refund(order_ids=Order.objects.values_list("pk", flat=True), now=LATER)
+    work()
+    assert (state(), alive()) == (("cancelled", "order_refunded"), [])
 
 
 def test_nothing_repeated_gives_anything_twice(anna, shop):

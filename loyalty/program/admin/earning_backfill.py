@@ -74,6 +74,7 @@ def list_view(request: HttpRequest, *, model_admin: desk.DeskAdmin) -> HttpRespo
         form = BackfillForm(initial={"rule": request.GET.get("rule"), "last": today})
     context = _context(request, model_admin, title="Give a rule for the past") | {
         "form": form,
+        "has_rules": EarningRule.objects.filter(kind__in=OF_ORDERS).exists(),
         "rows": [_row(job) for job in queries.backfills()[:MOST_SHOWN]],
         "back_url": reverse("admin:program_earningrule_changelist"),
     }
