@@ -74,7 +74,15 @@ def test_an_activity_that_cannot_be_kept_is_refused(api, told, status, code):
 
 
 def test_earning_rules_are_listed_in_smiles_shape_and_only_those_that_are_on(api):
-    spent = RuleFactory(points=2, per_amount=Decimal("1.50"), tier_ids=[7], most_times=3, period="week")
+    spent = RuleFactory(
+        points=2,
+        per_amount=Decimal("1.50"),
+        tier_ids=[7],
+        most_times=3,
+        period="week",
+        most_points=50,
+        most_points_ever=90,
+    )
     first = RuleFactory(kind="first_order", points=100)
     given = RuleFactory(
         kind="activity", token="review", points=None, reward=RewardFactory(), action_url="https://a.example"
@@ -94,6 +102,7 @@ def test_earning_rules_are_listed_in_smiles_shape_and_only_those_that_are_on(api
     assert rows[2]["earning_limit"] == {
         "max": 3, "type": "rolling", "rolling": {"unit": "day", "unit_count": 7},
     }  # fmt: skip
+    assert (rows[2]["most_points"], rows[2]["most_points_ever"], rows[2]["period"]) == (50, 90, "week")
     assert (rows[2]["restricted_to_vip_tier_ids"], rows[2]["reward"]) == ([7], {"type": "points"})
 
 

@@ -42,7 +42,8 @@ def test_every_way_that_is_open_is_told_with_its_terms(visitor):
     RuleFactory(name="Say what you think", kind="activity", token="review", points=20, most_times=2, period="week",
                 action_url="https://shop.example/reviews", action_text="Write a review")  # fmt: skip
     RuleFactory(name="Hello", kind="first_order", points=None, reward=reward, delay_days=14)
-    RuleFactory(name="Coffee", kind="multiplier", points=None, factor=Decimal("2.50"), categories=["drinks"])
+    RuleFactory(name="Coffee", kind="multiplier", points=None, factor=Decimal("2.50"), categories=["drinks"],
+                most_points=1500, period="month", most_points_ever=9000)  # fmt: skip
 
     text = page(visitor)
 
@@ -50,7 +51,8 @@ def test_every_way_that_is_open_is_told_with_its_terms(visitor):
     assert "Happy birthday 1,000 points on your birthday Once in all" in text
     assert "Say what you think 20 points each time Up to 2 times a week Write a review" in text
     assert "Hello A free mug for your first order Usable after 14 days" in text
-    assert "Coffee 2.5 times the points for: drinks" in text
+    coffee = "Coffee 2.5 times the points for: drinks Up to 1,500 points a month Up to 9,000 points in all"
+    assert coffee in text
     assert "Every purchase 1 point for every" in text
 
 

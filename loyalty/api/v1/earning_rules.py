@@ -58,6 +58,11 @@ class EarningRuleSerializer(serializers.Serializer):
     kind = serializers.ChoiceField(choices=RuleKind.choices, help_text="Extension: what it is earned for.")
     token = fields.OptionalTextField(help_text="Extension: of the activity.")
     reward_id = serializers.IntegerField(allow_null=True, help_text="Extension: the reward that is given.")
+    most_points = serializers.IntegerField(
+        allow_null=True, help_text="Extension: to one customer in each `period`, at most."
+    )
+    most_points_ever = serializers.IntegerField(allow_null=True, help_text="Extension: to one customer, at most.")
+    period = fields.OptionalTextField(help_text="Extension: day, week, month or year; of `most_points`.")
     factor = serializers.FloatField(allow_null=True, help_text="Extension: of a multiplier, whose fixed value is 0.")
 
 
@@ -87,6 +92,9 @@ def _shape(rule: EarningRule) -> Any:
             "kind": rule.kind,
             "token": rule.token,
             "reward_id": rule.reward_id,
+            "most_points": rule.most_points,
+            "most_points_ever": rule.most_points_ever,
+            "period": rule.period,
             "factor": rule.factor,
         }
     ).data
