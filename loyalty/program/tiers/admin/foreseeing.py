@@ -13,7 +13,7 @@ def context(shown: Preview, *, rules: TierRules, gives: bool) -> dict[str, Any]:
     """What `admin/program/tiers/preview.html` shows."""
     return {
         "shown": shown,
-        "heading": f"{_people(shown.moving, shown)} would move" if shown.flows else "Nobody would move",
+        "heading": _heading(shown),
         "basis": _basis(shown),
         "rows": [
             {
@@ -26,6 +26,12 @@ def context(shown: Preview, *, rules: TierRules, gives: bool) -> dict[str, Any]:
         ],
         "sentences": [*_gifts(shown, gives=gives), *_later(shown, rules), *_off(rules)],
     }
+
+
+def _heading(shown: Preview) -> str:
+    if shown.flows:
+        return f"{_people(shown.moving, shown)} would move"
+    return "Nobody would move at once" if shown.later else "Nobody would move"
 
 
 def _basis(shown: Preview) -> str:
