@@ -30,9 +30,10 @@ KEEP = """
         SET alive = excluded.alive, reference = excluded.reference, told = excluded.told
         WHERE (excluded.alive, excluded.reference <> '') >= (kept.alive, kept.reference <> '')
 """
+# By where the rows lie: by their names a plan made before the table was measured reads it once for each of them.
 TIDY = """
-    DELETE FROM rewards_listedcode WHERE run_id = %(run)s AND canonical IN (
-        SELECT canonical FROM rewards_listedcode WHERE run_id = %(run)s LIMIT %(limit)s)
+    DELETE FROM rewards_listedcode WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM rewards_listedcode WHERE run_id = %(run)s LIMIT %(limit)s))
 """
 
 
