@@ -9,7 +9,7 @@ from django.db import transaction
 
 from loyalty.common.actors import SYSTEM
 from loyalty.customers.models import CustomerIdentity
-from loyalty.demo import catalogue, friends, history, logins, people, shops, texts, tiers, today, ways
+from loyalty.demo import catalogue, friends, history, logins, people, segments, shops, texts, tiers, today, ways
 from loyalty.demo.acts import World
 from loyalty.events import log, reading
 from loyalty.merchant import queries as merchant
@@ -67,6 +67,7 @@ def load(*, access: shops.ShopAccess, credentials_file: Path, now: datetime) -> 
         today.load(world=world, shop=shop, faults=shops.Faults(access), now=now)
         friends.load(world=world, now=now)
         ways.load(now=now)
+        segments.load(now=now)
         _note(TODAY, now=now)
     _send_mails(now=now)
     return Loaded(fresh=fresh, differences=[str(difference) for difference in audit.differences()])

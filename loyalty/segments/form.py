@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import Value
+from django.db.models import F, Value
 from django.utils.dates import MONTHS
 
 from loyalty.common.adminkit import moments
@@ -57,11 +57,13 @@ class Named:
         """Number and name of each, in one query for all kinds."""
         if not self._found:
             rows: Any = [
-                model.objects.annotate(what=Value(kind)).order_by().values_list("what", "pk", "name")
+                model.objects.annotate(what=Value(kind), place=F("rank") if kind == "tier" else Value(0))
+                .order_by()
+                .values_list("what", "place", "name", "pk")
                 for kind, model in KINDS.items()
             ]
             self._found = {kind: [] for kind in KINDS}
-            for kind, pk, name in rows[0].union(*rows[1:], all=True).order_by("what", "name", "pk"):
+            for kind, _, name, pk in rows[0].union(*rows[1:], all=True).order_by("what", "place", "name", "pk"):
                 self._found[kind].append((str(pk), name))
         return self._found[what]
 
@@ -140,19 +142,19 @@ class CriteriaForm(forms.Form):
     shop = _several("Known in shop")
     has_email = _one("E-mail address", ("yes", "Known"), ("no", "Not known"))
     reminders = _one("Reminders", ("yes", "Wants all of them"), ("no", "Unsubscribed from some"))
-    created_days = _days("Joined in the last days")
+    created_days = _days("Joined in the last … days")
     created_after = _moment("From")
     created_before = _moment("Until", end=True)
 
     balance_min = _number("Active points, at least")
     balance_max = _number("Active points, at most")
-    points_end_days = _days("Points that end within days")
+    points_end_days = _days("Points that end within … days")
 
     earned_min = _number("Earned, at least", help_text="Less what refunds took back.")
     earned_max = _number("Earned, at most")
     spent_min = _number("Spent, at least", help_text="Less what came back.")
     spent_max = _number("Spent, at most")
-    points_days = _days("In the last days")
+    points_days = _days("In the last … days")
     points_after = _moment("From")
     points_before = _moment("Until", end=True)
 
@@ -160,20 +162,20 @@ class CriteriaForm(forms.Form):
     orders_max = _number("Orders, at most")
     amount_min = _money("Amount, at least")
     amount_max = _money("Amount, at most")
-    orders_days = _days("In the last days")
+    orders_days = _days("In the last … days")
     orders_after = _moment("From")
     orders_before = _moment("Until", end=True)
 
-    last_order_days = _days("Within the last days")
+    last_order_days = _days("Within the last … days")
     no_order_days = _days(
-        "Longer ago than days", help_text="Who never ordered is not among them: say at most 0 orders."
+        "Longer ago than … days", help_text="Who never ordered is not among them: say at most 0 orders."
     )
     last_order_after = _moment("From")
     last_order_before = _moment("Until", end=True)
 
     got = _several("Has got")
     not_got = _several("Has not got")
-    rewards_days = _days("In the last days")
+    rewards_days = _days("In the last … days")
     usable_reward = _one("A reward to use", ("yes", "Has one"), ("no", "Has none"))
 
     recommended = _one(

@@ -14,6 +14,7 @@ from loyalty.segments.models import Segment
 
 LONGEST_NAME = 80
 MOST_SEGMENTS = 200
+CHANGING = ("name", "criteria", "actor_kind", "actor_id", "updated_at")
 
 
 class SegmentRefused(DomainError):
@@ -36,22 +37,20 @@ def save(
     if not 1 <= len(name) <= LONGEST_NAME:
         raise SegmentRefused(f"A segment has a name of up to {LONGEST_NAME} characters. Say who they are.")
     meant = criteria.read(parameters, programme=merchant.programme())
-    if segment_id is None:
-        if Segment.objects.count() >= MOST_SEGMENTS:
-            raise SegmentRefused(f"There are {MOST_SEGMENTS} segments already. Remove one that nobody needs.")
-        segment = Segment(created_at=now)
-    else:
-        found = Segment.objects.select_for_update().filter(pk=segment_id).first()
-        if found is None:
-            raise SegmentRefused(
-                f"There is no segment {segment_id} any more. Somebody removed it: save it as a new one."
-            )
-        segment = found
-    segment.name, segment.criteria, segment.updated_at = name, dict(meant.kept), now
-    segment.actor_kind, segment.actor_id = actor.kind, actor.id
+    if segment_id is None and Segment.objects.count() >= MOST_SEGMENTS:
+        raise SegmentRefused(f"There are {MOST_SEGMENTS} segments already. Remove one that nobody needs.")
+    segment = Segment(
+        pk=segment_id,
+        name=name,
+        criteria=dict(meant.kept),
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        created_at=now,
+        updated_at=now,
+    )
     try:
         with transaction.atomic():
-            segment.save()
+            _write(segment, is_new=segment_id is None)
     except IntegrityError as error:
         if "segment_name_unique" not in str(error):
             raise
@@ -69,3 +68,14 @@ def remove(*, segment_id: int, actor: Actor, now: datetime) -> None:
     gone, _ = Segment.objects.filter(pk=segment_id).delete()
     if gone:
         log.record(kind="segment.removed", subject_type="segment", subject_id=segment_id, actor=actor, now=now)
+
+
+def _write(segment: Segment, *, is_new: bool) -> None:
+    """A new row, or the one there is; one that was removed meanwhile does not come back. Raises SegmentRefused."""
+    if is_new:
+        segment.save(force_insert=True)
+        return
+    kept = {name: getattr(segment, name) for name in CHANGING}
+    if not Segment.objects.filter(pk=segment.pk).update(**kept):
+        raise SegmentRefused(f"There is no segment {segment.pk} any more. Somebody removed it: save it as a new one.")
+    segment.refresh_from_db(fields=["created_at"])

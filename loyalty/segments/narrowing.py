@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Aggregate, Case, Count, F, IntegerField, Q, QuerySet, Sum, When
+from django.db.models import Aggregate, Case, Count, F, IntegerField, Max, Q, QuerySet, Sum, When
 from django.db.models.functions import Coalesce, ExtractMonth
 
 from loyalty.common import clock
@@ -26,6 +26,7 @@ from rewards.models import FulfillmentStatus, UsageStatus
 
 Said = Mapping[str, Any]  # what the form cleaned; None and nothing narrow nothing
 Ids = QuerySet[Any, Any]
+OWNER = "owner"
 PERSON = Coalesce("customer__merged_into_id", "customer_id")
 
 
@@ -93,7 +94,7 @@ def _moved(said: Said, at: At) -> Iterator[Q]:
     """Points earned and spent, at the time they count from."""
     rows = PointsTransaction.objects.filter(_within("effective_at", said, "points", at))
     earned = rows.filter(kind__in=[TransactionKind.EARNING, TransactionKind.CLAWBACK])
-    yield from _sums(earned, Sum("points_change"), said, "earned")
+    yield from _sums(_people(earned), Sum("points_change"), said, "earned")
     back = Q(kind=TransactionKind.REVERSAL, reverses__kind=TransactionKind.REDEMPTION)
     spent = rows.filter(kind__in=[TransactionKind.REDEMPTION, TransactionKind.REVERSAL])
     taken = Case(
@@ -101,15 +102,15 @@ def _moved(said: Said, at: At) -> Iterator[Q]:
         default=0,
         output_field=IntegerField(),
     )
-    yield from _sums(spent, Sum(taken), said, "spent")
+    yield from _sums(_people(spent), Sum(taken), said, "spent")
 
 
 def _ordered(said: Said, at: At) -> Iterator[Q]:
     """Orders that are not canceled; the money of completed ones in the programme's currency, less what was refunded."""
     rows = _orders().filter(_within("placed_at", said, "orders", at))
-    yield from _sums(rows, Count("pk"), said, "orders")
+    yield from _sums(_buyers(rows), Count("pk"), said, "orders")
     paid = rows.filter(status=OrderStatus.COMPLETED, currency=at.programme.currency)
-    yield from _sums(paid, Sum(F("total") - F("refunded")), said, "amount")
+    yield from _sums(_buyers(paid), Sum(F("total") - F("refunded")), said, "amount")
 
 
 def _last_ordered(said: Said, at: At) -> Iterator[Q]:
@@ -118,11 +119,11 @@ def _last_ordered(said: Said, at: At) -> Iterator[Q]:
         since = at.days_ago(days)
     if days := said.get("no_order_days"):
         until = at.days_ago(days)
-    if since:
-        yield _among(_orders().filter(placed_at__gte=since).values("customer_id"))
     if until:
-        yield _among(_orders().filter(placed_at__lt=until).values("customer_id"))
-        yield _among(_orders().filter(placed_at__gte=until).values("customer_id"), wanted=False)
+        last = _orders().order_by().values("customer_id").annotate(last=Max("placed_at")).filter(last__lt=until)
+        yield _among((last.filter(last__gte=since) if since else last).values("customer_id"))
+    elif since:
+        yield _among(_orders().filter(placed_at__gte=since).values("customer_id"))
 
 
 def _rewarded(said: Said, at: At) -> Iterator[Q]:
@@ -160,18 +161,23 @@ def _orders() -> QuerySet[Order]:
 
 def _people(rows: QuerySet[Any]) -> Ids:
     """Whose they are now."""
-    found: Ids = rows.order_by().annotate(person=PERSON).values("person")
+    found: Ids = rows.order_by().annotate(owner=PERSON).values(OWNER)
     return found
 
 
-def _sums(rows: QuerySet[Any], total: Aggregate, said: Said, name: str) -> Iterator[Q]:
-    """Of each customer the sum, between what was said. Whoever has no row has 0."""
+def _buyers(orders: QuerySet[Order]) -> Ids:
+    """Whose they are: orders go over with a merge, so no other row is asked."""
+    return orders.order_by().values(owner=F("customer_id"))
+
+
+def _sums(owned: Ids, total: Aggregate, said: Said, name: str) -> Iterator[Q]:
+    """Of each whose rows these are the sum, between what was said. Whoever has no row has 0."""
     least, most = said.get(f"{name}_min"), said.get(f"{name}_max")
-    summed = _people(rows).annotate(sum=total)
+    summed = owned.annotate(sum=total)
     if least:
-        yield _among(summed.filter(sum__gte=least).values("person"))
+        yield _among(summed.filter(sum__gte=least).values(OWNER))
     if most is not None:
-        yield _among(summed.filter(sum__gt=most).values("person"), wanted=False)
+        yield _among(summed.filter(sum__gt=most).values(OWNER), wanted=False)
 
 
 def _range(column: str, said: Said, name: str) -> Q:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,11 +40,6 @@ def customers(*, segment: Segment, now: datetime) -> QuerySet[Customer]:
     return criteria.of(criteria.read(segment.criteria, programme=programme), programme=programme, now=now)
 
 
-def text(*, segment: Segment) -> str:
-    """What narrows it, in words. Raises CriteriaRefused."""
-    return criteria.read(segment.criteria, programme=merchant.programme()).words
-
-
 def told(*, segments: Iterable[Segment], now: datetime, patience: float = LONGEST_COUNTS) -> dict[int, Told]:
     """Segment id → what it means and how many are in it; one count for each, as long as patience (seconds) lasts."""
     programme, named, until = merchant.programme(), Named(), time.monotonic() + patience
@@ -77,9 +72,3 @@ def counted(rows: QuerySet[Customer], *, seconds: float) -> tuple[int, bool]:
                 raise
     plans = json.loads(rows.order_by().values("pk").explain(format="json"))
     return int(plans[0]["Plan"]["Plan Rows"]), False
-
-
-def parameters(segment: Segment) -> Mapping[str, list[str]]:
-    """The criteria as parameters of an address."""
-    kept: Mapping[str, list[str]] = segment.criteria
-    return kept

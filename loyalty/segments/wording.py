@@ -25,7 +25,8 @@ SENTENCES = {
 
 def words(form: CriteriaForm, *, currency: str) -> str:
     """All of it in one line, such as “Members · in Gold · 3 or more orders in the last 90 days”."""
-    return " · ".join(_phrases(form, form.kept(), currency))
+    text = " · ".join(_phrases(form, form.kept(), currency))
+    return text[:1].upper() + text[1:]
 
 
 def _phrases(form: CriteriaForm, kept: dict[str, list[str]], currency: str) -> Iterator[str]:

@@ -255,8 +255,8 @@ def test_forgotten_customers_are_in_none():
         ({"tier": "4711"}, "Who they are, tier: “4711” is none of them"),
         ({"balance_min": "many"}, "What they hold, active points, at least: Enter a whole number."),
         ({"earned_min": "5", "earned_max": "4"}, "earned, at most: It is less than at least 5. Choose a larger one."),
-        ({"orders_days": "30"}, "Orders, in the last days: A time alone narrows nothing."),
-        ({"rewards_days": "30"}, "Rewards, in the last days: A time alone narrows nothing. Choose a reward, too."),
+        ({"orders_days": "30"}, "Orders, in the last … days: A time alone narrows nothing."),
+        ({"rewards_days": "30"}, "Rewards, in the last … days: A time alone narrows nothing. Choose a reward, too."),
         ({"created_days": "3", "created_after": "2026-01-01"}, "Say a number of days or dates, not both."),
         ({"created_after": "2026-02-01", "created_before": "2026-01-01"}, "It ends before it begins."),
         ({"created_after": "yesterday"}, "“yesterday” is not a date."),
@@ -282,7 +282,7 @@ def test_says_in_words_what_it_means():
         "10 to 99.50 EUR of orders from 2026-01-01"
     )
     assert words(orders_max="0", no_order_days="1", not_got=[str(mug.pk)], came_by="no") == (
-        "no orders · last order longer ago than 1 day · has not got “Mug” · who came without a recommendation"
+        "No orders · last order longer ago than 1 day · has not got “Mug” · who came without a recommendation"
     )
 
 

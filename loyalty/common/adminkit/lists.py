@@ -119,7 +119,10 @@ def reversed_ranges(form: Form, chips: Sequence[Chip]) -> list[str]:
 
 
 def in_words(bound: BoundField, *, alone: bool = True) -> str:
-    """What is chosen in a filter field, as its chip says it: with the name of the field unless it is alone there."""
+    """What is chosen in a filter field, as its chip says it: with the name of the field unless it is alone there.
+
+    What was chosen takes the place of “…” in a name such as “in the last … days”.
+    """
     value = bound.data
     if not value:
         return ""
@@ -129,7 +132,10 @@ def in_words(bound: BoundField, *, alone: bool = True) -> str:
     chosen = value if isinstance(value, list | tuple) else [value]
     labels = {str(key): str(label) for key, label in choices.items()}
     words = ", ".join(labels.get(str(each), str(each)) for each in chosen)
-    return words if alone else f"{str(bound.label).lower()} {words}"
+    if alone:
+        return words
+    label = str(bound.label).lower()
+    return label.replace("…", words) if "…" in label else f"{label} {words}"
 
 
 class DeskChangeList(ChangeList):

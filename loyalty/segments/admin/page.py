@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -72,9 +72,6 @@ class SegmentAdmin(desk.DeskAdmin):
     )
     list_empty = "No segments yet. Add one here, or filter the customers and save that as a segment."
 
-    class Media:
-        css: ClassVar = {"all": ("desk/segments.css",)}
-
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[SegmentList]:
         return SegmentList
 
@@ -132,7 +129,6 @@ class SegmentAdmin(desk.DeskAdmin):
             **self.admin_site.each_context(request),
             "title": segment.name if segment else "Add segment",
             "opts": self.opts,
-            "media": self.media,
             "segment": segment,
             "told": told,
             "count": count_text(told) if told and told.count is not None else "",
