@@ -351,11 +351,15 @@ def test_is_estimated_and_says_so_when_counting_takes_too_long(monkeypatch):
         cursor.execute("SHOW statement_timeout")
         before = cursor.fetchone()
 
+    counted = queries.told(segments=[segment], now=NOW)[segment.pk]
     told = queries.told(segments=[segment], now=NOW, patience=0)[segment.pk]
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == before
     monkeypatch.setattr(QuerySet, "count", lambda rows: slow())
     count, exact = queries.counted(queries.customers(segment=segment, now=NOW), seconds=0.05)
 
-    assert (told.exact, exact) == (False, False)
+    assert (counted.exact, told.exact, exact) == (True, False, False)
     assert told.count is not None
     assert count == told.count
     with connection.cursor() as cursor:
