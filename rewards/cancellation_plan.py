@@ -2,14 +2,27 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Exists, OuterRef, QuerySet
 
 from loyalty.common import plans
+from loyalty.merchant.models import Programme
 from loyalty.points import ledger
 from loyalty.points.errors import NotReversible
 from loyalty.points.returns import ReturnLine, Way
-from rewards import issuing, payouts, usage
-from rewards.models import DeliveryStatus, FulfillmentStatus, IssueWork, RedeemedReward, UsageStatus
+from rewards import issuing, payouts
+from rewards.models import (
+    Cancellation,
+    CancellationState,
+    DeliveryStatus,
+    FulfillmentStatus,
+    IssueWork,
+    RedeemedReward,
+    UsageStatus,
+)
 
+ALIVE = [FulfillmentStatus.PENDING, FulfillmentStatus.ISSUED]
 PARCEL_EFFECTS: dict[str, str] = {
     DeliveryStatus.ORDERED: "Its delivery is canceled: no parcel goes out.",
     DeliveryStatus.SHIPPED: "The parcel is on its way, and is not called back.",
@@ -45,9 +58,33 @@ def plan(
     *, redeemed_reward_id: int, now: datetime, return_points: bool = True, after_use: bool = False
 ) -> CancellationPlan:
     """What canceling would do, now; with `after_use` also where the reward was used. Reads only."""
-    redeemed = RedeemedReward.objects.select_related("code", "connection").get(pk=redeemed_reward_id)
+    redeemed = readable(RedeemedReward.objects.all()).get(pk=redeemed_reward_id)
+    return plan_of(redeemed, now=now, return_points=return_points, after_use=after_use)
+
+
+def readable(rows: QuerySet[RedeemedReward]) -> QuerySet[Any]:
+    """Rows with all of their own that a plan looks at, in one query: for `plan_of`."""
+    under_way = Cancellation.objects.filter(redeemed_reward=OuterRef("pk"), state=CancellationState.CANCELLING)
+    others = RedeemedReward.objects.filter(code=OuterRef("code"), fulfillment_status__in=ALIVE)
+    return rows.select_related("code", "connection", "payout__account").annotate(
+        is_being_cancelled=Exists(under_way), others_hold_its_code=Exists(others.exclude(pk=OuterRef("pk")))
+    )
+
+
+def plan_of(
+    redeemed: Any,
+    *,
+    now: datetime,
+    return_points: bool = True,
+    after_use: bool = False,
+    programme: Programme | None = None,
+) -> CancellationPlan:
+    """The plan for one of the `readable` rows, as it was read: two queries more where its points would come back.
+
+    `programme` is for callers who have it. Reads only.
+    """
     refusal = _refusal(redeemed, now=now, after_use=after_use)
-    lines = return_lines(redeemed, now=now) if return_points and not refusal else []
+    lines = return_lines(redeemed, now=now, programme=programme) if return_points and not refusal else []
     consumed = was_consumed(redeemed)
     effects = () if refusal else _effects(redeemed, lines, return_points=return_points, now=now)
     return CancellationPlan(
@@ -84,12 +121,11 @@ def others_hold_the_code(redeemed: RedeemedReward) -> bool:
         return False
     if redeemed.code is not None and redeemed.code.is_shared:
         return True
-    alive = [FulfillmentStatus.PENDING, FulfillmentStatus.ISSUED]
-    others = RedeemedReward.objects.filter(code_id=redeemed.code_id, fulfillment_status__in=alive)
+    others = RedeemedReward.objects.filter(code_id=redeemed.code_id, fulfillment_status__in=ALIVE)
     return others.exclude(pk=redeemed.pk).exists()
 
 
-def _refusal(redeemed: RedeemedReward, *, now: datetime, after_use: bool) -> str:
+def _refusal(redeemed: Any, *, now: datetime, after_use: bool) -> str:
     name = f"“{redeemed.name}”"
     match redeemed.fulfillment_status:
         case FulfillmentStatus.CANCELLED:
@@ -97,14 +133,18 @@ def _refusal(redeemed: RedeemedReward, *, now: datetime, after_use: bool) -> str
         case FulfillmentStatus.FAILED:
             return f"{name} failed and was never the customer's: there is nothing to cancel."
         case FulfillmentStatus.PENDING:
-            return _pending_refusal(redeemed, now=now) or payouts.cancel_refusal(redeemed=redeemed, now=now)
-    return _issued_refusal(redeemed, after_use=after_use) or payouts.cancel_refusal(redeemed=redeemed, now=now)
+            return _pending_refusal(redeemed, now=now) or _payout_refusal(redeemed, now=now)
+    return _issued_refusal(redeemed, after_use=after_use) or _payout_refusal(redeemed, now=now)
 
 
-def _issued_refusal(redeemed: RedeemedReward, *, after_use: bool) -> str:
-    name = f"“{redeemed.name}”"
-    if usage.open_cancellation(redeemed_reward_id=redeemed.pk) is not None:
-        return f"{name} is being canceled already."
+def _payout_refusal(redeemed: RedeemedReward, *, now: datetime) -> str:
+    payout = getattr(redeemed, "payout", None)
+    return "" if payout is None else payouts.cancel_refusal_of(payout, name=redeemed.name, now=now)
+
+
+def _issued_refusal(redeemed: Any, *, after_use: bool) -> str:
+    if redeemed.is_being_cancelled:
+        return f"“{redeemed.name}” is being canceled already."
     return _use_refusal(redeemed, after_use=after_use)
 
 
@@ -119,7 +159,7 @@ def _use_refusal(redeemed: RedeemedReward, *, after_use: bool) -> str:
     return ""
 
 
-def _pending_refusal(redeemed: RedeemedReward, *, now: datetime) -> str:
+def _pending_refusal(redeemed: Any, *, now: datetime) -> str:
     if not redeemed.on_profile:
         return f"“{redeemed.name}” is being checked with the shop: it settles by itself within minutes."
     work = IssueWork.objects.filter(pk=redeemed.pk).first()
@@ -131,20 +171,18 @@ def _pending_refusal(redeemed: RedeemedReward, *, now: datetime) -> str:
         and not issuing.absence_counts(work.in_doubt_since, now=now)
     ):
         return f"The shop has not said whether it made “{redeemed.name}”: try again in a minute."
-    if usage.open_cancellation(redeemed_reward_id=redeemed.pk) is not None:
+    if redeemed.is_being_cancelled:
         return f"“{redeemed.name}” is being canceled already."
     return ""
 
 
-def _effects(
-    redeemed: RedeemedReward, lines: list[ReturnLine], *, return_points: bool, now: datetime
-) -> tuple[Effect, ...]:
+def _effects(redeemed: Any, lines: list[ReturnLine], *, return_points: bool, now: datetime) -> tuple[Effect, ...]:
     effects = []
     if was_consumed(redeemed):
         effects.append(Effect("use", _consumed_sentence(redeemed)))
     elif redeemed.expires_at is not None and redeemed.expires_at <= now:
         effects.append(Effect("use", f"Its time was over on {_day(redeemed.expires_at)}, and it was never used."))
-    if others_hold_the_code(redeemed) and redeemed.code is not None:
+    if redeemed.code is not None and (redeemed.code.is_shared or redeemed.others_hold_its_code):
         sentence = (
             f"The code {redeemed.code.code} keeps working, for this customer too: it is one code for many, and nothing "
             "is disabled in the shop."
@@ -190,10 +228,10 @@ def _day(instant: datetime | None) -> str:
     return "" if instant is None else f"{instant - timedelta(microseconds=1):%Y-%m-%d}"
 
 
-def return_lines(redeemed: RedeemedReward, *, now: datetime) -> list[ReturnLine]:
+def return_lines(redeemed: RedeemedReward, *, now: datetime, programme: Programme | None = None) -> list[ReturnLine]:
     if redeemed.debit_id is None:
         return []
     try:
-        return ledger.plan_reversal(transaction_id=redeemed.debit_id, now=now)
+        return ledger.plan_reversal(transaction_id=redeemed.debit_id, now=now, programme=programme)
     except NotReversible:
         return []

@@ -230,8 +230,11 @@ def _can_go_back(transaction_id: int, *, now: datetime) -> bool:
 def cancel_refusal(*, redeemed: RedeemedReward, now: datetime) -> str:
     """Why a cashback cannot be canceled; empty when nothing of its money has been sent, and for all other rewards."""
     payout = Payout.objects.select_related("account").filter(redeemed_reward=redeemed).first()
-    if payout is None:
-        return ""
+    return "" if payout is None else cancel_refusal_of(payout, name=redeemed.name, now=now)
+
+
+def cancel_refusal_of(payout: Payout, *, name: str, now: datetime) -> str:
+    """The same of a payout at hand, as it was read; `name` is its reward's."""
     state = payout.state
     if state == PayoutState.INIT and (payout.claimed_until is None or payout.claimed_until <= now):
         return ""
@@ -242,7 +245,7 @@ def cancel_refusal(*, redeemed: RedeemedReward, now: datetime) -> str:
         PayoutState.PENDING: f"is on its way through {payout.account.name}: {sent}",
         PayoutState.REVIEW: "may have been paid already. Find out, and mark it paid or refused.",
     }
-    return f"“{redeemed.name}” {sentences.get(PayoutState(state), f'was paid out already: {sent}')}"
+    return f"“{name}” {sentences.get(PayoutState(state), f'was paid out already: {sent}')}"
 
 
 def withdraw(*, redeemed: RedeemedReward, now: datetime) -> None:

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from loyalty.common.actors import Actor
 from loyalty.common.causes import Cause
+from loyalty.merchant import queries as merchant
+from loyalty.merchant.models import Programme
 from loyalty.points import activity, allocation, locking, lot_rows, returns, rows, statements
 from loyalty.points.errors import (
     MOST_POINTS,
@@ -24,6 +28,7 @@ from loyalty.points.errors import (
 from loyalty.points.models import (
     HoldState,
     PointsAccount,
+    PointsAllocation,
     PointsHold,
     PointsLot,
     PointsReturn,
@@ -367,28 +372,39 @@ def release(*, hold_id: int, now: datetime) -> None:
     PointsHold.objects.filter(pk=hold_id).update(state=HoldState.RELEASED, closed_at=now)
 
 
-def plan_reversal(*, transaction_id: int, now: datetime, points: int | None = None) -> list[returns.ReturnLine]:
+def plan_reversal(
+    *, transaction_id: int, now: datetime, points: int | None = None, programme: Programme | None = None
+) -> list[returns.ReturnLine]:
     """What reversing a debit would do to each lot, now. Reads only; `reverse` makes the same plan under the lock.
 
-    `points` is how many to return; None means all that has not come back yet. Raises NotReversible, InvalidPoints.
+    `points` is how many to return; None means all that has not come back yet. `programme` is for callers who have it:
+    then it takes two queries, however many lots there were. Raises NotReversible, InvalidPoints.
     """
-    debit_entry = _debit_entry(transaction_id)
+    given_back = PointsReturn.objects.filter(allocation=OuterRef("pk")).values("allocation")
+    allocations = list(
+        PointsAllocation.objects.filter(transaction_id=transaction_id)
+        .select_related("lot", "transaction")
+        .annotate(given_back=Coalesce(Subquery(given_back.values(sum=Sum("points"))), 0))
+        .order_by("id")
+    )
+    debit_entry = allocations[0].transaction if allocations else _debit_entry(transaction_id)
     if debit_entry.points_change > 0 or debit_entry.kind not in REVERSIBLE:
         raise NotReversible(
             f"Transaction {transaction_id} ({debit_entry.get_kind_display().lower()}) took no points that could be "
             "returned. Only a redemption or a downward adjustment can be reversed."
         )
-    given_back: dict[int, int] = {}
-    for back in PointsReturn.objects.filter(allocation__transaction_id=transaction_id):
-        given_back[back.allocation_id] = given_back.get(back.allocation_id, 0) + back.points
-    allocations = debit_entry.allocations.select_related("lot").order_by("id")
     account = PointsAccount.objects.get(pk=debit_entry.customer_id)
+    programme = programme or merchant.programme()
     taken = [
         returns.Taken(
-            part.pk, part.lot_id, left, activity.end_of(lot=part.lot, account=account), debit_entry.effective_at
+            part.pk,
+            part.lot_id,
+            left,
+            activity.end_of(lot=part.lot, account=account, zone=programme.zone),
+            debit_entry.effective_at,
         )
         for part in allocations
-        if (left := part.points - given_back.get(part.pk, 0)) > 0
+        if (left := part.points - part.given_back) > 0
     ]
     left = sum(part.points for part in taken)
     wanted = left if points is None else require_points(points)
@@ -396,7 +412,7 @@ def plan_reversal(*, transaction_id: int, now: datetime, points: int | None = No
         raise NotReversible(f"All points of transaction {transaction_id} were returned already.")
     if wanted > left:
         raise NotReversible(f"Of transaction {transaction_id} {left} points can still be returned, not {wanted}.")
-    return returns.plan(taken, points=wanted, policy=lot_rows.return_policy(), now=now)
+    return returns.plan(taken, points=wanted, policy=lot_rows.return_policy(programme), now=now)
 
 
 @transaction.atomic

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from loyalty.merchant import queries as merchant
-from loyalty.merchant.models import ReturnPolicy
+from loyalty.merchant.models import Programme, ReturnPolicy
 from loyalty.points import activity, locking, returns
 from loyalty.points.models import PointsAccount, PointsHold, PointsHoldRelease, PointsLot, PointsTransaction
 
@@ -104,8 +104,8 @@ def give_back(*, account: PointsAccount, parts: Sequence[returns.Taken], now: da
     locking.settle(account=account, now=now)
 
 
-def return_policy() -> returns.Policy:
-    programme = merchant.programme()
+def return_policy(programme: Programme | None = None) -> returns.Policy:
+    programme = programme or merchant.programme()
     return returns.Policy(
         mode=ReturnPolicy(programme.return_policy), grace_days=programme.grace_days, zone=programme.zone
     )

@@ -53,7 +53,7 @@ def pages(visitor, customer, on_offer):
         reverse("cockpit:confirm", args=[product.pk]): 6,
         reverse("cockpit:my_rewards"): 5,
         reverse("cockpit:my_reward", args=[mine[0].pk]): 5,
-        reverse("cockpit:cancel", args=[regretted.pk]): 15,  # the whole plan, as it is checked again when it is done
+        reverse("cockpit:cancel", args=[regretted.pk]): 6,
         reverse("cockpit:points"): 6,
         reverse("cockpit:earning"): 6,
         reverse("cockpit:friends"): 6,

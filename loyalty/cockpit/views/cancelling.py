@@ -16,8 +16,8 @@ from rewards.models import CancellationState, RedeemedReward
 @customers_only
 def cancel(visit: Visit, redeemed_reward_id: int) -> HttpResponse:
     """What comes back and what stops working; on POST it happens."""
-    mine = queries.of_person(customer_id=visit.customer.pk)
-    redeemed = get_object_or_404(mine.select_related("code"), pk=redeemed_reward_id)
+    mine = self_cancellation.own(customer_id=visit.customer.pk, now=visit.now)
+    redeemed = get_object_or_404(mine, pk=redeemed_reward_id)
     if visit.request.method == "POST":
         return _cancel(visit, redeemed)
     return _confirmation(visit, redeemed)
@@ -25,7 +25,7 @@ def cancel(visit: Visit, redeemed_reward_id: int) -> HttpResponse:
 
 def _confirmation(visit: Visit, redeemed: RedeemedReward, *, moved: bool = False) -> HttpResponse:
     try:
-        plan = self_cancellation.plan(redeemed_reward_id=redeemed.pk, customer_id=visit.customer.pk, now=visit.now)
+        plan = self_cancellation.plan_of(redeemed, programme=visit.programme, now=visit.now)
     except self_cancellation.SelfCancellationRefused:
         return _too_late(visit, redeemed)
     if plan.refusal:
@@ -42,7 +42,8 @@ def _cancel(visit: Visit, redeemed: RedeemedReward) -> HttpResponse:
             now=visit.now,
         )
     except DomainError:  # not allowed any more, or another plan by now: the page says which
-        return _confirmation(visit, redeemed, moved=True)
+        mine = self_cancellation.own(customer_id=visit.customer.pk, now=visit.now)
+        return _confirmation(visit, get_object_or_404(mine, pk=redeemed.pk), moved=True)
     if row.state == CancellationState.USED_MEANWHILE:
         messages.error(visit.request, _("The code was used meanwhile, so nothing was canceled."))
         return redirect("cockpit:my_reward", redeemed_reward_id=redeemed.pk)

@@ -44,7 +44,7 @@ def my_reward(visit: Visit, redeemed_reward_id: int) -> HttpResponse:
     redeemed = get_object_or_404(mine.select_related("code", "delivery", "connection", "payout"), pk=redeemed_reward_id)
     left = points.balance(customer_id=visit.customer.pk, now=visit.now) if "new" in visit.request.GET else None
     status = queries.status_of(redeemed=redeemed, now=visit.now)
-    cancel_until = self_cancellation.until(redeemed=redeemed, status=status, now=visit.now)
+    cancel_until = self_cancellation.until(redeemed=redeemed, status=status, now=visit.now, programme=visit.programme)
     return visit.render(
         "cockpit/my_reward.html", redeemed=redeemed, left=left, cancel_until=cancel_until, qr=_qr(redeemed)
     )
