@@ -31,7 +31,11 @@ def words(answer):
 def sent(browser, product, chosen):
     """What the page's form sends when it was asked for that many points."""
     page = browser.get(url(product), {"points": chosen}).content.decode()
-    return dict(re.findall(r'type="hidden" name="(key|points|step|step_value)" value="([^"]+)"', page))
+    assert '<input id="points" name="points" form="redeem"' in page
+    form = page[page.index('<form id="redeem"') :]
+    return {"points": chosen} | dict(
+        re.findall(r'type="hidden" name="(key|price|step|step_value)" value="([^"]+)"', form)
+    )
 
 
 def balance(customer):
@@ -72,6 +76,28 @@ def test_spends_just_what_was_chosen(visitor, customer, product):
     assert "$10 off coupon" in words(answer)
 
 
+def test_points_that_were_typed_and_not_looked_at_are_shown_and_nothing_is_spent(visitor, customer, product):
+    answer = visitor.post(url(product), sent(visitor, product, 200) | {"points": "700"})
+
+    assert answer.status_code == 409
+    assert "You changed how many points to spend. Look at what they buy. No points were spent." in words(answer)
+    assert "Cost −700 points Left afterwards 300 points You get $14" in words(answer)
+    assert (balance(customer), RedeemedReward.objects.count()) == (1000, 0)
+
+    form = re.findall(r'name="(key|price|step|step_value)" value="([^"]+)"', answer.content.decode())
+    visitor.post(url(product), {"points": "700"} | dict(form))
+
+    assert (RedeemedReward.objects.get().cost_in_points, balance(customer)) == (700, 300)
+
+
+def test_looking_at_what_points_buy_spends_nothing(visitor, customer, product):
+    answer = visitor.post(url(product), sent(visitor, product, 200) | {"points": "700", "show": "yes"}, follow=True)
+
+    assert answer.redirect_chain == [(f"{url(product)}?points=700", 302)]
+    assert "You get $14" in words(answer)
+    assert (balance(customer), RedeemedReward.objects.count()) == (1000, 0)
+
+
 def test_a_value_that_changed_since_the_page_was_shown_is_told_and_nothing_is_spent(visitor, customer, product):
     form = sent(visitor, product, 500)
     PointsProduct.objects.update(variable_points_step_reward_value=1)
@@ -89,4 +115,11 @@ def test_points_between_two_steps_are_refused_however_they_come(visitor, custome
 
     assert answer.status_code == 409
     assert "550 points cannot be spent on this reward" in words(answer)
+    assert (balance(customer), RedeemedReward.objects.count()) == (1000, 0)
+
+
+def test_nothing_typed_is_nothing_spent(visitor, customer, product):
+    answer = visitor.post(url(product), sent(visitor, product, 500) | {"points": ""})
+
+    assert "Say how many points to spend on this reward" in words(answer)
     assert (balance(customer), RedeemedReward.objects.count()) == (1000, 0)

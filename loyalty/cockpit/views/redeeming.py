@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -43,6 +44,9 @@ def confirm(visit: Visit, points_product_id: int) -> HttpResponse:
     balance = _balance(visit)
     offer = _offer(visit, points_product_id, balance)
     if visit.request.method == "POST":
+        if "show" in visit.request.POST:  # "Show what it buys", where no script does it
+            typed = visit.request.POST.get("points", "")
+            return redirect(f"{visit.request.path}?{urlencode({'points': typed})}")
         return _post(visit, points_product_id, offer)
     if offer is None:
         raise Http404
@@ -58,6 +62,10 @@ def _post(visit: Visit, points_product_id: int, offer: Offer | None) -> HttpResp
     if offer is not None:
         if key is None:
             return _confirmation(visit, offer, refusal=_("This page was out of date. Nothing was spent: try again."))
+        typed = _not_yet_shown(visit.request, offer)
+        if typed is not None:
+            said = _("You changed how many points to spend. Look at what they buy.")
+            return _confirmation(visit, offer, points=typed, refusal=said)
         if offer.needs_address and "line_1" in visit.request.POST:
             form = AddressForm.of(visit.customer, None, visit.request.POST)
             if not form.is_valid():
@@ -207,11 +215,21 @@ def _key(request: HttpRequest) -> str | None:
 def _agreed(request: HttpRequest, offer: Offer | None) -> dict[str, Any]:
     """What the page showed: the price, or the points and what they buy; nothing, as a page of an older release."""
     points = _whole(request.POST.get("points", ""))
-    if offer is None or offer.steps is None or points is None:
+    if offer is None or offer.steps is None:
         return {"points_to_spend": points or _whole(request.POST.get("price", ""))}
+    if points is None:
+        return {}
     step, value = _whole(request.POST.get("step", "")), _whole(request.POST.get("step_value", ""))
     expected = Decimal(points // step * value) if step and value is not None else None
     return {"points_to_spend": points, "expected_value": expected}
+
+
+def _not_yet_shown(request: HttpRequest, offer: Offer) -> int | None:
+    """Points that were typed and could be spent, but are not those whose value the page showed."""
+    typed, shown = _whole(request.POST.get("points", "")), _whole(request.POST.get("price", ""))
+    if offer.steps is None or typed is None or shown is None or not offer.steps.accepts(typed):
+        return None
+    return typed if typed != shown else None
 
 
 def _whole(text: str) -> int | None:

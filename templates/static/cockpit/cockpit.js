@@ -70,13 +70,17 @@ for (const waiting of document.querySelectorAll("[data-wait]")) {
 }
 
 // How many points: the page as it would be for what is typed, and no redeeming until it is there.
-for (const form of document.querySelectorAll("[data-how-many]")) {
-  const field = form.elements.points;
+for (const choice of document.querySelectorAll("[data-how-many]")) {
+  const field = choice.querySelector("[name=points]");
   const redeem = document.querySelector("form[data-once] button[type=submit]");
   let asked = 0;
-  form.querySelector("button").hidden = true;
-  form.addEventListener("submit", (event) => event.preventDefault());
-  const slide = form.querySelector("[data-slide]");
+  const show = choice.querySelector("button");
+  show.type = "button"; // no longer what Enter presses
+  show.hidden = true;
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") event.preventDefault();
+  });
+  const slide = choice.querySelector("[data-slide]");
   if (slide !== null) {
     slide.hidden = false;
     slide.addEventListener("input", () => {
@@ -90,7 +94,7 @@ for (const form of document.querySelectorAll("[data-how-many]")) {
     redeem.disabled = true;
     setTimeout(async () => {
       if (mine !== asked || !field.value) return;
-      const answer = await fetch(`${form.action}?points=${encodeURIComponent(field.value)}`).catch(() => null);
+      const answer = await fetch(`${field.form.action}?points=${encodeURIComponent(field.value)}`).catch(() => null);
       if (mine !== asked || answer === null) return;
       const told = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (mine !== asked) return;
