@@ -118,7 +118,7 @@ def test_the_preview_says_what_a_sample_order_earns_and_why(manager):
     assert "This order would earn 120 points" in as_it_is
     assert "what counts of the order is below the rule" in as_it_is
     assert "This order would earn 150 points" in tried
-    assert "30 USD of items count 2.00 times" in tried
+    assert "30 USD of items count 2 times" in tried
 
 
 def test_an_order_says_why_it_earned_these_points(manager):
@@ -136,7 +136,7 @@ def test_an_order_says_why_it_earned_these_points(manager):
 
     page = words(manager.get(f"/admin/program/order/{Order.objects.get().pk}/change/"))
 
-    assert "The programme's rate: 59 points: 1 for each whole 1 of 59.90 USD. Given" in page
+    assert "The programme's rate: 59 points: 1 point for each whole USD of 59.90 USD. Given" in page
     assert "Welcome : a reward for the first completed order. Given" in page
     assert "2 × coffee, 50.90 USD" in page
     assert "9.00 USD tax" in page

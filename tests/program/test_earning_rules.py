@@ -150,7 +150,7 @@ def test_a_multiplier_adds_to_the_rules_per_amount_for_its_items_alone(shop, cus
 
     assert earned() == [30, 39]  # 20.00 of drinks at 1 point, one and a half times more; and the programme's rate
     assert wording.of_award(EarningAward.objects.order_by("pk").first()) == (
-        "30 points more: 20.00 USD of items count 2.50 times."
+        "30 points more: 20.00 USD of items count 2.5 times."
     )
 
 

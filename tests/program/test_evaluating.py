@@ -67,6 +67,24 @@ def test_every_kind_says_why_it_gives_nothing_where_nothing_is_known():
     assert all(wording.of_verdict(verdict).startswith("Nothing: ") for verdict in verdicts)
 
 
+@pytest.mark.parametrize(
+    ("points", "each", "rounding", "said"),
+    [
+        (1, "1.00", Rounding.WHOLE, "142 points: 1 point for each whole USD of 142.90 USD."),
+        (3, "10", Rounding.WHOLE, "42 points: 3 points for each whole 10 USD of 142.90 USD."),
+        (1, "0.50", Rounding.DOWN, "285 points: 1 point for each 0.5 USD of 142.90 USD, rounded down."),
+        (1, "1", Rounding.NEAREST, "143 points: 1 point for each USD of 142.90 USD, rounded to the nearest point."),
+        (2000, "100", Rounding.UP, "2,858 points: 2,000 points for each 100 USD of 142.90 USD, rounded up."),
+    ],
+)
+def test_points_for_money_are_explained_by_the_terms_and_the_rounding(points, each, rounding, said):
+    order = OrderFacts(total=Decimal("142.90"), currency="USD")
+
+    (verdict,) = judged(order, per_amount(points, each, rounding=rounding))
+
+    assert wording.of_verdict(verdict) == said
+
+
 def test_every_reason_has_words():
     assert set(wording.WHY_NOT) == set(WhyNot)
 

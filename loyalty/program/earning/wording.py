@@ -1,6 +1,7 @@
 """Why something was earned, or was not, in words for staff. English, made from recorded terms and never stored."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from loyalty.program.earning import awarding
@@ -28,10 +29,10 @@ WHY_NOT = {
     WhyNot.STOPPED: "a rule before it applied and stops those after it",
 }
 ROUNDED = {
-    Rounding.WHOLE: "for each whole",
-    Rounding.DOWN: "for each (rounded down)",
-    Rounding.NEAREST: "for each (rounded to the nearest)",
-    Rounding.UP: "for each (rounded up)",
+    Rounding.WHOLE: "",  # said by "each whole"
+    Rounding.DOWN: ", rounded down",
+    Rounding.NEAREST: ", rounded to the nearest point",
+    Rounding.UP: ", rounded up",
 }
 OF_KIND = {
     RuleKind.PER_ORDER: "for the order",
@@ -62,22 +63,37 @@ def of_verdict(verdict: Verdict) -> str:
 
 
 def _what(points: int, reward_id: int | None) -> str:
-    if reward_id is not None:
-        return "a reward"
-    return "1 point" if points == 1 else f"{points:,} points"
+    return "a reward" if reward_id is not None else _points(points)
+
+
+def _points(number: int) -> str:
+    return "1 point" if number == 1 else f"{number:,} points"
 
 
 def _why(terms: Mapping[str, Any], *, what: str) -> str:
     kind = RuleKind(terms["kind"])
     money = f"{terms.get('amount', '')} {terms.get('currency', '')}".strip()
     if kind == RuleKind.PER_AMOUNT:
-        each = ROUNDED[Rounding(terms["rounding"])]
-        said = f"{what}: {terms['points']} {each} {terms['per_amount']} of {money}"
+        rounding = Rounding(terms["rounding"])
+        each = f"each {'whole ' if rounding == Rounding.WHOLE else ''}{_step(terms)}"
+        said = f"{what}: {_points(terms['points'])} for {each} of {money}{ROUNDED[rounding]}"
     elif kind == RuleKind.MULTIPLIER:
-        said = f"{what} more: {money} of items count {terms['factor']} times"
+        said = f"{what} more: {money} of items count {_short(terms['factor'])} times"
     else:
         said = f"{what} {OF_KIND[kind]}"
     return f"{said}{_left_out(terms)}."
+
+
+def _step(terms: Mapping[str, Any]) -> str:
+    """The money that earns once, such as "USD" for one and "10 USD" for ten."""
+    amount, currency = _short(terms["per_amount"]), terms.get("currency") or "unit"
+    return str(currency) if amount == "1" else f"{amount} {currency}"
+
+
+def _short(number: Any) -> str:
+    """A decimal as people say it: "1" for 1.00 and "2.5" for 2.50."""
+    text = f"{Decimal(str(number)):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _left_out(terms: Mapping[str, Any]) -> str:
