@@ -159,3 +159,20 @@ def test_lists_people_with_a_constant_number_of_queries(signed_in, django_assert
 
     with django_assert_max_num_queries(12):
         assert manager.get(reverse("admin:accounts_user_changelist"), {"who": "staff"}).status_code == 200
+
+
+def test_a_page_that_is_not_there_speaks_to_staff(signed_in):
+    answer = signed_in("manager").get("/admin/nowhere/", headers={"accept-language": "de"})
+
+    page = answer.content.decode()
+    assert answer.status_code == 404
+    assert "There is no such page" in page
+    assert '<a class="button" href="/admin/">Back to the desk</a>' in page
+    assert "Punkte" not in page  # the words of customers
+
+
+def test_a_page_without_the_right_to_it_speaks_to_staff(signed_in):
+    answer = signed_in("support").get(ADD)
+
+    assert answer.status_code == 403
+    assert "It needs a right that your role does not give you." in answer.content.decode()
