@@ -13,10 +13,12 @@ from platforms import items
 from platforms.adapter import AppliedCode, OrderStatus, ShopItem, ShopOrder, ShopRefund
 from platforms.medusa import fields
 
-# What is read below. Addresses and names are not asked for; the lines with their sums come along unasked.
+# What is read below. Addresses and names are not asked for. The lines with their sums come along unasked in a list of
+# orders, and not with an order alone.
 FIELDS = (
     "id,display_id,status,email,customer_id,currency_code,total,created_at,updated_at,canceled_at,"
-    "tax_total,shipping_total,shipping_tax_total,discount_total,items.product.collection_id,items.product.categories.id,"
+    "tax_total,shipping_total,shipping_tax_total,discount_total,"
+    "items.*,items.product.collection_id,items.product.categories.id,"
     "items.adjustments.code,items.adjustments.amount,items.adjustments.promotion_id,"
     "shipping_methods.adjustments.code,shipping_methods.adjustments.amount,shipping_methods.adjustments.promotion_id,"
     "credit_lines.reference,credit_lines.amount,payment_collections.id,payment_collections.payments.id,"
