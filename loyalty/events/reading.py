@@ -7,21 +7,27 @@ among those any more (`horizon`). A transaction that writes and stays open for l
 
 import time
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from django.db import models, transaction
 from django.db.models import Func, Max, Q, QuerySet
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Greatest
 
 from loyalty.events import horizon
 from loyalty.events.models import Event, EventReader
 
 BATCH = 1_000
 _SNAPSHOT = Func(function="pg_current_snapshot", output_field=models.TextField())
-# The first id that nobody had yet, as the statement that asks sees it.
-NEXT_TO_COME = Cast(
-    Cast(Func(_SNAPSHOT, function="pg_snapshot_xmax", output_field=models.TextField()), models.TextField()),
-    models.BigIntegerField(),
-)
+
+
+def _number(identity: Func) -> Cast:
+    return Cast(Cast(identity, models.TextField()), models.BigIntegerField())
+
+
+# The first id that nobody had yet, as the statement that asks sees it; and the first that neither others nor we have had.
+NEXT_TO_COME = _number(Func(_SNAPSHOT, function="pg_snapshot_xmax", output_field=models.TextField()))
+_OWN = _number(Func(function="pg_current_xact_id_if_assigned", output_field=models.TextField()))
+NOBODYS = Greatest(NEXT_TO_COME, _OWN + 1)
 
 
 @transaction.atomic
@@ -96,8 +102,16 @@ def _settled() -> QuerySet[Event]:
     return Event.objects.filter(transaction_id__lt=horizon.oldest_under_way())
 
 
-def _after(place: EventReader, foreign: int | None) -> QuerySet[Event]:
-    rows = _settled() if foreign is None else Event.objects.filter(pk__lte=_last_foreign(foreign))
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Events of another server: the highest id of their transactions, and the highest of their own."""
+
+    until: int
+    last: int
+
+
+def _after(place: EventReader, foreign: Foreign | None) -> QuerySet[Event]:
+    rows = _settled() if foreign is None else Event.objects.filter(pk__lte=foreign.last)
     return rows.filter(
         Q(transaction_id__gt=place.transaction_id) | Q(pk__gt=place.event_id),
         transaction_id__gte=place.transaction_id,
@@ -109,17 +123,17 @@ def _after(place: EventReader, foreign: int | None) -> QuerySet[Event]:
 # reader had not read of them comes first; then it begins at that server's own beginning, with ids above theirs.
 
 
-def _foreign(place: EventReader) -> int | None:
-    """The highest transaction id there is, when no transaction of this server has had it and we know it not yet."""
-    highest = Event.objects.filter(transaction_id__gte=NEXT_TO_COME).order_by("-transaction_id").first()
-    return highest.transaction_id if highest and highest.transaction_id != place.foreign_until else None
+def _foreign(place: EventReader) -> Foreign | None:
+    """Those whose transactions nobody of this server has had; none when there are none, or we know of them."""
+    rows = Event.objects.filter(transaction_id__gte=NOBODYS)
+    highest = rows.order_by("-transaction_id").first()
+    if highest is None or highest.transaction_id == place.foreign_until:
+        return None
+    until = highest.transaction_id
+    last = rows.filter(transaction_id__lte=until).aggregate(last=Max("pk"))["last"]
+    return Foreign(until, max(last or 0, highest.pk))  # none where this server has come as far meanwhile
 
 
-def _last_foreign(foreign: int) -> int:
-    rows = Event.objects.filter(transaction_id__gte=NEXT_TO_COME, transaction_id__lte=foreign)
-    return int(rows.aggregate(last=Max("pk"))["last"])
-
-
-def _come_home(place: EventReader, foreign: int) -> None:
-    place.floor_id, place.foreign_until = _last_foreign(foreign), foreign
+def _come_home(place: EventReader, foreign: Foreign) -> None:
+    place.floor_id, place.foreign_until = foreign.last, foreign.until
     place.transaction_id = place.event_id = 0

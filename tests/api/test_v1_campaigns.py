@@ -205,7 +205,7 @@ def test_one_for_a_segment_is_refused_without_the_segment_or_the_scope(api, inte
     body = for_segment(reward, guests.pk)
 
     assert refusal(api.post("/campaigns", for_segment(reward, 999_999))) == (422, "unknown_segment")
-    assert refusal(api.post("/campaigns", for_segment(reward, None))) == (400, "missing_parameter")
+    assert refusal(api.post("/campaigns", for_segment(reward, None))) == (422, "contradictory")
     assert refusal(api.post("/campaigns", for_segment(reward, guests.pk, states=["member"]))) == (422, "contradictory")
     assert refusal(integrator("campaign:write").post("/campaigns", body)) == (403, "missing_scope")
     Segment.objects.update(criteria={"state": ["disabled"]})

@@ -172,6 +172,14 @@ def test_a_filter_that_cannot_be_read_is_refused_and_never_ignored(api, name, va
     assert answer.json()["error"]["message"].startswith(name)
 
 
+def test_days_beyond_all_years_of_a_desk_find_all_or_nothing(api, bought, mug):
+    long_ago, one_day = "0157-11-03T14:07:50Z", "9000-01-01"
+
+    assert ids(api.get(PATH, redeemed_after=long_ago, redeemed_before=one_day)) == [mug["id"], bought["id"]]
+    assert ids(api.get(PATH, redeemed_before=long_ago)) == ids(api.get(PATH, redeemed_after=one_day)) == []
+    assert refusal(api.get(PATH, redeemed_before="0157-13-03")) == (400, "invalid_parameter")
+
+
 def test_an_unknown_word_is_answered_with_the_known_ones(api):
     answer = api.get(PATH, fulfillment_status="canceled")
 

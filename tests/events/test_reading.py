@@ -290,6 +290,15 @@ def test_goes_on_after_the_database_came_from_another_server():
     assert [taken("new") for _ in range(2)] == [[], [3, 4]]
 
 
+def test_takes_what_its_own_transaction_wrote_for_no_other_servers():
+    happens(1)
+    with transaction.atomic():
+        happens(2)
+        assert [taken_now(), taken_now()] == [[1], []]
+
+    assert [taken(), taken()] == [[2], []]
+
+
 def test_uses_its_index():
     happens(1)
     with transaction.atomic(), connection.cursor() as cursor:

@@ -57,7 +57,7 @@ class AudienceSerializer(serializers.Serializer):
 
 
 def chosen(said: dict[str, Any], *, reward_id: int, request: Request) -> audiences.Audience:
-    """Who is meant. Raises Contradictory, MissingParameter, PermissionDenied, and what the audience raises."""
+    """Who is meant. Raises Contradictory, PermissionDenied, and what the audience raises."""
     by = said["by"]
     others = [name for kind, names in PARTS.items() if kind != by for name in names]
     if strangers := [name for name in others if said.get(name)]:
@@ -65,7 +65,7 @@ def chosen(said: dict[str, Any], *, reward_id: int, request: Request) -> audienc
     if by == BY_SEGMENT:
         authentication.require_scope(request, Scope.SEGMENT_READ)
         if said.get("segment_id") is None:
-            raise errors.MissingParameter("audience: segment_id is missing. Say which segment is meant.")
+            raise errors.Contradictory("audience: segment goes with a segment_id. Say which segment is meant.")
         return segments.of(segment_id=said["segment_id"], now=timezone.now())
     if by == BY_LIST:
         return audiences.of_reward(reward_id=said.get("reward_id") or reward_id)

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from loyalty.api import documentation, errors, fields, pagination, query, views
 from loyalty.api.keys import Scope
 from loyalty.common import codes
+from loyalty.common.adminkit import moments
 from rewards import queries
 from rewards.filters import RedeemedRewardFilter, of_campaign
 from rewards.models import (
@@ -198,10 +199,21 @@ def _chosen(request: Request) -> QuerySet[Any]:
         given.setlist(name, query.choices(request, name, words))
     for name in ONE:
         if (value := query.text(request, name)) is not None:
-            given[name] = value
+            given[name] = value if name == "search" else _within_reason(value)
     chosen = RedeemedRewardFilter(data=given, queryset=readable(now=timezone.now()))
     if not chosen.is_valid():
         name, sentences = next(iter(chosen.errors.items()))
         raise errors.InvalidParameter(f"{name}: {sentences[0]}")
     found: QuerySet[Any] = chosen.qs
     return found
+
+
+def _within_reason(value: str) -> str:
+    """The nearest instant of the years that a desk knows: nothing lies beyond them, so that means the same."""
+    try:
+        year = datetime.fromisoformat(value).year
+    except ValueError:
+        return value
+    if year < moments.EARLIEST:
+        return f"{moments.EARLIEST}-01-01T00:00:00Z"
+    return f"{moments.LATEST}-12-31T23:59:59Z" if year > moments.LATEST else value
