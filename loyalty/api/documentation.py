@@ -12,11 +12,12 @@ from drf_spectacular.utils import (
     OpenApiResponse,
     PolymorphicProxySerializer,
     extend_schema,
+    extend_schema_field,
     inline_serializer,
 )
 from rest_framework import serializers
 
-from loyalty.api import conf, fields, pagination
+from loyalty.api import conf, error_codes, fields, pagination
 
 Decorator = Callable[[Any], Any]
 SerializerClass = type[serializers.Serializer]
@@ -100,11 +101,16 @@ INCLUDE = OpenApiParameter(
 IDENTIFIER = OpenApiParameter("id", int, OpenApiParameter.PATH, description="The id.")
 
 
+@extend_schema_field({"type": "string", "examples": list(error_codes.ALL), "description": error_codes.in_words()})
+class CodeField(serializers.CharField):
+    """No closed list of words: clients that are made from the document would stumble over a code that is added."""
+
+
 class ErrorSerializer(serializers.Serializer):
     error = inline_serializer(
         "ErrorDetail",
         {
-            "code": serializers.CharField(help_text="For programs."),
+            "code": CodeField(),
             "message": serializers.CharField(help_text="For people: what was wrong, where, what to do."),
             "request_id": serializers.CharField(),
             "pointer": serializers.CharField(

@@ -25,6 +25,7 @@ def index(request: HttpRequest) -> HttpResponse:
     context = {
         "resources": outline.resources(),
         "topics": outline.topics(),
+        "refusals": outline.refusals(),
         "rate": conf.rate_limit(),
         "body_limit": f"{conf.BODY_LIMIT_BYTES:,}",
     }

@@ -10,6 +10,7 @@ import yaml
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from loyalty.api import error_codes
 from loyalty.api.v1 import schema
 
 LARGEST_TOLD = 2**31 - 1
@@ -77,6 +78,14 @@ class Topic:
     about: str
 
 
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """The codes of one status, each with what it means."""
+
+    status: int
+    codes: tuple[tuple[str, str], ...]
+
+
 @cache
 def document() -> dict[str, Any]:
     """The committed document; read once by each process."""
@@ -99,6 +108,15 @@ def resources() -> tuple[Resource, ...]:
 def topics() -> tuple[Topic, ...]:
     """What webhooks tell of."""
     return tuple(Topic(name, item["post"]["summary"]) for name, item in document()["webhooks"].items())
+
+
+@cache
+def refusals() -> tuple[Refusals, ...]:
+    """Every code that an answer may have, by its status."""
+    return tuple(
+        Refusals(status, tuple((code, _marked(says)) for code, says in codes.items()))
+        for status, codes in error_codes.BY_STATUS.items()
+    )
 
 
 def _title(slug: str) -> str:

@@ -1,0 +1,138 @@
+"""Every `code` a refusal of the API may have, by status: what it means, and what to do about it.
+
+A test holds this against the code base: what is raised and not here fails it, and so does what is here and not raised.
+"""
+
+from collections.abc import Mapping
+
+BY_STATUS: Mapping[int, Mapping[str, str]] = {
+    400: {
+        "bad_request": "The request could not be read. Check its address, headers and body.",
+        "invalid_parameter": "A parameter has the wrong type or an impossible value. Correct what `message` names.",
+        "malformed_body": "The body is not the JSON object that is wanted here. Send one, with its type and length.",
+        "missing_parameter": "A parameter that is needed is missing or null. Send it.",
+    },
+    401: {
+        "invalid_api_key": "The API key is unknown, revoked or expired. Make a new one in the back office.",
+        "invalid_customer_token": "The customer token is not ours, has expired, or its customer is gone. Make a new one.",
+        "missing_api_key": "There is no API key. Send it in the header Authorization: Bearer <key>.",
+        "missing_customer_token": "There is no customer token. Send it in the header Authorization: Bearer <token>.",
+    },
+    403: {
+        "address_not_allowed": "The API key is not taken from your internet address. Add the address to the key.",
+        "forbidden": "This API key may not do that. Ask the merchant for one that may.",
+        "missing_scope": "The API key lacks the scope that `message` names. Make a key that has it.",
+        "origin_not_allowed": "Pages of this origin may not ask. Name it among the addresses of the shop's pages.",
+    },
+    404: {"not_found": "There is nothing at this address or of this id. Check both."},
+    405: {"method_not_allowed": "This address does not take that method. The header Allow lists what it takes."},
+    409: {
+        "plan_outdated": "Things have moved since the plan was shown. Ask for the plan again, and look at it.",
+        "request_in_progress": "A request with the same Idempotency-Key is under way. Ask again as Retry-After says.",
+    },
+    411: {"length_required": "The body came in chunks. Send it whole, with the header Content-Length."},
+    413: {"body_too_large": "The body is larger than `message` allows. Send less at once."},
+    415: {"unsupported_media_type": "The body is not JSON. Send JSON, with Content-Type: application/json."},
+    422: {
+        "address_needed": "The reward is sent by post, and no address is known. Send `shipping_address` with it.",
+        "bad_header": "The first row of the table does not name the columns that are needed. Correct it.",
+        "campaign_exists": "There is a campaign of this name. Go on with that one, or choose another name.",
+        "campaign_refused": "The name or the note of the campaign is missing or too long. Change it.",
+        "cancellation_refused": "The reward cannot be canceled now. `message` says why; a dry run shows it beforehand.",
+        "code_is_shared": "All who get this reward have one shared code, so it takes no codes. Staff end that first.",
+        "contradictory": "Two fields, each well by itself, cannot both be meant. Leave one out.",
+        "currency_mismatch": "The value code is of another currency. Name its own.",
+        "customer_disabled": "The customer is excluded from the programme. Make them a member again first, if you mean it.",
+        "customer_forgotten": "The customer was anonymised, for good. Enroll the person anew.",
+        "customer_merged": "The customer was merged into another. Use `merged_into_customer_id`.",
+        "daily_limit_reached": "No more money of this reward is paid out today. Try less, or another day.",
+        "delivery_refused": "That does not fit where the parcel is. Read the delivery, and see what comes next.",
+        "duplicate_activity": "This activity was told before and counts once. Send another `distinct_id` if it happened again.",
+        "email_taken": "Another customer has this e-mail address. Use that customer, or another address.",
+        "erasure_refused": "The customer cannot be anonymised yet. `message` says what has to be finished before.",
+        "hold_closed": "The hold was captured or released before. Hold the points anew.",
+        "hold_of_reward": "The hold belongs to a redemption, which alone decides about it. Leave it.",
+        "hold_timed_out": "The time of the hold is over, and its points go back. Hold the points anew.",
+        "idempotency_conflict": "The Idempotency-Key stands for another request. Use a new key for a new change.",
+        "identity_taken": "The id of your system belongs to another customer already. Check which of both is meant.",
+        "insufficient_points": "The customer has too few points. Some installations answer it with 400.",
+        "invalid_email": "The e-mail address cannot be one. Correct it.",
+        "invalid_event": "The data of the event does not fit its name. Correct what `pointer` names.",
+        "invalid_expiry": "The end of the points lies in the past, or none are added. Change it, or leave it out.",
+        "invalid_phone": "The phone number cannot be one. Send it with its country, such as +49.",
+        "invalid_points": "The number of points is none that can be moved here. `message` says what can be.",
+        "invalid_time_limit": "The hold would be over already, or last too long. Choose another end.",
+        "invalid_webhook_endpoint": "The webhook endpoint cannot be like that. Correct what `pointer` names.",
+        "job_refused": "The job is not at the step where that can be done. Read it, and do what it waits for.",
+        "known_elsewhere": "The customer is known by other ids as well, and stays. Exclude them by their own address.",
+        "liability_limit_reached": "So much of this reward waits to be used that no more is given. Try later.",
+        "limit_reached": "The customer has had this reward as often as anybody may. Offer another one.",
+        "merge_not_undone": "The merge cannot be taken back, or not now. `message` says why.",
+        "merge_refused": "The two customers cannot be merged now. `message` says why.",
+        "no_email": "No e-mail address of the customer is known, by which they could sign in. Add it.",
+        "no_pool": "There is no such reward, or none that takes codes of its own. Check the id.",
+        "no_rows": "There is nothing to do: no row, or no customer, is given. Send some.",
+        "no_shop": "The shop whose ids are meant is unknown, or is named without need. Check `connection_id`.",
+        "nobody_meant": "No customer is among those who are meant, or too many are. Choose others.",
+        "not_in_audience": "The reward is not offered to this customer. Read what is offered to them.",
+        "order_unusable": "An amount, id, date or item of the order cannot be kept, so nothing of it was. Correct it.",
+        "other_shop": "The reward's pool holds codes of another shop. Staff undo what brought them.",
+        "payout_refused": "The money may be on its way, and is not called back. Wait until it is settled.",
+        "payouts_off": "No money is paid out at the moment. Try later.",
+        "period_limit_reached": "The customer has had this reward as often as may be in this period. Try in the next one.",
+        "points_not_accepted": "So many points cannot be spent on it: too few, too many, or between two steps.",
+        "points_owed": "The customer owes points of refunded orders. Nothing can be had until that is settled.",
+        "pool_code_too_short": "The next code of the pool would end too early. Staff import codes that last longer.",
+        "pool_empty": "The pool has no free code left. Staff import more.",
+        "price_changed": "The reward costs another number of points by now. Read it again, and ask the customer.",
+        "receiver_missing": "Nobody knows where to send the money. Add the customer's e-mail address or phone number.",
+        "redemption_failed": "The shop could not make the reward. No points were spent; try later, with a new Idempotency-Key.",
+        "reissue_refused": "Only what failed, or went with a canceled order, is given anew, and once. `message` says why not.",
+        "resend_refused": "The message is not sent again now. `message` says why.",
+        "reward_busy": "Too many want this reward at this moment. Try again, with a new Idempotency-Key.",
+        "reward_disabled": "The reward is switched off. Offer another one.",
+        "reward_ended": "The reward is no longer available. Offer another one.",
+        "reward_incomplete": "The settings of the reward lack something. Staff complete it in the catalogue.",
+        "reward_not_started": "The reward is not available yet. Try when its time has come.",
+        "reward_refused": "The reward cannot be offered like that. Correct what `pointer` names.",
+        "reward_sold_out": "Nothing of the reward is left. Offer another one.",
+        "rows_forgotten": "What the rows of the job said was forgotten meanwhile. Send the table again.",
+        "state_refused": "A customer in this state does not become that. `message` says what to do instead.",
+        "too_many_rows": "There are more rows than one job takes. Split them.",
+        "unidentified_customer": "Neither an e-mail address nor an id says who it is. Send one.",
+        "unknown_customer": "There is no such customer, or none who takes part. Check the id or the address.",
+        "unknown_identity": "No customer has the id you named. Nothing was changed.",
+        "unknown_order": "There is no such order that you told of. Nothing was changed.",
+        "unknown_reward": "There is no such reward. Check the id.",
+        "unknown_segment": "There is no such segment. Check the id.",
+        "unreachable": "A customer needs an e-mail address or a phone number. Send or leave one.",
+        "unreadable_file": "The table cannot be read. Send a CSV in UTF-8 as `message` describes.",
+        "usage_refused": "The reward cannot be marked so now. `message` says why; a dry run shows it beforehand.",
+        "used_meanwhile": "The code was used before it could be killed, so no points went back. Nothing is left to do.",
+        "value_changed": "The points buy another value by now. Read the reward again, and ask the customer.",
+        "value_code_refused": "The amount cannot be taken from, or given back to, this value code. `message` says why.",
+        "webhook_endpoint_refused": "The webhook endpoint is not in the state for that. Read it first.",
+    },
+    429: {
+        "export_under_way": "Another export is under way. Begin the next one when it is through.",
+        "rate_limited": "Too many requests in this second. Wait as Retry-After says.",
+    },
+    500: {"internal_error": "Something went wrong on our side. Tell us the `request_id`."},
+    503: {
+        "redemption_unresolved": "The shop has not answered yet. Ask again with the same Idempotency-Key.",
+        "unavailable": "The service is not available just now. Try again as Retry-After says.",
+    },
+}
+ALL: Mapping[str, str] = {code: says for codes in BY_STATUS.values() for code, says in codes.items()}
+
+
+def in_words() -> str:
+    """The list as the OpenAPI document has it, in Markdown."""
+    lines = [f"- {status} `{code}`: {says}" for status, codes in BY_STATUS.items() for code, says in codes.items()]
+    return "\n".join(
+        (
+            "For programs. What each means stays so, but there will be more: judge one you do not know by its status.",
+            "",
+            *lines,
+        )
+    )
