@@ -29,9 +29,9 @@ from loyalty.webhooks.models import (
 from loyalty.webhooks.posting import Posted
 
 LEASE = timedelta(seconds=60)  # longer than a message may take
-# After each failure: three days and a bit together.
+# After each failure, at least: three days and a bit together.
 PAUSES = [timedelta(minutes=minutes) for minutes in (0.5, 2, 10, 30, 120, 300, 600, 840, 1_080, 1_440)]
-JITTER = 0.2  # of a pause, more or less
+JITTER = 0.2  # of a pause, at most, on top of it: what failed together comes back one by one
 PAUSED_AFTER = timedelta(days=3)  # without one message taken
 FIRST_HOLD, LONGEST_HOLD = timedelta(seconds=5), timedelta(minutes=10)
 CLAIMING = 7_204_113  # the advisory lock under which lanes are counted and claimed
@@ -184,7 +184,7 @@ def _settle(row: WebhookDelivery, posted: Posted, now: datetime) -> None:
         row.state, row.due_at, row.closed_at = DeliveryState.FAILED, None, now
         row.reason = GIVEN_UP.format(attempts=row.attempts, reason=posted.reason)[:500]
     else:
-        pause = PAUSES[min(row.attempts, len(PAUSES)) - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+        pause = PAUSES[min(row.attempts, len(PAUSES)) - 1] * random.uniform(1, 1 + JITTER)  # noqa: S311
         row.due_at = now + max(pause, timedelta(seconds=posted.retry_after or 0))
     row.save()
 
