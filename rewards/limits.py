@@ -315,8 +315,7 @@ def set_total(*, reward_id: int, limit: int | None, now: datetime) -> None:
 
     Raises StockBelowZero.
     """
-    reward = Reward.objects.select_for_update().get(pk=reward_id)
-    list(RewardStock.objects.filter(reward_id=reward_id).select_for_update().order_by("bucket"))
+    reward = Reward.objects.select_for_update().get(pk=reward_id)  # keeps out all who take or give back a piece
     if limit is not None:
         taken = RedeemedReward.objects.filter(reward_id=reward_id, takes_place=True).count()
         if limit < taken:
