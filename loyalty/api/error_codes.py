@@ -15,8 +15,8 @@ BY_STATUS: Mapping[int, Mapping[str, str]] = {
     401: {
         "invalid_api_key": "The API key is unknown, revoked or expired. Make a new one in the back office.",
         "invalid_customer_token": "The customer token is not ours, or over, or its customer is gone. Make a new one.",
-        "missing_api_key": "There is no API key. Send it in the header Authorization: Bearer <key>.",
-        "missing_customer_token": "There is no customer token. Send it in the header Authorization: Bearer <token>.",
+        "missing_api_key": "There is no API key. Send it in the header `Authorization: Bearer <key>`.",
+        "missing_customer_token": "There is no customer token. Send it in the header `Authorization: Bearer <token>`.",
     },
     403: {
         "address_not_allowed": "The API key is not taken from your internet address. Add the address to the key.",
