@@ -106,6 +106,7 @@ class CodeSpec:
     starts_at: datetime | None = None
     expires_at: datetime | None = None
     customer_email: str | None = None  # bind to one customer where the platform can
+    in_bulk: bool = False  # one of many under one discount, whose reference all of them have; no customer is bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +254,16 @@ class ShopInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BulkDiscounts:
+    """How a shop puts many codes under one discount, whose terms and last day they share."""
+
+    most: int  # codes that one call makes at most
+    kinds: frozenset[DiscountKind] = DISCOUNTS
+    collections: frozenset[DiscountKind] = frozenset()  # kinds that can be limited to collections
+    invents_codes: bool = False  # the texts are the shop's own, with our prefix; `find_bulk` tells which it has made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What this platform can and cannot do; the contract tests hold each adapter to its flags."""
 
@@ -274,6 +285,7 @@ class Capabilities:
     sorts_products: bool = False  # orders leave categories out and products tell them: the adapter is a SortingAdapter
     lists_codes: bool = True  # list_codes shows every code of the shop; False: it has none to show
     bulk: int = 1  # codes that one call makes at most; above 1 the adapter is a BulkAdapter
+    bulk_discounts: BulkDiscounts | None = None  # with it the adapter is a BulkDiscountAdapter
     calls_at_once: int = 8  # calls that a shop of this kind bears at the same time
     code_max_length: int = 20
     steps_to_disable: tuple[str, ...] = ()  # by hand, for a person; {code} and {shop} are put in
@@ -368,6 +380,22 @@ class BulkAdapter(Adapter, Protocol):
 
     def create_codes(self, specs: Sequence[CodeSpec]) -> Answer[tuple[Answer[PlatformCode], ...]]:
         """Make them. OK tells what became of each, in their order; any other outcome is that of the call as a whole."""
+        ...
+
+
+class BulkDiscountAdapter(Adapter, Protocol):
+    """A shop that puts many codes under one discount: `capabilities.bulk_discounts` says how."""
+
+    def create_bulk(self, specs: Sequence[CodeSpec]) -> Answer[tuple[Answer[PlatformCode], ...]]:
+        """Make codes under one discount of their reference; the specs are `in_bulk` and differ in their code alone.
+
+        OK tells what became of each, in their order; any other outcome is that of the call as a whole. Where the shop
+        invents codes the ones told have other texts than the specs. Called again with one reference it makes more codes.
+        """
+        ...
+
+    def find_bulk(self, reference: str) -> Answer[tuple[PlatformCode, ...]]:
+        """All codes that the shop has now under discounts of ours with this reference. Asked where it invents codes."""
         ...
 
 
