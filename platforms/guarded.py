@@ -58,6 +58,15 @@ class GuardedAdapter(BulkAdapter):
         bulk: Any = self._adapter
         return self._ask(lambda: bulk.create_codes(specs))
 
+    def create_bulk(self, specs: Sequence[CodeSpec]) -> Answer[tuple[Answer[PlatformCode], ...]]:
+        """This and the next only with `capabilities.bulk_discounts`, as of the adapter itself."""
+        bulk: Any = self._adapter
+        return self._ask(lambda: bulk.create_bulk(specs))
+
+    def find_bulk(self, reference: str) -> Answer[tuple[PlatformCode, ...]]:
+        bulk: Any = self._adapter
+        return self._ask(lambda: bulk.find_bulk(reference))
+
     def find_code(self, code: str) -> Answer[PlatformCode | None]:
         return self._ask(lambda: self._adapter.find_code(code))
 

@@ -183,7 +183,8 @@ def _kill(
     used = not after_use and (bool(order_id) or bool(back.value and back.value.uses))
     if back.value is not None and back.value.alive and not used:
         return _Proof(missing="The shop still takes the code although it was told to disable it.")
-    if back.value is not None and not used and not after_use:
+    was_there = back.value is not None or bool(code.remote_id)  # one of many is not disabled but taken out
+    if was_there and not used and not after_use:
         wait = adapter.capabilities.settles - evidence.seconds_dead(cancellation_id=cancellation_id, now=watch.now)
         if wait > 0:
             return _Proof(missing=SETTLING, retry_after=wait)

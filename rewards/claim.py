@@ -237,8 +237,11 @@ def new_code(*, reward: Reward, now: datetime) -> RewardCode | None:
     raise RewardIncomplete(f"No free code was found for “{reward.name}” in {MOST_COLLISIONS} tries: change its prefix.")
 
 
-def new_codes(*, reward: Reward, count: int, now: datetime) -> list[RewardCode | None]:
-    """As `new_code`, for so many customers; fewer when the pool is empty before. Raises RewardIncomplete."""
+def new_codes(*, reward: Reward, count: int, now: datetime, bulk_reference: str = "") -> list[RewardCode | None]:
+    """As `new_code`, for so many customers; fewer when the pool is empty before.
+
+    With a `bulk_reference` fresh ones share a discount of that name in the shop. Raises RewardIncomplete.
+    """
     kind = registry.type_of(reward.type)
     if not kind.carries_code(reward):
         return [None] * count
@@ -250,7 +253,13 @@ def new_codes(*, reward: Reward, count: int, now: datetime) -> list[RewardCode |
     for _ in range(MOST_COLLISIONS):
         texts = {codes.canonical(text): text for text in (kind.new_code(reward.prefix) for _ in range(count))}
         fresh = [
-            RewardCode(connection_id=reward.connection_id, code=text, canonical=canonical, created_at=now)
+            RewardCode(
+                connection_id=reward.connection_id,
+                code=text,
+                canonical=canonical,
+                created_at=now,
+                bulk_reference=bulk_reference,
+            )
             for canonical, text in texts.items()
         ]
         try:

@@ -18,7 +18,7 @@ def only_ours(
     name is enough, as the merchant had them in the shop before.
     """
     found = answer.value
-    if found is None or code.pool_id is not None or found.reference == redeemed.reference:
+    if found is None or code.pool_id is not None or found.reference == (code.bulk_reference or redeemed.reference):
         return answer
     if code.remote_id and found.remote_id == code.remote_id:
         return answer

@@ -114,6 +114,8 @@ def refusal(*, redeemed: RedeemedReward) -> str:
         return f"{name} was used: there is nothing to extend."
     if redeemed.expires_at is None:
         return f"{name} never expires: there is nothing to extend."
+    if redeemed.code is not None and redeemed.code.bulk_reference:
+        return f"{name} shares its last day with others of its campaign in the shop: grant another reward instead."
     if not can_shop(redeemed=redeemed) and redeemed.connection is not None:
         return f"{redeemed.connection.name} keeps the last day of its codes: grant another reward instead of {name}."
     return _under_way(redeemed)

@@ -22,10 +22,10 @@ from loyalty.merchant import queries as merchant
 from loyalty.points import bulk_rows
 from loyalty.points.errors import UnknownCustomer
 from loyalty.points.models import PointsAccount
-from rewards import catalogue, claim, granting, limits, payouts, pools
+from rewards import bulk_codes, catalogue, claim, granting, limits, payouts, pools
 from rewards.catalogue import CustomerDisabled, UnknownReward, Words
 from rewards.limits import RewardNotAvailable
-from rewards.models import Origin, RedeemedReward, Reward, RewardAudience, RewardStock, RewardTier
+from rewards.models import Origin, RedeemedReward, Reward, RewardAudience, RewardCode, RewardStock, RewardTier
 from rewards.types import registry as types
 from rewards.types.base import RewardIncomplete
 
@@ -77,13 +77,15 @@ def grant(
     beyond_audience: bool = True,
     once: bool = False,
     keys: Mapping[int, str] | None = None,
+    bulk_reference: str = "",
 ) -> Given:
     """Give each of these customers, named once, one of the reward; who comes first has the last pieces.
 
     They are pending until a worker has generated them, taken from among their shop's by `turn`; types no shop makes are
     issued at once. Whoever is refused holds up nobody. With `beyond_audience` also those get it whom a restricted reward
-    is not for, as from `granting.grant`; with `once` nobody who has one already. `keys`: the idempotency key of each customer, for callers who have made
-    sure that nothing was given under it. Raises UnknownReward.
+    is not for, as from `granting.grant`; with `once` nobody who has one already. `keys`: the idempotency key of each
+    customer, for callers who have made sure that nothing was given under it. `bulk_reference`: a name nobody has used, of
+    the discount that their codes share in the shop, where `bulk_codes` allows that. Raises UnknownReward.
     """
     found = Customer.objects.filter(Among("pk", customer_ids)).values_list("pk", flat=True)
     accounts = bulk_rows.lock(set(found), now=now)
@@ -111,6 +113,7 @@ def grant(
                 origin=origin,
                 note=internal_note,
                 keys=keys or {},
+                bulk_reference=bulk_reference if bulk_codes.refusal(reward=reward) == "" else "",
             )
         except _Short as short:
             willing = _cut(given, willing, Room(short.taken, Refusal("reward_sold_out", limits.SOLD_OUT)))
@@ -239,9 +242,13 @@ def _give(
     origin: Origin,
     note: str,
     keys: Mapping[int, str],
+    bulk_reference: str,
 ) -> list[RedeemedReward]:
     """All of them, or none: stock comes last. Raises _Short, RewardNotAvailable, RewardIncomplete."""
-    rows = _write(customer_ids, accounts, reward=reward, actor=actor, now=now, origin=origin, note=note, keys=keys)
+    made = claim.new_codes(reward=reward, count=len(customer_ids), now=now, bulk_reference=bulk_reference)
+    rows = _write(
+        customer_ids, accounts, made, reward=reward, actor=actor, now=now, origin=origin, note=note, keys=keys
+    )
     granting.generate_many(redeemed=rows, reward=reward, now=now, turn=turn)
     taken = limits.take_pieces(reward=reward, wanted=len(rows))
     if taken < len(rows):
@@ -252,6 +259,7 @@ def _give(
 def _write(
     customer_ids: Sequence[int],
     accounts: dict[int, PointsAccount],
+    made: Sequence[RewardCode | None],
     *,
     reward: Reward,
     actor: Actor,
@@ -260,8 +268,7 @@ def _write(
     note: str,
     keys: Mapping[int, str],
 ) -> list[RedeemedReward]:
-    """The rows of these customers with their codes and events; of the first ones only, where a pool runs out of codes."""
-    made = claim.new_codes(reward=reward, count=len(customer_ids), now=now)
+    """The rows of these customers with these codes, and events; of the first ones only, where a pool ran out of codes."""
     rows = Customer.objects.select_related("shipping_address").filter(Among("pk", customer_ids))
     customers = {row.pk: row for row in rows}
     zone = merchant.programme().zone

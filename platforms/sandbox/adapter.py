@@ -11,6 +11,7 @@ from platforms.adapter import (
     DISCOUNTS,
     Access,
     Answer,
+    BulkDiscounts,
     Capabilities,
     CodePage,
     CodeSpec,
@@ -48,6 +49,7 @@ class SandboxAdapter:
         registers_webhooks=True,
         calls_at_once=200,
         bulk=MOST_CODES,
+        bulk_discounts=BulkDiscounts(most=MOST_CODES, kinds=frozenset(DiscountKind), collections=DISCOUNTS),
         steps_to_disable=(
             "Open {shop} and sign in to its staff pages (its address with /admin).",
             "Open Codes and search for {code}.",
@@ -83,6 +85,24 @@ class SandboxAdapter:
         return answer.success(
             tuple(self._one_of_many(answer, entry, spec) for entry, spec in zip(entries, specs, strict=True))
         )
+
+    def create_bulk(self, specs: Sequence[CodeSpec]) -> Answer[tuple[Answer[PlatformCode], ...]]:
+        """As `create_codes`: a sandbox shop keeps the terms with each code, and knows no discount beside them."""
+        return self.create_codes(specs)
+
+    def find_bulk(self, reference: str) -> Answer[tuple[PlatformCode, ...]]:
+        """All codes with this reference, page by page."""
+        found: list[PlatformCode] = []
+        cursor, more = "", True
+        while more:
+            page = self.list_codes(cursor)
+            if page.value is None:
+                return Answer(
+                    outcome=page.outcome, refusal=page.refusal, reason=page.reason, retry_after=page.retry_after
+                )
+            found += [code for code in page.value.codes if code.reference == reference]
+            cursor, more = page.value.cursor, page.value.more
+        return Answer(outcome=Outcome.OK, value=tuple(found))
 
     def find_code(self, code: str) -> Answer[PlatformCode | None]:
         answer = self._call("GET", "/api/codes", params={"code": code})

@@ -19,6 +19,7 @@ from loyalty.points.import_rows import By
 from loyalty.segments import audience as segments
 from loyalty.segments.models import Segment
 from platforms.models import StoreConnection
+from rewards import bulk_codes
 from rewards.campaigns import acts, audiences
 from rewards.models import AudienceKind, Campaign, Reward
 
@@ -111,6 +112,12 @@ class CampaignForm(forms.Form):
         required=False,
         help_text="For rewards that are only for some customers.",
     )
+    bulk_codes = forms.BooleanField(
+        label="Let the shop make the codes in batches of up to 250",
+        required=False,
+        help_text="Far quicker for thousands. The codes of a batch share one discount in the shop: each is good once, for "
+        "whoever has it, and none can be extended alone.",
+    )
     internal_note = forms.CharField(
         label="Reason",
         max_length=acts.LONGEST_NOTE,
@@ -182,10 +189,11 @@ def planned(request: HttpRequest, form: CampaignForm) -> Campaign | None:
             now=timezone.now(),
             beyond_audience=said["beyond_audience"],
             once=said["once"],
+            bulk=said["bulk_codes"],
             internal_note=said["internal_note"],
         )
     except acts.CampaignRefused as refusal:
-        form.add_error("name", refusal.sentence)
+        form.add_error("bulk_codes" if refusal.code == acts.NO_BULK_CODES else "name", refusal.sentence)
     except DomainError as refusal:
         places = {AudienceKind.TABLE.value: "file", AudienceKind.SEGMENT.value: "segment"}
         form.add_error(places.get(said["audience"], "audience"), refusal.sentence)
@@ -209,7 +217,9 @@ def page(
         "form": form,
         "what": [form[name] for name in ("name", "reward", "internal_note")],
         "parts": [(kind, [form[name] for name in names]) for kind, names in PARTS.items()],
-        "whom": [form[name] for name in ("once", "beyond_audience")],
+        "whom": [
+            form[name] for name in ("once", "beyond_audience", *(["bulk_codes"] if bulk_codes.any_shop() else []))
+        ],
         "refusal": refusal,
         "back_url": reverse("admin:rewards_campaign_changelist"),
     }

@@ -237,6 +237,7 @@ class CampaignAdmin(desk.ReadOnlyAdmin):
             ("Reason", campaign.internal_note or "–"),
             ("Those who have had it", "left out" if campaign.once else "get another one"),
             *([("Offered to", "also those the reward is not for")] if campaign.beyond_audience else []),
+            *([("Codes", "made in batches, each under one discount of the shop")] if campaign.bulk_codes else []),
             ("Planned", show.instant(campaign.created_at)),
             ("Step begun", show.instant(campaign.job.step_began_at)),
             ("Step ended", show.instant(campaign.job.step_ended_at)),

@@ -16,7 +16,7 @@ from loyalty.jobs import work
 from loyalty.jobs.models import Job, JobOutcome, JobRow, Step, Verdict
 from loyalty.jobs.work import Outcome
 from loyalty.points import bulk_rows
-from rewards import cancellation, issuing, mass_granting
+from rewards import bulk_codes, cancellation, issuing, mass_granting
 from rewards.campaigns import audiences
 from rewards.mass_granting import Refusal
 from rewards.models import Campaign, CampaignReward, FulfillmentStatus, IssueWork, RedeemedReward, UsageStatus
@@ -84,12 +84,14 @@ class Apply:
             for number, outcome in sorted(checked.items())
             if outcome.verdict == Verdict.OK and outcome.subject_id is not None
         }
+        turn = 1 + job.rows_done // self.batch_size
         given = mass_granting.grant(
             reward_id=campaign.reward_id,
             customer_ids=list(wanted.values()),
             actor=_actor(job),
             now=now,
-            turn=1 + job.rows_done // self.batch_size,
+            turn=turn,
+            bulk_reference=bulk_codes.reference(campaign_id=campaign.pk, batch=turn) if campaign.bulk_codes else "",
             internal_note=campaign.internal_note or campaign.name,
             beyond_audience=campaign.beyond_audience,
             once=campaign.once,

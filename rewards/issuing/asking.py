@@ -11,7 +11,17 @@ from typing import Any
 
 from loyalty.common import codes
 from loyalty.common.clock import Stopwatch
-from platforms.adapter import Adapter, Answer, BulkAdapter, CodeSpec, Outcome, PlatformCode, Refusal
+from platforms.adapter import (
+    Adapter,
+    Answer,
+    BulkAdapter,
+    BulkDiscountAdapter,
+    Capabilities,
+    CodeSpec,
+    Outcome,
+    PlatformCode,
+    Refusal,
+)
 from rewards import lifecycle
 from rewards.models import IssueWork, RedeemedReward
 from rewards.types import registry as types
@@ -36,6 +46,7 @@ class Question:
     code: str  # canonical
     spec: CodeSpec | None = None  # of a code that is to be made
     in_doubt_since: datetime | None = None
+    bulk: str = ""  # asked together with all of this discount, which the code shares; empty: on its own
 
     @property
     def counts(self) -> bool:
@@ -48,7 +59,9 @@ class Exchange:
     """One call, and what came of it."""
 
     call: Call
-    answer: Answer[Any]  # of a PlatformCode; of None where a code was looked for and is not there
+    # Of a PlatformCode; of None where a code was looked for and is not there; of a discount's codes, all of them, until
+    # `bulk.shared_out` has said which is whose.
+    answer: Answer[Any]
     started_at: datetime
     finished_at: datetime
 
@@ -59,19 +72,27 @@ class Exchange:
         return (self.answer.retry_after or 0.0) if put_off else 0.0
 
 
-def question(redeemed: RedeemedReward, waiting: IssueWork) -> Question:
-    """What is to be asked now. Loaded with the redeemed reward: its code. Raises RewardIncomplete."""
+def question(redeemed: RedeemedReward, waiting: IssueWork, able: Capabilities) -> Question:
+    """What is to be asked now, of a shop that can do this. Loaded with the redeemed reward: its code.
+
+    Raises RewardIncomplete.
+    """
     code = code_of(redeemed)
     if redeemed.code is not None and redeemed.code.is_shared:
         return Question(purpose=Purpose.SEE_SHARED, code=code)
-    if waiting.in_doubt_since is not None:
-        return Question(purpose=Purpose.SETTLE_DOUBT, code=code, in_doubt_since=waiting.in_doubt_since)
+    discounts = able.bulk_discounts
+    bulk = redeemed.code.bulk_reference if redeemed.code is not None and discounts is not None else ""
+    if waiting.in_doubt_since is not None:  # a text that the shop made up is found among the others alone
+        among = bulk if discounts is not None and discounts.invents_codes else ""
+        return Question(purpose=Purpose.SETTLE_DOUBT, code=code, in_doubt_since=waiting.in_doubt_since, bulk=among)
     spec = types.type_of(redeemed.type).spec(redeemed, code)
-    return Question(purpose=Purpose.MAKE, code=code, spec=spec)
+    return Question(purpose=Purpose.MAKE, code=code, spec=spec, bulk=bulk)
 
 
 def ask(adapter: Adapter, question: Question, watch: Stopwatch) -> tuple[Exchange, ...]:
     """Ask the shop. One that says it has the code already is asked for it at once. Not inside a transaction."""
+    if question.bulk:
+        return ask_in_bulk(adapter, [question], watch)[0]
     if question.spec is None:
         return (_exchange(Call.FIND, lambda: adapter.find_code(question.code), watch),)
     spec = question.spec
@@ -98,6 +119,32 @@ def ask_together(
         made = Exchange(call=Call.CREATE, answer=each, started_at=started_at, finished_at=finished_at)
         found.append(_looked_up(adapter, question, made, watch))
     return tuple(found), answer.outcome in {Outcome.UNKNOWN, Outcome.REJECTED}
+
+
+def ask_in_bulk(adapter: Adapter, questions: Sequence[Question], watch: Stopwatch) -> tuple[tuple[Exchange, ...], ...]:
+    """Ask about codes that share one discount, all for the same purpose; what became of each, in their order.
+
+    As they share their terms, a refusal of the call is that of each.
+    """
+    shop: BulkDiscountAdapter = adapter  # type: ignore[assignment]  # its capabilities say so
+    started_at = watch.now
+    specs = [question.spec for question in questions if question.spec is not None]
+    if not specs:
+        found = shop.find_bulk(questions[0].bulk)
+        seen = Exchange(call=Call.FIND, answer=found, started_at=started_at, finished_at=watch.now)
+        return tuple((seen,) for _ in questions)
+    answer = shop.create_bulk(specs)
+    finished_at = watch.now
+    told = answer.value if answer.value is not None else (replace(answer, value=None),) * len(questions)
+    return tuple(
+        _looked_up(
+            adapter,
+            question,
+            Exchange(call=Call.CREATE, answer=each, started_at=started_at, finished_at=finished_at),
+            watch,
+        )
+        for question, each in zip(questions, told, strict=True)
+    )
 
 
 def _looked_up(adapter: Adapter, question: Question, made: Exchange, watch: Stopwatch) -> tuple[Exchange, ...]:

@@ -5,20 +5,21 @@ then has its next turn later, so no reward holds up another.
 """
 
 import time
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from django.conf import settings
+from django.db import IntegrityError
 
 from loyalty.common import copying
 from loyalty.common.clock import Stopwatch
 from loyalty.common.errors import DomainError
 from platforms import registry as platforms
-from platforms.adapter import Adapter
+from platforms.adapter import Adapter, Capabilities
 from platforms.models import StoreConnection
 from rewards.claim import Claim
-from rewards.issuing import asking, claims, deciding, lanes, many, recording
+from rewards.issuing import asking, bulk, claims, deciding, lanes, many, recording
 from rewards.issuing.asking import Purpose
 from rewards.issuing.calling import Asked, Callers, Errand, Item
 from rewards.issuing.deciding import Failure
@@ -60,7 +61,8 @@ class Run:
         self._patience = patience
         self._ready: deque[Errand] = deque()
         self._made: list[many.Made] = []  # and not recorded yet
-        self._together = 1  # codes that one call may make
+        self._together = 1  # codes that one call may make, each with a discount of its own
+        self._able = Capabilities()
         self._look_at = 0.0  # all four on our watch
         self._kept_at = 0.0
         self._booked_at = 0.0
@@ -73,9 +75,9 @@ class Run:
 
     def go(self) -> None:
         shop = StoreConnection.objects.get(pk=self._lane.connection_id)
-        able = platforms.adapter_class(shop.platform).capabilities
-        self._together = min(settings.ISSUE_CODES_A_CALL, able.bulk)
-        width = min(settings.ISSUE_CALLS_AT_ONCE, able.calls_at_once)
+        self._able = platforms.adapter_class(shop.platform).capabilities
+        self._together = min(settings.ISSUE_CODES_A_CALL, self._able.bulk)
+        width = min(settings.ISSUE_CALLS_AT_ONCE, self._able.calls_at_once)
         if shop.calls_per_second is not None:  # more would only wait for their turn
             width = min(width, max(round(shop.calls_per_second * CALLS_UNDER_WAY), 1))
         with Callers(width, self.watch) as self._callers:
@@ -141,7 +143,7 @@ class Run:
         found = many.take(connection_id=self._lane.connection_id, claim=self._lane.token, count=count, now=now)
         self._look_at = self.watch.elapsed + LOOK_AGAIN if len(found) < count else 0.0
         if found:
-            self._prepare(sorted(found, key=lambda work: work.turn), ends_at=ends_at)
+            self._prepare(found, ends_at=ends_at)
 
     @property
     def _codes_a_call(self) -> int:
@@ -149,7 +151,7 @@ class Run:
 
     def _prepare(self, found: Sequence[IssueWork], *, ends_at: float) -> None:
         items: list[Item] = []
-        rewards = RedeemedReward.objects.select_related("code").in_bulk([work.pk for work in found])
+        found, rewards = self._with_others(found)
         shop = StoreConnection.objects.get(pk=self._lane.connection_id)  # fresh: its credentials may have changed
         adapter: Adapter | None = None
         unreadable: DomainError | None = None
@@ -162,7 +164,7 @@ class Run:
             try:
                 if unreadable is not None:
                     raise unreadable
-                question = asking.question(redeemed, work)
+                question = asking.question(redeemed, work, self._able)
             except DomainError as refusal:
                 self._cannot_ask(claim, work, refusal)
                 continue
@@ -175,19 +177,42 @@ class Run:
         if adapter is not None:
             self._queue(items, shop=shop, adapter=adapter, ends_at=ends_at)
 
+    def _with_others(self, found: Sequence[IssueWork]) -> tuple[list[IssueWork], dict[int, RedeemedReward]]:
+        """The same, in their turn, with all that are due of the bulk discounts they share; and their rewards."""
+        rewards = _with_codes(found)
+        references = {row.code.bulk_reference for row in rewards.values() if row.code is not None} - {""}
+        others: list[IssueWork] = []
+        if references and self._able.bulk_discounts is not None:
+            shop_id, token = self._lane.connection_id, self._lane.token
+            others = many.take_of_discounts(
+                connection_id=shop_id, claim=token, references=sorted(references), now=self.watch.now
+            )
+        return sorted([*found, *others], key=lambda work: work.turn), rewards | _with_codes(others)
+
     def _queue(self, items: Sequence[Item], *, shop: StoreConnection, adapter: Adapter, ends_at: float) -> None:
-        """One call for each; grants that are to be made share calls where the shop takes that and many wait."""
-        shared = [item for item in items if self._codes_a_call > 1 and _is_one_of_many(item)]
-        if len(shared) < TOGETHER_FROM:
-            shared = []
-        together = {item.claim.redeemed_reward_id for item in shared}
+        """One call for each; grants that are to be made share calls where the shop takes that and many wait.
+
+        What shares a discount of the shop is asked about together, however few they are.
+        """
+        single, shared = [], []
+        discounts: dict[tuple[str, Purpose], list[Item]] = defaultdict(list)
         for item in items:
-            if item.claim.redeemed_reward_id not in together:
-                self._ready.append(Errand(items=(item,), adapter=adapter, ends_at=ends_at))
-        patient = platforms.adapter_for(shop, timeout=TOGETHER_TIMEOUT) if shared else adapter
-        for start in range(0, len(shared), self._together):
-            portion = tuple(shared[start : start + self._together])
+            if item.question.bulk:
+                discounts[item.question.bulk, item.question.purpose].append(item)
+            elif self._codes_a_call > 1 and _is_one_of_many(item):
+                shared.append(item)
+            else:
+                single.append(item)
+        if len(shared) < TOGETHER_FROM:
+            single, shared = [*single, *shared], []
+        patient = platforms.adapter_for(shop, timeout=TOGETHER_TIMEOUT) if shared or discounts else adapter
+        self._ready += [Errand(items=(item,), adapter=adapter, ends_at=ends_at) for item in single]
+        for portion in _portions(shared, self._together):
             self._ready.append(Errand(items=portion, adapter=patient, ends_at=ends_at))
+        most = self._able.bulk_discounts.most if self._able.bulk_discounts is not None else 1
+        for of_one in discounts.values():
+            for portion in _portions(of_one, most):
+                self._ready.append(Errand(items=portion, adapter=patient, ends_at=ends_at, in_bulk=True))
 
     def _cannot_ask(self, claim: Claim, work: IssueWork, refusal: DomainError) -> None:
         if work.in_doubt_since is not None:  # its code may live: only the shop can say, once it can be asked again
@@ -197,7 +222,9 @@ class Run:
 
     def _record(self, asked: Sequence[Asked]) -> None:
         others: list[tuple[Asked, deciding.Decision]] = []
-        for each in asked:
+        if any(each.item.question.bulk for each in asked):
+            self._book()  # a text of the shop's own is free until it is recorded
+        for each in bulk.shared_out(asked):
             if not each.exchanges:
                 continue
             self._heed(each)
@@ -219,8 +246,12 @@ class Run:
     def _book(self) -> None:
         """Record those that were made, together; those that somebody has locked stay for the next time."""
         self._booked_at = self.watch.elapsed
-        if self._made:
+        if not self._made:
+            return
+        try:
             self._made = many.issue(claim=self._lane.token, made=self._made, now=self.watch.now)
+        except IntegrityError:  # one of them has a text that another reward was given: the others have not
+            self._record_locked()
 
     def _record_locked(self) -> None:
         """Those that somebody had locked, now that nobody waits for us: one by one, as long as it takes."""
@@ -263,6 +294,15 @@ class Run:
             claims.later(item.claim, now=now, wait=wait)
         else:
             recording.fail(item.claim, decision.failure, now=now)
+
+
+def _with_codes(found: Sequence[IssueWork]) -> dict[int, RedeemedReward]:
+    return RedeemedReward.objects.select_related("code").in_bulk([work.pk for work in found])
+
+
+def _portions(items: Sequence[Item], size: int) -> Iterator[tuple[Item, ...]]:
+    for start in range(0, len(items), size):
+        yield tuple(items[start : start + size])
 
 
 def _is_one_of_many(item: Item) -> bool:

@@ -40,6 +40,7 @@ class Errand:
     items: tuple[Item, ...]
     adapter: Adapter
     ends_at: float  # on the monotonic clock: not asked from then on
+    in_bulk: bool = False  # their codes share one discount
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,9 @@ class Callers:
         items, adapter = errand.items, errand.adapter
         told: tuple[tuple[Exchange, ...], ...] = tuple(() for _ in items)
         if not self.halted and time.monotonic() < errand.ends_at:
-            if len(items) == 1:
+            if errand.in_bulk:
+                told = asking.ask_in_bulk(adapter, [item.question for item in items], self._watch)
+            elif len(items) == 1:
                 told = (asking.ask(adapter, items[0].question, self._watch),)
             elif not self.alone:
                 bulk: Any = adapter  # its capabilities say that it is a BulkAdapter

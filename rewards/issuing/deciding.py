@@ -121,8 +121,9 @@ def is_ours(redeemed: RedeemedReward, found: PlatformCode) -> bool:
     A code out of a pool is ours without the reference, as long as it works: the merchant had it in the shop before.
     """
     from_pool = redeemed.code is not None and redeemed.code.pool_id is not None
+    reference = (redeemed.code.bulk_reference if redeemed.code is not None else "") or redeemed.reference
     return (
-        (found.reference == redeemed.reference or (from_pool and found.alive and not found.uses))
+        (found.reference == reference or (from_pool and found.alive and not found.uses))
         and (found.percent is None or found.percent == redeemed.percent)
         and (found.amount is None or found.amount == redeemed.amount)
         and found.product_reference in ("", redeemed.product_reference)

@@ -15,7 +15,7 @@ from rewards import lifecycle
 from rewards.issuing import claims, recording
 from rewards.issuing.calling import Asked
 from rewards.issuing.deciding import Issue
-from rewards.models import FulfillmentStatus, IssueWork, RedeemedReward
+from rewards.models import FulfillmentStatus, IssueWork, RedeemedReward, RewardCode
 
 # A call that may make something is counted with the claim: nobody else acts on the reward until the claim is over, and no call begins after it.
 # Who takes over from somebody whose claim ran out puts the code in doubt: they may have called before they died.
@@ -24,6 +24,18 @@ TAKE = """
         SELECT redeemed_reward_id FROM rewards_issuework
         WHERE connection_id = %(connection)s AND due_at <= %(now)s AND (claim IS NULL OR claimed_until <= %(now)s)
         ORDER BY turn, due_at LIMIT %(count)s FOR UPDATE SKIP LOCKED)
+"""
+TAKE_OF_DISCOUNTS = """
+    WITH due AS MATERIALIZED (
+        SELECT work.redeemed_reward_id FROM rewards_issuework AS work
+        JOIN rewards_redeemedreward AS redeemed ON redeemed.id = work.redeemed_reward_id
+        JOIN rewards_rewardcode AS code ON code.id = redeemed.code_id
+        WHERE code.connection_id = %(connection)s AND code.bulk_reference <> ''
+            AND code.bulk_reference = ANY(%(references)s)
+            AND work.due_at <= %(now)s AND (work.claim IS NULL OR work.claimed_until <= %(now)s)
+        ORDER BY work.turn, work.due_at FOR UPDATE OF work SKIP LOCKED)
+"""
+CLAIM_DUE = """
     UPDATE rewards_issuework AS work
     SET claim = %(claim)s, claimed_until = %(until)s, due_at = %(until)s,
         attempts = work.attempts + (work.claim IS NULL AND work.in_doubt_since IS NULL)::int,
@@ -46,6 +58,11 @@ REMOTE_IDS = """
     UPDATE rewards_rewardcode AS code SET remote_id = made.remote_id
     FROM unnest(%(ids)s::bigint[], %(remote_ids)s::text[]) AS made(id, remote_id) WHERE code.id = made.id
 """
+TEXTS = """
+    UPDATE rewards_rewardcode AS code SET code = made.text, canonical = made.canonical
+    FROM unnest(%(ids)s::bigint[], %(texts)s::text[], %(canonicals)s::text[]) AS made(id, text, canonical)
+    WHERE code.id = made.id
+"""
 NEEDED = (
     "customer_id", "code_id", "hold_id", "type", "fulfillment_status", "usage_status", "delivery_status"
 )  # fmt: skip
@@ -61,9 +78,17 @@ class Made:
 
 def take(*, connection_id: int, claim: UUID, count: int, now: datetime) -> list[IssueWork]:
     """Claim as many rewards that are due, in their turn; `attempts` are those before."""
+    return _take(TAKE, claim, now=now, connection=connection_id, count=count)
+
+
+def take_of_discounts(*, connection_id: int, claim: UUID, references: Sequence[str], now: datetime) -> list[IssueWork]:
+    """Claim the others that are due of these bulk discounts, to be made with those that were taken."""
+    return _take(TAKE_OF_DISCOUNTS, claim, now=now, connection=connection_id, references=list(references))
+
+
+def _take(due: str, claim: UUID, *, now: datetime, **values: Any) -> list[IssueWork]:
     until = now + claims.lease()
-    values = {"connection": connection_id, "claim": claim, "count": count, "now": now, "until": until}
-    found = _rows(TAKE, values)
+    found = _rows(due + CLAIM_DUE, {"claim": claim, "now": now, "until": until} | values)
     names = ("redeemed_reward_id", "attempts", "in_doubt_since", "turn")
     return [IssueWork(claim=claim, claimed_until=until, **dict(zip(names, row, strict=True))) for row in found]
 
@@ -83,6 +108,7 @@ def fits(redeemed: RedeemedReward) -> bool:
 def issue(*, claim: UUID, made: Sequence[Made], now: datetime) -> list[Made]:
     """Record them all in one transaction; gives back those that somebody has locked, to be recorded one by one.
 
+    Raises IntegrityError, and nothing is recorded, when another reward was given a text that the shop has made up.
     No points are at stake, so no account is locked; nothing is waited for, so no circle of locks can come about.
     """
     ids = [each.asked.item.redeemed.pk for each in made]
@@ -109,15 +135,25 @@ def _write(asked: Sequence[Made], ours: Sequence[Made], *, now: datetime) -> Non
     attempts = [row for each in asked for row in recording.attempts(each.asked.item.redeemed.pk, each.asked.exchanges)]
     copying.insert(attempts)
     own = [
-        (redeemed.code_id, each.found)
+        (code, each.found)
         for each in ours
-        if (redeemed := each.asked.item.redeemed).code is not None and not redeemed.code.is_shared
+        if (code := each.asked.item.redeemed.code) is not None and not code.is_shared
     ]
     if own:
         with connection.cursor() as cursor:
-            ids = [code_id for code_id, _ in own]
-            cursor.execute(REMOTE_IDS, {"ids": ids, "remote_ids": [found.made.remote_id for _, found in own]})
-        copying.insert([recording.evidence(code_id=code_id, found=found, now=now) for code_id, found in own if code_id])
+            ids, remote_ids = [code.pk for code, _ in own], [found.made.remote_id for _, found in own]
+            cursor.execute(REMOTE_IDS, {"ids": ids, "remote_ids": remote_ids})
+        _adopt_texts(own)
+        copying.insert([recording.evidence(code_id=code.pk, found=found, now=now) for code, found in own])
+
+
+def _adopt_texts(own: Sequence[tuple[RewardCode, Issue]]) -> None:
+    """Of those that the shop has made up. Raises IntegrityError for one that another reward was given meanwhile."""
+    told = [(code.pk, *recording.text_of(code, found.made)) for code, found in own if code.bulk_reference]
+    if told:
+        ids, texts, canonicals = zip(*told, strict=True)
+        with connection.cursor() as cursor:
+            cursor.execute(TEXTS, {"ids": list(ids), "texts": list(texts), "canonicals": list(canonicals)})
 
 
 def _rows(sql: str, values: dict[str, Any]) -> list[Any]:

@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
+from loyalty.common import codes
 from loyalty.common.actors import SYSTEM, Actor, ActorKind
 from loyalty.events import log
 from loyalty.points import ledger, locking
 from loyalty.points.models import TransactionKind
-from platforms.adapter import Answer
+from platforms.adapter import Answer, PlatformCode
 from rewards import lifecycle, limits, parcels, pools
 from rewards.claim import Claim, new_code
 from rewards.issuing import claims
@@ -28,6 +29,7 @@ from rewards.models import (
     IssueWork,
     Origin,
     RedeemedReward,
+    RewardCode,
 )
 from rewards.types.base import RewardIncomplete
 
@@ -42,17 +44,38 @@ def locked(*, redeemed_reward_id: int, now: datetime) -> RedeemedReward:
 
 
 def issue(claim: Claim, found: Issue, *, now: datetime) -> Verdict:
-    """The code is in the shop: the customer has the reward, and the hold becomes the debit."""
+    """The code is in the shop: the customer has the reward, and the hold becomes the debit.
+
+    A text of the shop's own that somebody else was given meanwhile leaves it in doubt: the shop is asked once more.
+    """
+    try:
+        return _issue(claim, found, now=now)
+    except IntegrityError as error:
+        if "code_unique_in_connection" not in str(error):
+            raise
+    claims.doubt(claim, now=now)
+    claims.put_off(claim, now=now)
+    return Verdict.WAITING
+
+
+def _issue(claim: Claim, found: Issue, *, now: datetime) -> Verdict:
     with transaction.atomic():
         redeemed = locked(redeemed_reward_id=claim.redeemed_reward_id, now=now)
         if not IssueWork.objects.filter(pk=redeemed.pk, claim=claim.token).delete()[0]:
             return claims.verdict_of(redeemed)
         if redeemed.code is not None and not redeemed.code.is_shared:  # a shared one was looked at when it was shared
             redeemed.code.remote_id = found.made.remote_id
-            redeemed.code.save(update_fields=["remote_id"])
+            redeemed.code.code, redeemed.code.canonical = text_of(redeemed.code, found.made)
+            redeemed.code.save(update_fields=["remote_id", "code", "canonical"])
             evidence(code_id=redeemed.code.pk, found=found, now=now).save()
         record_issued(redeemed=redeemed, now=now)
     return Verdict.ISSUED
+
+
+def text_of(code: RewardCode, made: PlatformCode) -> tuple[str, str]:
+    """As it is shown, and as it is compared: ours, unless the shop makes up those of its bulk discounts."""
+    told = codes.canonical(made.code)
+    return (made.code, told) if code.bulk_reference and told != code.canonical else (code.code, code.canonical)
 
 
 def evidence(*, code_id: int, found: Issue, now: datetime) -> CodeEvidence:

@@ -8,7 +8,8 @@ from loyalty.common.errors import DomainError
 from platforms import registry as platforms
 from platforms.adapter import Adapter
 from rewards.claim import Claim, connection_of
-from rewards.issuing import asking, claims, deciding, recording
+from rewards.issuing import asking, bulk, claims, deciding, recording
+from rewards.issuing.calling import Asked, Item
 from rewards.issuing.claims import Verdict
 from rewards.issuing.deciding import Failure
 from rewards.models import IssueAttempt, IssueWork, Origin, RedeemedReward
@@ -55,13 +56,14 @@ def _ask(
     claim: Claim, redeemed: RedeemedReward, adapter: Adapter, waiting: IssueWork, watch: Stopwatch, *, patience: float
 ) -> Verdict | float:
     """The question that is to be asked now."""
-    question = asking.question(redeemed, waiting)
+    question = asking.question(redeemed, waiting, adapter.capabilities)
     if question.counts:
         if waiting.attempts >= claims.MOST_ATTEMPTS:
             return recording.give_up(claim, now=watch.now)
         if not claims.start(claim, shared=question.spec is None):
             return Verdict.WAITING
-    exchanges = asking.ask(adapter, question, watch)
+    asked = Asked(Item(claim, redeemed, question), asking.ask(adapter, question, watch))
+    exchanges = bulk.shared_out([asked])[0].exchanges
     IssueAttempt.objects.bulk_create(recording.attempts(redeemed.pk, exchanges))
     decision = deciding.decide(redeemed, question, exchanges)
     return _act(claim, redeemed, decision, watch, patience=patience)

@@ -6,7 +6,7 @@ from rewards.models.cancellation import (
     CodeEvidence,
     EvidenceKind,
 )
-from rewards.models.code import RewardCode
+from rewards.models.code import BULK_REFERENCE, RewardCode
 from rewards.models.delivery import Delivery, DeliveryChange, DeliveryStep
 from rewards.models.extension import CodeExtension, ExtensionState
 from rewards.models.issuing import IssueAttempt, IssueLane, IssueWork
@@ -47,6 +47,7 @@ from rewards.models.reward_type import RewardKind, RewardType, reward_types
 from rewards.models.value_code import ValueCodeUse
 
 __all__ = [
+    "BULK_REFERENCE",
     "FINAL",
     "FINDING_OPEN",
     "AudienceKind",

@@ -32,6 +32,9 @@ class Campaign(models.Model):
     audience_text = models.CharField(max_length=500)  # who is meant, in words, as it was chosen
     beyond_audience = models.BooleanField(default=False)  # also customers a restricted reward is not for
     once = models.BooleanField(default=True)  # nobody who has had the reward before
+    bulk_codes = models.BooleanField(
+        default=False, db_default=False
+    )  # the codes of a batch share a discount in the shop
     internal_note = models.CharField(max_length=1000, blank=True)  # why, for staff; stands on each reward, too
     actor_kind = models.CharField(max_length=20)  # who planned it
     actor_id = models.BigIntegerField(null=True)

@@ -9,6 +9,9 @@ from platforms.models import StoreConnection
 ENDS = "COALESCE(ends_at, 'infinity'::timestamptz)"
 
 
+BULK_REFERENCE = "cb-[0-9]+-[0-9]+"  # a regular expression: the number of a campaign, and of its batch
+
+
 class RewardCode(models.Model):
     """One code of one shop (or of no shop). Decided and committed here before the shop is ever asked."""
 
@@ -19,6 +22,9 @@ class RewardCode(models.Model):
     created_at = models.DateTimeField()
     disabled_at = models.DateTimeField(null=True)  # when the shop proved, or we decided, that it is dead
     is_shared = models.BooleanField(default=False, db_default=False)  # one code that many customers have
+    # Our name for the discount that it shares with others in the shop, each used once; empty: it has one of its own.
+    # While it is pending its text may still change: some shops make up the codes of such a discount.
+    bulk_reference = models.CharField(max_length=40, blank=True, default="", db_default="")
 
     # Of codes in a pool alone.
     pool = models.ForeignKey("rewards.CodePool", null=True, on_delete=models.PROTECT, db_index=False)
@@ -47,9 +53,13 @@ class RewardCode(models.Model):
                 condition=Q(is_shared=False) | Q(pool__isnull=True, disabled_at__isnull=True),
                 name="code_shared_in_no_pool_and_never_killed",
             ),
+            models.CheckConstraint(
+                condition=Q(bulk_reference="") | Q(pool__isnull=True, is_shared=False), name="code_in_bulk_is_its_own"
+            ),
         ]
         indexes = [
             models.Index(fields=["canonical"], opclasses=["varchar_pattern_ops"], name="code_prefix"),
+            models.Index(fields=["connection", "bulk_reference"], name="code_in_bulk", condition=~Q(bulk_reference="")),
             # The codes still in a pool, in the order in which they are handed out: those that end soonest first.
             models.Index(
                 F("pool"),

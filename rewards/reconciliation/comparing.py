@@ -9,10 +9,10 @@ from typing import Any
 
 from loyalty.common import plans
 from platforms.adapter import Capabilities, PlatformCode
-from rewards.models import FindingDetail, FindingKind, FulfillmentStatus, Repair, UsageStatus
+from rewards.models import BULK_REFERENCE, FindingDetail, FindingKind, FulfillmentStatus, Repair, UsageStatus
 
 DAY = timedelta(days=1)  # some shops keep the last day of a code, not its instant
-OUR_MARK = re.compile(r"rr-[0-9]+", re.ASCII)
+OUR_MARK = re.compile(rf"rr-[0-9]+|{BULK_REFERENCE}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class Holder:
     """The redeemed reward that has a code."""
 
     redeemed_reward_id: int
-    reference: str
+    reference: str  # that the shop keeps with it: its own, or that of the discount it shares
     fulfillment: str
     usage: str
     used_order_id: str = ""
@@ -46,6 +46,7 @@ class Ours:
     code_id: int | None = None
     is_shared: bool = False
     from_pool: bool = False
+    awaited: bool = False  # not known, and rewards that share its discount wait to be told which codes the shop made up
     holders: tuple[Holder, ...] = field(default=())
 
 
@@ -187,7 +188,7 @@ def _of_many(ours: Ours, theirs: PlatformCode | None, *, now: datetime) -> Diffe
 
 def _of_nobody(ours: Ours, theirs: PlatformCode | None) -> Difference | None:
     """Codes that wait in a pool may be in the shop or not; anything else with our mark that works is too much."""
-    if theirs is None or not theirs.alive or not is_marked(theirs) or ours.from_pool:
+    if theirs is None or not theirs.alive or not is_marked(theirs) or ours.from_pool or ours.awaited:
         return None
     detail = FindingDetail.UNKNOWN_HERE if ours.code_id is None else FindingDetail.NO_REWARD
     return Difference(FindingKind.ORPHAN, detail, Repair.DISABLE)

@@ -14,6 +14,7 @@ from rewards.models import (
     Cancellation,
     CancellationState,
     CodeExtension,
+    FulfillmentStatus,
     ReconciliationFinding,
     ReconciliationRun,
     RedeemedReward,
@@ -23,7 +24,7 @@ from rewards.models import (
 from rewards.models.extension import OPEN as EXTENDING
 from rewards.reconciliation.comparing import Holder, Ours
 
-CODE = ("pk", "canonical", "is_shared", "pool_id")
+CODE = ("pk", "canonical", "is_shared", "pool_id", "bulk_reference")
 REWARD = (
     "pk",
     "code_id",
@@ -48,10 +49,18 @@ def of(*, connection_id: int, canonicals: Sequence[str]) -> list[Ours]:
     return _with_holders(list(rows.values(*CODE)))
 
 
-def now_of(*, connection_id: int, canonical: str) -> Ours:
-    """One code as we have it at this moment, known here or not."""
+def now_of(*, connection_id: int, canonical: str, reference: str = "") -> Ours:
+    """One code as we have it at this moment, known here or not; `reference` is what the shop keeps with it."""
     found = of(connection_id=connection_id, canonicals=[canonical])
-    return found[0] if found else Ours(canonical=canonical)
+    return found[0] if found else Ours(canonical=canonical, awaited=_is_awaited(connection_id, reference))
+
+
+def _is_awaited(connection_id: int, reference: str) -> bool:
+    of_discount = RewardCode.objects.filter(connection_id=connection_id, bulk_reference=reference)
+    waiting = of_discount.exclude(bulk_reference="").filter(
+        redeemed_rewards__fulfillment_status=FulfillmentStatus.PENDING
+    )
+    return waiting.exists()
 
 
 def moved(*, run: ReconciliationRun, after: int, limit: int) -> list[tuple[int, str]]:
@@ -89,8 +98,10 @@ def _with_holders(rows: Sequence[dict[str, Any]]) -> list[Ours]:
         )
     )
     used_late = log.subjects_of(kind=usage.USED_AFTER_END, subject_type="redeemed_reward", ids=list(ended))
+    in_bulk = {row["pk"]: row["bulk_reference"] for row in rows}
     for reward in found:
-        holder = _holder(reward, ended.get(reward["pk"]), changing=changing, used_late=used_late)
+        reference = in_bulk[reward["code_id"]] or RedeemedReward(pk=reward["pk"]).reference
+        holder = _holder(reward, ended.get(reward["pk"]), reference=reference, changing=changing, used_late=used_late)
         holders[reward["code_id"]].append(holder)
     return [
         Ours(
@@ -116,10 +127,12 @@ def _cancellations(ids: Sequence[int]) -> dict[int, Cancellation]:
     return {row.redeemed_reward_id: row for row in rows.order_by("pk")}
 
 
-def _holder(reward: dict[str, Any], ended: Cancellation | None, *, changing: set[int], used_late: set[int]) -> Holder:
+def _holder(
+    reward: dict[str, Any], ended: Cancellation | None, *, reference: str, changing: set[int], used_late: set[int]
+) -> Holder:
     return Holder(
         redeemed_reward_id=reward["pk"],
-        reference=RedeemedReward(pk=reward["pk"]).reference,
+        reference=reference,
         fulfillment=reward["fulfillment_status"],
         usage=reward["usage_status"],
         used_order_id=reward["used_order_id"],

@@ -197,7 +197,8 @@ def _repair_if_needed(row: ReconciliationFinding, adapter: Adapter, watch: Stopw
     answer = adapter.find_code(row.canonical)
     if not answer.ok:
         return _Done(FindingState.OPEN, f"The shop did not show {row.canonical}: {answer.reason or 'no reason given'}")
-    ours = records.now_of(connection_id=row.connection_id, canonical=row.canonical)
+    reference = answer.value.reference if answer.value is not None else ""
+    ours = records.now_of(connection_id=row.connection_id, canonical=row.canonical, reference=reference)
     current = comparing.judge(ours=ours, theirs=answer.value, capabilities=adapter.capabilities, now=watch.now)
     if current is None and not _half_done(row):
         return _Done(FindingState.SETTLED, "Both sides agree by now: nothing was changed.")

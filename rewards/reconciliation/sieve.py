@@ -15,7 +15,7 @@ from rewards.models import ReconciliationRun, RunScope
 
 SIFT_OURS = """
     WITH portion AS MATERIALIZED (
-        SELECT id, canonical, is_shared, pool_id IS NOT NULL AS from_pool
+        SELECT id, canonical, is_shared, pool_id IS NOT NULL AS from_pool, nullif(bulk_reference, '') AS of_discount
         FROM rewards_rewardcode
         WHERE connection_id = %(connection)s AND canonical > %(after)s AND created_at < %(began_at)s
             AND (%(all)s OR canonical IN (SELECT canonical FROM rewards_listedcode WHERE run_id = %(run)s))
@@ -31,7 +31,7 @@ SIFT_OURS = """
                 WHEN ours.usage_status = 'used' THEN there.alive IS NOT TRUE OR there.uses IS DISTINCT FROM 0
                 WHEN ours.expires_at <= %(began_at)s AND there.alive IS NOT TRUE THEN coalesce(there.uses, 0) = 0
                 ELSE there.alive AND coalesce(there.uses, 0) = 0
-                    AND (portion.from_pool OR there.reference IN ('', 'rr-' || ours.id))
+                    AND (portion.from_pool OR there.reference IN ('', coalesce(portion.of_discount, 'rr-' || ours.id)))
                     AND there.product_reference IN ('', ours.product_reference)
                     AND ((there.percent IS NULL AND there.amount IS NULL)
                         OR (there.percent IS NOT DISTINCT FROM ours.percent
@@ -69,7 +69,7 @@ SIFT_OURS = """
 
 SIFT_THEIRS = """
     WITH portion AS MATERIALIZED (
-        SELECT canonical, alive AND reference LIKE 'rr-%%' AS is_marked
+        SELECT canonical, alive AND (reference LIKE 'rr-%%' OR reference LIKE 'cb-%%') AS is_marked
         FROM rewards_listedcode
         WHERE run_id = %(run)s AND canonical > %(after)s
         ORDER BY canonical LIMIT %(limit)s

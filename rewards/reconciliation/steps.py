@@ -186,7 +186,8 @@ def _examine(
 def _look(run: ReconciliationRun, adapter: Adapter, canonical: str, watch: Stopwatch) -> Seen | None:
     """The shop first, then our rows: what we do at the shop is written down here before and after."""
     theirs = _find(adapter, canonical)
-    ours = records.now_of(connection_id=run.connection_id, canonical=canonical)
+    reference = theirs.reference if theirs is not None else ""
+    ours = records.now_of(connection_id=run.connection_id, canonical=canonical, reference=reference)
     difference = comparing.judge(ours=ours, theirs=theirs, capabilities=adapter.capabilities, now=watch.now)
     return None if difference is None else Seen(ours, theirs, difference)
 

@@ -49,15 +49,17 @@ class TypeOfReward:
         return codes.generate(prefix=prefix, money=self.code_is_money)
 
     def spec(self, redeemed: RedeemedReward, code: str) -> CodeSpec:
-        """What to ask the shop for, from the copies on the redeemed reward alone."""
+        """What to ask the shop for, from the copies on the redeemed reward alone, and its code where that shares a discount."""
         kind = self.discount(redeemed)
         if kind is None:
             raise RewardIncomplete(f"A reward of type {self.type.label!r} is not generated in a shop.")
+        bulk = redeemed.code.bulk_reference if redeemed.code is not None else ""
+        reference = bulk or redeemed.reference
         return CodeSpec(
             code=code,
             kind=kind,
-            title=f"{redeemed.name} ({redeemed.reference})",
-            reference=redeemed.reference,
+            title=f"{redeemed.name} ({reference})",
+            reference=reference,
             currency=redeemed.currency,
             percent=redeemed.percent,
             amount=redeemed.amount,
@@ -67,5 +69,6 @@ class TypeOfReward:
             combines_with=frozenset(CombinesWith(each) for each in redeemed.combines_with),
             starts_at=redeemed.starts_at,
             expires_at=redeemed.expires_at,
-            customer_email=(redeemed.customer_email or None) if self.is_personal else None,
+            customer_email=(redeemed.customer_email or None) if self.is_personal and not bulk else None,
+            in_bulk=bool(bulk),
         )

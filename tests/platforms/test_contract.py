@@ -14,7 +14,9 @@ import pytest
 
 from platforms import registry
 from platforms.adapter import (
+    DISCOUNTS,
     Adapter,
+    BulkDiscounts,
     Capabilities,
     DiscountKind,
     OrderStatus,
@@ -58,6 +60,7 @@ LACKING: dict[str, set[str]] = {
 SAYS: dict[str, dict[str, Any]] = {
     "sandbox": {
         "extends": True, "returns_use_on_cancel": True, "registers_webhooks": True, "calls_at_once": 200, "bulk": 250,
+        "bulk_discounts": BulkDiscounts(most=250, kinds=frozenset(DiscountKind), collections=DISCOUNTS),
     },
     "bigcommerce": {
         "extends": True, "registers_webhooks": True, "secret_headers": {"x-loyalty-desk-webhook"}, "sorts_products": True,

@@ -76,6 +76,7 @@ class CampaignSerializer(serializers.Serializer):
     audience = serializers.CharField(source="audience_text", help_text="Who is meant, in words.")
     once = serializers.BooleanField()
     beyond_audience = serializers.BooleanField()
+    bulk_codes = serializers.BooleanField()
     internal_note = fields.OptionalTextField()
     progress = ProgressSerializer()
     counts = CountsSerializer()
@@ -97,6 +98,11 @@ class NewCampaignSerializer(serializers.Serializer):
     )
     beyond_audience = serializers.BooleanField(
         required=False, default=False, help_text="Give it also to customers the reward is not offered to."
+    )
+    bulk_codes = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Let the shop make up to 250 codes in one call, under one discount: each is good once, for whoever has it.",
     )
     internal_note = fields.TextField(
         required=False,
@@ -136,7 +142,8 @@ class Campaigns(views.ApiView):
             "gives nobody a second one. Follow it by its id. With `dry_run` it stops after the check, and `give` lets it go. "
             "A name that is known is refused, so that nothing is given twice by a repeated call."
         ),
-        refusals="an unknown reward or segment, a name that is known, nobody or too many among those who were chosen",
+        refusals="an unknown reward or segment, a name that is known, nobody or too many among those who were chosen, "
+        "bulk codes where the shop has none",
     )
     @views.once(atomic=True)
     def post(self, request: Request) -> Response:
@@ -151,6 +158,7 @@ class Campaigns(views.ApiView):
             now=timezone.now(),
             beyond_audience=given["beyond_audience"],
             once=given["once"],
+            bulk=given["bulk_codes"],
             internal_note=given.get("internal_note") or "",
             give_at_once=not given["dry_run"],
         )
@@ -290,6 +298,7 @@ def _shape(campaign: Campaign) -> dict[str, Any]:
         "audience_text": campaign.audience_text,
         "once": campaign.once,
         "beyond_audience": campaign.beyond_audience,
+        "bulk_codes": campaign.bulk_codes,
         "internal_note": campaign.internal_note,
         "progress": {"done": job.rows_done, "total": job.rows_total},
         "counts": {

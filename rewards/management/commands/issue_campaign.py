@@ -49,6 +49,9 @@ class Command(BaseCommand):
         parser.add_argument("--note", default="", help="Why, for staff; stands on each reward.")
         parser.add_argument("--again", action="store_true", help="Also to customers who have had this reward.")
         parser.add_argument("--beyond-audience", action="store_true", help="Also to those it is not offered to.")
+        parser.add_argument(
+            "--bulk-codes", action="store_true", help="Many codes under one discount of the shop: quicker."
+        )
         parser.add_argument("--dry-run", action="store_true", help="Say who would get it, and stop.")
         parser.add_argument("--revert", action="store_true", help="Cancel what was given and not used.")
 
@@ -85,6 +88,7 @@ class Command(BaseCommand):
                 now=timezone.now(),
                 beyond_audience=options["beyond_audience"],
                 once=not options["again"],
+                bulk=options["bulk_codes"],
                 internal_note=options["note"],
             )
         finally:

@@ -1,0 +1,81 @@
+"""Shops that put many codes under one discount, each behind HTTP, in one shape."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from platforms import registry
+from platforms.adapter import PlatformCode
+from platforms.models import StoreConnection
+from tests.factories.shop import connect
+from tests.fakes.sandbox import SandboxShop, running_sandbox_shop
+
+
+class BulkShop(ABC):
+    """One that runs. `invents` says whether the texts of the codes are its own."""
+
+    invents = False
+
+    @abstractmethod
+    def connected(self) -> StoreConnection: ...
+
+    @abstractmethod
+    def lose_answers(self, *, times: int = 1) -> None:
+        """The next calls that make many codes are carried out, and nobody is told."""
+
+    @abstractmethod
+    def break_down(self, *, times: int = 1) -> None:
+        """The next calls that make many codes do nothing, and it says so."""
+
+    @abstractmethod
+    def recover(self) -> None:
+        """From now on nothing goes wrong."""
+
+    @abstractmethod
+    def buy(self, code: str) -> None:
+        """Somebody uses the code on an order, and pays."""
+
+
+def codes_of(connection: StoreConnection) -> dict[str, PlatformCode]:
+    """All codes of the shop, by their texts in upper case. Each is listed once."""
+    adapter, cursor, more = registry.adapter_for(connection), "", True
+    found: list[PlatformCode] = []
+    while more:
+        page = adapter.list_codes(cursor).value
+        assert page is not None
+        found += page.codes
+        cursor, more = page.cursor, page.more
+    by_text = {code.code.upper(): code for code in found}
+    assert len(by_text) == len(found)
+    return by_text
+
+
+class BulkSandbox(BulkShop):
+    def __init__(self, shop: SandboxShop) -> None:
+        self.shop = shop
+
+    def connected(self) -> StoreConnection:
+        return connect(self.shop)
+
+    def lose_answers(self, *, times: int = 1) -> None:
+        self.shop.fault("create", "drop_after_accepting", times=times)
+
+    def break_down(self, *, times: int = 1) -> None:
+        self.shop.fault("create", "drop", times=times)
+
+    def recover(self) -> None:
+        self.shop.clear_faults()
+
+    def buy(self, code: str) -> None:
+        self.shop.checkout("somebody@example.com", code=code)
+
+
+@contextmanager
+def sandbox(folder: Path) -> Iterator[BulkShop]:
+    with running_sandbox_shop(folder) as shop:
+        yield BulkSandbox(shop)
+
+
+SHOPS: dict[str, Any] = {"sandbox": sandbox}
