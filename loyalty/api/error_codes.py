@@ -69,6 +69,7 @@ BY_STATUS: Mapping[int, Mapping[str, str]] = {
         "limit_reached": "The customer has had this reward as often as anybody may. Offer another one.",
         "merge_not_undone": "The merge cannot be taken back, or not now. `message` says why.",
         "merge_refused": "The two customers cannot be merged now. `message` says why.",
+        "no_bulk_codes": "The codes of this reward cannot share a discount of its shop; `message` says why. Leave `bulk_codes` out.",
         "no_email": "No e-mail address of the customer is known, by which they could sign in. Add it.",
         "no_pool": "There is no such reward, or none that takes codes of its own. Check the id.",
         "no_rows": "There is nothing to do: no row, or no customer, is given. Send some.",

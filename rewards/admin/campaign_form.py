@@ -193,7 +193,7 @@ def planned(request: HttpRequest, form: CampaignForm) -> Campaign | None:
             internal_note=said["internal_note"],
         )
     except acts.CampaignRefused as refusal:
-        form.add_error("bulk_codes" if refusal.code == acts.NO_BULK_CODES else "name", refusal.sentence)
+        form.add_error("bulk_codes" if refusal.code == "no_bulk_codes" else "name", refusal.sentence)
     except DomainError as refusal:
         places = {AudienceKind.TABLE.value: "file", AudienceKind.SEGMENT.value: "segment"}
         form.add_error(places.get(said["audience"], "audience"), refusal.sentence)

@@ -175,7 +175,7 @@ class RewardPage(desk.ReadOnlyAdmin):
     def facts(self, redeemed: RedeemedReward) -> list[tuple[str, Any]]:
         """What it is, in the words of the moment it was redeemed."""
         facts: list[tuple[str, Any]] = [
-            ("Code", show.copyable(redeemed.code.code) if redeemed.code is not None else show.dash()),
+            ("Code", code(redeemed)),
             ("Type", redeemed.get_type_display()),
             ("Worth", worth(redeemed)),
             ("Cost in points", show.points(redeemed.cost_in_points)),
@@ -196,15 +196,11 @@ class RewardPage(desk.ReadOnlyAdmin):
 
     def further_facts(self, redeemed: RedeemedReward) -> list[tuple[str, Any]]:
         """What not every reward has."""
-        shared = redeemed.code is not None and redeemed.code.is_shared
         campaign = campaign_of(redeemed)
         others = ", ".join(str(Combination(each).label).lower() for each in redeemed.combines_with)
         least, asked, old = redeemed.minimum_order, extension.latest(redeemed=redeemed), redeemed.reissue_of_id
         found = [
-            (
-                "Sort of code",
-                "One code for many: others have it too, and canceling never disables it" if shared else "",
-            ),
+            ("Sort of code", sort_of_code(redeemed)),
             ("Campaign", self.link_to(Campaign, campaign.pk, campaign.name) if campaign is not None else ""),
             ("Brand", redeemed.brand),
             ("Minimum order", show.money(least, redeemed.currency) if least is not None else ""),
@@ -307,6 +303,21 @@ def _with_payout(redeemed: RedeemedReward, slugs: list[str], *, now: datetime) -
     if money.next_attempt_at is not None and "retry" not in slugs:
         slugs = [*slugs, "retry"]
     return slugs if payouts_by_hand.refusal(money) else ["mark-paid", "mark-refused", *slugs]
+
+
+def code(redeemed: RedeemedReward) -> Any:
+    if redeemed.code is None:
+        return show.dash()
+    return show.copyable(redeemed.sure_code) if redeemed.sure_code else "The shop is making it"
+
+
+def sort_of_code(redeemed: RedeemedReward) -> str:
+    if redeemed.code is None:
+        return ""
+    if redeemed.code.is_shared:
+        return "One code for many: others have it too, and canceling never disables it"
+    bulk = redeemed.code.bulk_reference
+    return f"Bulk code: shares the discount {bulk} in the shop with others of its campaign" if bulk else ""
 
 
 def worth(redeemed: RedeemedReward) -> Any:

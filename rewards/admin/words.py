@@ -86,14 +86,14 @@ def cashback_badge(redeemed: RedeemedReward) -> SafeString:
 
 def with_code(redeemed: RedeemedReward) -> str:
     """The reward with its code in round brackets, as the grid and the reports name it."""
-    return f"{redeemed.name} ({redeemed.code.code})" if redeemed.code is not None else redeemed.name
+    return f"{redeemed.name} ({redeemed.sure_code})" if redeemed.sure_code else redeemed.name
 
 
 def named(redeemed: RedeemedReward, *, url: str, shop_url: str = "") -> SafeString:
     """The same for a list: a long name is cut, the code never. The name leads to the page, the code can be copied."""
-    if redeemed.code is None:
+    code = redeemed.sure_code
+    if not code:
         return format_html('<a href="{}">{}</a>', url, show.clipped(redeemed.name))
-    code = redeemed.code.code
     return format_html(
         '<span class="desk-named"><a href="{}">{} <code>({})</code></a>'
         '<button type="button" class="desk-copy__icon" data-copy="{}" aria-label="Copy the code {}" title="Copy" hidden>'

@@ -16,7 +16,6 @@ from rewards.models import Campaign, Reward
 KIND = "rewards.campaign"
 TASK = "rewards.work_on_campaign"
 PERMISSION = "rewards.add_campaign"
-NO_BULK_CODES = "no_bulk_codes"
 LONGEST_NAME, LONGEST_NOTE = 120, 1000
 SET_ASIDE_FOR = timedelta(hours=1)
 
@@ -63,7 +62,7 @@ def plan(
     if reward is None:
         raise CampaignRefused(f"There is no reward {reward_id}. Check the id.", code="unknown_reward")
     if bulk and (refusal := bulk_codes.refusal(reward=reward)):
-        raise CampaignRefused(refusal, code=NO_BULK_CODES)
+        raise CampaignRefused(refusal, code="no_bulk_codes")
     if not 1 <= len(name) <= LONGEST_NAME or len(note) > LONGEST_NOTE:
         raise CampaignRefused(
             f"A campaign has a name of up to {LONGEST_NAME} characters and a note of up to {LONGEST_NOTE:,}. Shorten it."

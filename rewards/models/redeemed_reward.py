@@ -346,6 +346,13 @@ class RedeemedReward(models.Model):
         return self.type == RewardType.GIFT
 
     @property
+    def sure_code(self) -> str:
+        """The text of its code, read with it; empty without one, and while a shop may still make up another."""
+        if self.code is None or (self.code.bulk_reference and self.fulfillment_status == FulfillmentStatus.PENDING):
+            return ""
+        return self.code.code
+
+    @property
     def reference(self) -> str:
         """Our own name for it in a shop: how we recognise a code as ours."""
         return f"rr-{self.pk}"

@@ -13,8 +13,8 @@ from rewards import usage
 from rewards.campaigns import steps
 from rewards.models import Campaign, RedeemedReward
 from tests.api.conftest import refusal
-from tests.factories.catalogue import InvitationFactory
-from tests.factories.people import CustomerFactory
+from tests.factories.catalogue import InvitationFactory, RewardFactory
+from tests.factories.people import ConnectionFactory, CustomerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -211,3 +211,14 @@ def test_one_for_a_segment_is_refused_without_the_segment_or_the_scope(api, inte
     Segment.objects.update(criteria={"state": ["disabled"]})
     assert refusal(api.post("/campaigns", body)) == (422, "nobody_meant")
     assert not Campaign.objects.exists()
+
+
+def test_bulk_codes_are_said_of_a_campaign_and_refused_where_the_shop_has_none(api, reward):
+    in_shop = RewardFactory(connection=ConnectionFactory(platform="sandbox"))
+
+    made = api.post("/campaigns", wanted(in_shop, CustomerFactory(), bulk_codes=True, dry_run=True))
+    refused = api.post("/campaigns", wanted(reward, CustomerFactory(), name="Summer", bulk_codes=True))
+
+    assert read(api, made.json()["campaign"]["id"])["bulk_codes"] is True
+    assert refusal(refused)[:2] == (422, "no_bulk_codes")
+    assert Campaign.objects.count() == 1

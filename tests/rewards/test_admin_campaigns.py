@@ -13,7 +13,7 @@ from rewards import granting, usage
 from rewards.campaigns import steps
 from rewards.models import Campaign, RedeemedReward
 from tests.factories.catalogue import RewardFactory
-from tests.factories.people import CustomerFactory
+from tests.factories.people import ConnectionFactory, CustomerFactory
 from tests.rewards.admin_rows import staff, words
 
 pytestmark = pytest.mark.django_db
@@ -174,3 +174,37 @@ def test_a_campaign_for_a_segment_begins_on_its_page_and_is_for_who_is_in_it_now
     assert "1 customer of 1 would get “5 off”." in checked
     assert "Segment “Guests” as it was on " in checked
     assert list(campaign.job.rows.values_list("data", flat=True)) == [{"customer": str(guest.pk)}]
+
+
+def test_bulk_codes_are_offered_where_a_shop_has_them_and_say_what_they_are_on_its_pages():
+    client, customer = staff(*MAY, "rewards.view_redeemedreward"), CustomerFactory()
+    without = words(client.get(PLAN))
+    reward = RewardFactory(connection=ConnectionFactory(platform="sandbox"))
+
+    sent(client, reward, bulk_codes="on")
+    campaign = Campaign.objects.get()
+    worked(campaign)
+    client.post(act(campaign, "give"))
+    worked(campaign)
+    one = RedeemedReward.objects.select_related("code").get(customer=customer)
+    page = words(client.get(reverse("admin:rewards_redeemedreward_change", args=(one.pk,))))
+
+    assert "in batches of up to 250" not in without
+    assert "in batches of up to 250" in words(client.get(PLAN))
+    assert "made in batches, each under one discount of the shop" in words(client.get(page_of(campaign)))
+    assert f"Bulk code: shares the discount cb-{campaign.pk}-1 in the shop" in page
+    assert "The shop is making it" in page
+    assert one.code.code not in page
+
+
+def test_bulk_codes_that_cannot_be_are_refused_at_their_field():
+    client, other = staff(*MAY), ConnectionFactory(platform="sandbox")
+    CustomerFactory()
+    reward = RewardFactory(connection=ConnectionFactory(platform="vendure", name="Vendure"))
+
+    answer = sent(client, reward, bulk_codes="on")
+
+    assert other.pk != reward.connection_id
+    assert "Vendure does not put many codes under one discount" in words(answer)
+    assert list(answer.context["form"].errors) == ["bulk_codes"]
+    assert not Campaign.objects.exists()

@@ -35,8 +35,9 @@ class Shelf:
         facts = {"connection": self.connection, "began_at": NOW, "due_at": NOW, "actor_kind": "system"}
         self.run = ReconciliationRun.objects.create(scope=RunScope.ALL, **facts)
 
-    def code(self, name: str, *, shared: bool = False) -> RewardCode:
+    def code(self, name: str, *, shared: bool = False, bulk_reference: str = "") -> RewardCode:
         facts = {"connection": self.connection, "code": name, "canonical": name, "is_shared": shared}
+        facts |= {"bulk_reference": bulk_reference}
         return RewardCode.objects.create(**facts, created_at=AT)
 
     def reward_with(self, code: RewardCode, **fields: Any) -> Any:
@@ -53,7 +54,9 @@ class Shelf:
 
 def anything(shelf: Shelf, name: str, dice: random.Random) -> None:
     """A code in some state here, and in some state there."""
-    code, mark = shelf.code(name, shared=dice.random() < 0.05), "rr-1"
+    shared = dice.random() < 0.05
+    bulk = "" if shared else dice.choice(["", "", "cb-7-1"])
+    code, mark = shelf.code(name, shared=shared, bulk_reference=bulk), "rr-1"
     for _ in range(dice.choice([0, 1, 1, 1, 1, 1, 1, 2])):
         state = dice.choice(["issued"] * 4 + ["cancelled", "failed", "pending"])
         usage = dice.choice(["unused", "unused", "used"]) if state == "issued" else "unused"
@@ -64,12 +67,13 @@ def anything(shelf: Shelf, name: str, dice: random.Random) -> None:
         fields |= {"expires_at": dice.choice([None, None, NOW + timedelta(days=5), NOW - timedelta(days=1)])}
         if fields["starts_at"] is not None:
             fields["expires_at"] = None
-        mark = shelf.reward_with(code, **fields).reference
+        own = shelf.reward_with(code, **fields).reference
+        mark = bulk or own
     if dice.random() < 0.85:
         shelf.listed(
             name,
             alive=dice.random() < 0.7,
-            reference=dice.choice([mark, mark, mark, "", "rr-1", "theirs"]),
+            reference=dice.choice([mark, mark, mark, "", "rr-1", "cb-7-1", "theirs"]),
             uses=dice.choice([0, 0, 0, 1, None]),
             amount=dice.choice([Decimal("5.0"), Decimal(5), Decimal(7), None]),
             percent=dice.choice([None, None, None, Decimal(10)]),
@@ -112,10 +116,12 @@ def test_holds_back_what_plainly_agrees():
     shelf.reward_with(shelf.code("D-CANCELED"), fulfillment_status="cancelled")
     shelf.reward_with(shelf.code("E-PENDING"), fulfillment_status="pending")
     shelf.code("F-NOBODYS")
+    shelf.reward_with(shelf.code("G-BULK", bulk_reference="cb-7-1"))
+    shelf.listed("G-BULK", reference="cb-7-1")
 
     sifted = shelf.sift()
 
-    assert (sifted.doubtful, sifted.end, sifted.places["F-NOBODYS"]) == ((), "F-NOBODYS", 6)
+    assert (sifted.doubtful, sifted.end, sifted.places["G-BULK"]) == ((), "G-BULK", 7)
 
 
 def test_goes_on_behind_the_last_code_and_says_how_many_it_passed():
@@ -138,8 +144,8 @@ def test_of_the_shops_side_lets_through_living_codes_with_our_mark_that_nobody_h
     shelf = Shelf()
     shelf.code("A-KNOWN")
     shelf.listed("A-KNOWN", reference="rr-1")
-    for name in ("B-1", "C-2", "E-4"):
-        shelf.listed(name, reference="rr-2")
+    for name, mark in (("B-1", "rr-2"), ("C-2", "cb-7-1"), ("E-4", "rr-2")):
+        shelf.listed(name, reference=mark)
     shelf.listed("D-DEAD", reference="rr-3", alive=False)
 
     first = sieve.theirs(run=shelf.run, after="", limit=4, most_doubtful=1)
