@@ -1,5 +1,6 @@
 """Threads that ask one shop at the same time, each over a connection it keeps. They touch no database."""
 
+import gc
 import logging
 import sys
 import threading
@@ -22,6 +23,9 @@ GATHER = 0.01  # seconds: less than any call takes, and every caller has its nex
 # Seconds for which the thread that keeps the books may compute while a caller has its answer in hand. A call changes
 # hands some five times, and at Python's usual 0.005 each of them may cost that much.
 SWITCH_AFTER = 0.0005
+# To look through all that a process has loaded for rubbish stops every caller for two tenths of a second. So what was
+# there before is left out, and what came since is looked through after so many new objects; a run is over in a minute.
+COLLECT_AFTER = (20_000, 20, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +67,12 @@ class Callers:
         self._errands: SimpleQueue[Errand | None] = SimpleQueue()
         self._answers: SimpleQueue[tuple[Asked, ...]] = SimpleQueue()  # one entry an errand
         self._threads: list[threading.Thread] = []
-        self._switched_after = sys.getswitchinterval()
+        self._switched_after, self._collected_after = sys.getswitchinterval(), gc.get_threshold()
 
     def __enter__(self) -> "Callers":
         sys.setswitchinterval(SWITCH_AFTER)
+        gc.freeze()
+        gc.set_threshold(*COLLECT_AFTER)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -75,6 +81,8 @@ class Callers:
         for thread in self._threads:
             thread.join()
         sys.setswitchinterval(self._switched_after)
+        gc.unfreeze()
+        gc.set_threshold(*self._collected_after)
 
     def give(self, errand: Errand) -> None:
         if len(self._threads) < min(self.width, self.busy + 1):

@@ -1,5 +1,7 @@
 """Issuing what waits for a shop: together, in turn, at the shop's pace, and never twice."""
 
+import gc
+import sys
 import threading
 import time
 from datetime import timedelta
@@ -83,6 +85,17 @@ def test_asks_about_several_at_the_same_time(grant, shop, work, settings):
 
     assert statuses() == ["issued"] * 6
     assert time.monotonic() - began < 2.5  # one after the other: 3
+
+
+def test_leaves_the_process_as_it_was(grant, work):
+    """While it calls, threads change hands sooner, and what was loaded before is not searched for rubbish."""
+    before = (sys.getswitchinterval(), gc.get_threshold(), gc.get_freeze_count())
+    grant(1)
+
+    work()
+
+    assert statuses() == ["issued"]
+    assert (sys.getswitchinterval(), gc.get_threshold(), gc.get_freeze_count()) == before
 
 
 def test_makes_many_by_one_call_where_the_shop_takes_that(grant, shop, work):
