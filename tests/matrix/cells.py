@@ -1,11 +1,11 @@
 """The cells of the fault matrix."""
 
-from tests.matrix import making, using
+from tests.matrix import bulk, making, using
 from tests.matrix.judging import judge
 from tests.matrix.stage import Cell, Stage
 from tests.matrix.table import CANNOT
 
-PARTS = [*making.PARTS, *using.PARTS]
+PARTS = [*making.PARTS, *bulk.PARTS, *using.PARTS]
 
 
 def run(stage: Stage, scenario: int) -> Cell:

@@ -2,10 +2,12 @@
 
 from collections import Counter
 
+from loyalty.common import codes
 from loyalty.events.models import Event
 from loyalty.points import audit
 from loyalty.points.models import HoldState, PointsTransaction, TransactionKind
 from loyalty.program.models import Order
+from platforms.adapter import PlatformCode
 from rewards.models import FulfillmentStatus, Origin, RedeemedReward, UsageStatus
 from tests.matrix.stage import PRICE, Cell, Stage
 
@@ -16,13 +18,14 @@ def judge(stage: Stage) -> Cell:
     stage.settle()
     stage.expect("what is still under way is", stage.next_due(), None)
     made = [code for code in stage.codes() if code.remote_id not in stage.before]
-    living = Counter(code.reference for code in made if code.alive)
-    for row in RedeemedReward.objects.filter(pk__in=stage.rows):
-        _judge_one(stage, row, living=living[row.reference])
-    known = {row.reference for row in RedeemedReward.objects.filter(connection=stage.connection)}
-    cell.double += [
-        f"{one} works in the shop for nobody" for one in living if one.startswith("rr-") and one not in known
-    ]
+    living = Counter(_whose(code) for code in made if code.alive)
+    for row in RedeemedReward.objects.filter(pk__in=stage.rows).select_related("code"):
+        bulk = row.code is not None and row.code.bulk_reference
+        _judge_one(stage, row, living=living[row.code.canonical if bulk else row.reference])
+    rows = RedeemedReward.objects.filter(connection=stage.connection).select_related("code")
+    known = {row.reference for row in rows} | {row.code.canonical for row in rows if row.code is not None}
+    ours = [code for code in made if code.alive and code.reference.startswith(("rr-", "cb-"))]
+    cell.double += [f"{code.code} works in the shop for nobody" for code in ours if _whose(code) not in known]
     for order in Order.objects.filter(connection=stage.connection):
         earned = PointsTransaction.objects.filter(
             kind=TransactionKind.EARNING, cause_type="order", cause_id=order.pk
@@ -32,6 +35,11 @@ def judge(stage: Stage) -> Cell:
     if found := list(audit.differences()):
         cell.lost.append(f"the ledger: {'; '.join(map(str, found))}")
     return cell
+
+
+def _whose(code: PlatformCode) -> str:
+    """What names the reward that has it: its own reference, or the text where many share one."""
+    return codes.canonical(code.code) if code.reference.startswith("cb-") else code.reference
 
 
 def _judge_one(stage: Stage, row: RedeemedReward, *, living: int) -> None:

@@ -46,6 +46,14 @@ class FaultyShop(ABC):
     def fault(self, fault: Fault) -> None:
         """Let it strike the next request that makes a code."""
 
+    def fault_many(self, fault: Fault) -> None:
+        """Let it strike the next request that makes many codes under one discount."""
+        raise NotImplementedError
+
+    def remove_one(self, code: str) -> None:
+        """The merchant takes one code out of a discount of many by hand."""
+        self.remove(code)
+
     @abstractmethod
     def news(self, order_id: str) -> bytes:
         """The body of a webhook about the order as it is now."""

@@ -87,11 +87,7 @@ def _(stage: Stage) -> None:
 def _(stage: Stage) -> None:
     row = stage.grant()
     name = stage.code(row)
-    theirs = CodeSpec(
-        code=name, kind=DiscountKind.PERCENTAGE, title="Twenty off", reference="shop-own", currency="USD",
-        percent=Decimal(20),
-    )  # fmt: skip
-    before = stage.shop.adapter().create_code(theirs).value
+    before = stage.shop.adapter().create_code(foreign(name)).value
     stage.settle()
     stage.expect("a reward whose name was taken is", stage.status(row), "issued")
     stage.expect("its name is another", stage.code(row) != name, True)
@@ -223,6 +219,14 @@ def _(stage: Stage) -> None:
         stage.expect("the payment is", payout.state, PayoutState.PAID)
         stage.expect("it was sent so often", payout.attempts, 1)
         stage.expect("the provider has so many of it", stage.shop.payments(payout.reference), 1)
+
+
+def foreign(name: str) -> CodeSpec:
+    """A code that somebody else makes."""
+    return CodeSpec(
+        code=name, kind=DiscountKind.PERCENTAGE, title="Twenty off", reference="shop-own", currency="USD",
+        percent=Decimal(20),
+    )  # fmt: skip
 
 
 def at_once(*acts: Callable[[], object]) -> None:

@@ -43,6 +43,9 @@ class Sandbox(FaultyShop):
         seconds = 1.3 if fault is Fault.TIMED_OUT else None
         self.shop.fault("create", self.faults[fault], seconds=seconds)
 
+    def fault_many(self, fault: Fault) -> None:
+        self.fault(fault)
+
     def news(self, order_id: str) -> bytes:
         order = self.shop.order(order_id)
         self._told += 1

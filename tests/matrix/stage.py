@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.test import Client
+from django.test import Client, override_settings
 
 from loyalty.common import actors
 from loyalty.common.causes import Cause, CauseType
@@ -22,7 +22,7 @@ from loyalty.points.queries import balance
 from platforms import credentials, registry
 from platforms.adapter import PlatformCode
 from platforms.models import PayoutAccount, StoreConnection
-from rewards import cancellation, cashback, granting, issuing, queries, redemption
+from rewards import bulk_codes, cancellation, cashback, granting, issuing, mass_granting, queries, redemption
 from rewards.models import (
     Cancellation,
     CancellationState,
@@ -139,6 +139,22 @@ class Stage:
         )
         return self._kept(granted)
 
+    def campaign(self, size: int) -> list[RedeemedReward]:
+        """So many new members are given one each, with codes that share a discount; the shop is not asked yet."""
+        customers = [self.member().pk for _ in range(size)]
+        mark = bulk_codes.reference(campaign_id=self.connection.pk, batch=next(people))
+        given = mass_granting.grant(
+            reward_id=self.product.reward_id, customer_ids=customers, actor=STAFF, now=self.now(), turn=1,
+            bulk_reference=mark,
+        )  # fmt: skip
+        return [self._kept(given.granted[pk]) for pk in customers]
+
+    @contextmanager
+    def lanes(self, workers: int) -> Iterator[None]:
+        """So many workers may be at the shop at the same time."""
+        with override_settings(ISSUE_WORKERS_PER_SHOP=workers):
+            yield
+
     def issued(self) -> RedeemedReward:
         """A reward that was redeemed, its code alive."""
         row = self.redeem(patience=20.0)
@@ -244,7 +260,10 @@ class Stage:
     def work(self) -> None:
         """Everything that is due now, once."""
         mine = {"redeemed_reward__connection": self.connection}
-        for pk in IssueWork.objects.filter(due_at__lte=self.now(), **mine).values_list("pk", flat=True):
+        due = IssueWork.objects.filter(due_at__lte=self.now(), **mine)
+        if due.exclude(redeemed_reward__code__bulk_reference="").exists():
+            issuing.work_for(connection_id=self.connection.pk, now=self.now(), patience=5.0)
+        for pk in due.values_list("pk", flat=True):
             if claim := issuing.take(redeemed_reward_id=pk, now=self.now()):
                 issuing.work(claim=claim, now=self.now(), patience=PATIENCE)
         for pk in Payout.objects.filter(next_attempt_at__lte=self.now()).values_list("redeemed_reward_id", flat=True):

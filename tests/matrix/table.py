@@ -57,12 +57,23 @@ COUNTS_AT_ONCE = "it counts a use with the order"
 NO_PAYMENTS = "it pays no money to customers"
 NO_REGISTRATION = "a person enters our address there: it has no call to register or to look at it"
 
+NO_BULK = "each code there has a discount of its own"
+
 NO_WEBHOOKS = "it sends no webhooks: its orders are polled"
 
 TOLD = ("good, and again", "out of order", "forged", "the secret before", "told and polled")
 
+BULK = (
+    "many, too late", "many, 504 after", "many, 502 before", "many, one of them foreign", "many, two workers at once",
+    "many, one takes over from another", "many, asked to wait", "one of many, unused", "one of many, used",
+    "one of many, at a checkout", "one of many, deleted by hand",
+)  # fmt: skip
+HAVE_NO_BULK = dict.fromkeys(("vendure", "woocommerce", "medusa"), NO_BULK)
+
 # Part → shop → why it cannot be there.
 CANNOT: dict[str, dict[str, str]] = {
+    **dict.fromkeys(BULK, HAVE_NO_BULK),
+    "many, one of them foreign": HAVE_NO_BULK | {"bigcommerce": "the texts of such codes are its own choice"},
     "a token that ends": dict.fromkeys(("sandbox", "vendure", "bigcommerce", "woocommerce", "medusa"), NO_TOKEN),
     "a count that lags": {
         "sandbox": COUNTS_AT_ONCE,
