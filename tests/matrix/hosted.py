@@ -126,8 +126,9 @@ class Shopify(FaultyShop):
         found.given = json.loads(json.dumps(found.given).replace('"5.00"', '"7.00"'))
 
     def buy_with_two(self, *, email: str, first: str, second: str) -> str:
-        beside = self.shop.by_code(first)
-        assert beside is not None
+        found = self.shop.by_code(first)
+        assert found is not None
+        beside = found.codes[0]
         beside.uses = beside.counted = 1
         return str(self.shop.checkout(email, code=second, more_codes=(first,)).number)
 

@@ -13,6 +13,7 @@ from platforms.adapter import Answer, CodeSpec, CombinesWith, DiscountKind, Outc
 from platforms.models import StoreConnection
 from tests.fakes.shopify import checks, goods
 from tests.fakes.shopify.discounts import Discount
+from tests.fakes.shopify.redeeming import RedeemCode
 from tests.fakes.shopify.server import Shopify, running_shopify
 from tests.fakes.shopify.shop import PASTED, CheckoutRefused
 
@@ -174,9 +175,14 @@ def pool(fake: Shopify) -> Discount:
     }  # fmt: skip
     made, _ = fake.shop.create("DiscountCodeBasic", given)
     assert made is not None
-    made.uses = made.counted = 1
-    made.more = {"POOL-2": 0, "POOL-22": 0}
+    made.codes[0].uses = made.codes[0].counted = 1
+    join(fake, made, "POOL-2", "POOL-22")
     return made
+
+
+def join(fake: Shopify, discount: Discount, *more: str) -> None:
+    """Put further codes under a discount, as the merchant does."""
+    discount.codes += [RedeemCode(number=fake.shop.number(), code=code) for code in more]
 
 
 def test_among_many_of_a_discount_are_counted_alone(fake: Shopify, pool: Discount) -> None:
@@ -195,7 +201,7 @@ def test_among_many_of_a_discount_die_alone(fake: Shopify, pool: Discount) -> No
     again = fake.adapter().disable_code("POOL-2", remote_id)
 
     assert [(one.outcome, one.value) for one in (first, again)] == [(Outcome.OK, None)] * 2
-    assert (pool.status, list(pool.more)) == ("ACTIVE", ["POOL-22"])
+    assert (pool.status, [one.code for one in pool.codes]) == ("ACTIVE", ["POOL-1", "POOL-22"])
 
 
 def test_among_many_of_a_discount_are_not_prolonged_with_all_the_others(fake: Shopify, pool: Discount) -> None:
@@ -208,7 +214,7 @@ def test_among_many_of_a_discount_are_not_prolonged_with_all_the_others(fake: Sh
 
 
 def test_among_many_of_a_discount_are_all_listed(fake: Shopify, pool: Discount) -> None:
-    pool.more |= {f"POOL-{number}": 0 for number in range(100, 160)}
+    join(fake, pool, *(f"POOL-{number}" for number in range(100, 160)))
     before, after = spec(), spec()
     fake.shop.discounts = {}
     fake.adapter().create_code(before)
@@ -224,7 +230,7 @@ def test_among_many_of_a_discount_are_all_listed(fake: Shopify, pool: Discount) 
         listed += [one.code for one in page.codes]
         cursor, more = page.cursor, page.more
 
-    assert sorted(listed) == sorted([before.code, after.code, pool.code, *pool.more])
+    assert sorted(listed) == sorted([before.code, after.code, *(one.code for one in pool.codes)])
 
 
 def test_stored_otherwise_are_switched_off_again(fake: Shopify) -> None:
@@ -303,7 +309,7 @@ def test_renamed_by_the_merchant_are_switched_off_by_their_number(fake: Shopify)
     wanted = spec()
     made = fake.adapter().create_code(wanted).value
     assert made is not None
-    fake.shop.discounts[int(made.remote_id.removeprefix("discounts/"))].code = "RENAMED"
+    fake.shop.discounts[int(made.remote_id.removeprefix("discounts/"))].codes[0].code = "RENAMED"
 
     answer = fake.adapter().disable_code(wanted.code, made.remote_id)
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from typing import Any
 
 from tests.fakes.shopify import discounts, goods
@@ -21,8 +22,12 @@ def _codes(shop: Shop) -> dict[str, Any]:
 
     def every(_: Any, **given: Any) -> Any:
         assert given["sortKey"] == "ID"
-        after = int(given["query"].removeprefix("id:>") or 0)
-        found = [one for number, one in sorted(shop.discounts.items()) if number > after]
+        terms = re.fullmatch(r"(?:tag:'([^']+)')? ?(?:id:>(\d+))?", given["query"])
+        assert terms is not None, f"the fake knows no search for {given['query']!r}"
+        after, tag = int(terms[2] or 0), terms[1]
+        found = [
+            one for number, one in sorted(shop.discounts.items()) if number > after and (not tag or tag in one.tags)
+        ]
         first = given["first"]
         return {"nodes": [node(one) for one in found[:first]], "pageInfo": _page(more=len(found) > first)}
 
@@ -142,9 +147,6 @@ def _changes(shop: Shop) -> dict[str, Any]:
         "discountCodeBasicUpdate": lambda _, **given: changed(basic[0], given, basic[1]),
         "discountCodeFreeShippingUpdate": lambda _, **given: changed(shipping[0], given, shipping[1]),
         "discountCodeDeactivate": lambda _, **given: {"userErrors": shop.deactivate(_number(given["id"]))},
-        "discountCodeRedeemCodeBulkDelete": lambda _, **given: {
-            "userErrors": shop.remove_code(_number(given["discountId"]), given["ids"])
-        },
         "webhookSubscriptionCreate": subscribe,
     }
 

@@ -1,13 +1,14 @@
 """Code discounts in the fake shop, with the checks that a schema cannot express."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from tests.fakes.shopify import goods
 from tests.fakes.shopify.goods import gid
+from tests.fakes.shopify.redeeming import RedeemCode
 
 Problem = dict[str, Any]
 REQUIRED = {"code", "title", "startsAt", "context"}
@@ -19,13 +20,22 @@ class Discount:
     number: int
     kind: str
     given: dict[str, Any]
-    code: str
+    codes: list[RedeemCode]
     starts_at: datetime
     ends_at: datetime | None
     tags: list[str]
-    uses: int = 0  # the truth, at the checkout
-    counted: int = 0  # what Shopify's counter says so far
-    more: dict[str, int] = field(default_factory=dict)  # further codes, and the uses of each
+    gone: int = 0  # counted uses of codes that were taken out
+    told_count: int | None = None  # how many codes it says it has, where that runs behind
+    searches_codes: bool = True  # False: the search among its codes finds none
+
+    @property
+    def code(self) -> str:
+        """Its first one."""
+        return self.codes[0].code if self.codes else ""
+
+    def named(self, code: str) -> RedeemCode | None:
+        """Its code of this text, in any case."""
+        return next((one for one in self.codes if one.code.casefold() == code.casefold()), None)
 
     @property
     def status(self) -> str:
@@ -143,9 +153,9 @@ def shown(discount: Discount, *, currency: str) -> dict[str, Any]:
         "startsAt": discount.starts_at.isoformat(),
         "endsAt": None if discount.ends_at is None else discount.ends_at.isoformat(),
         "usageLimit": given.get("usageLimit"),
-        "asyncUsageCount": discount.counted,
+        "asyncUsageCount": discount.gone + sum(one.counted for one in discount.codes),
         "tags": sorted(discount.tags),
-        "codesCount": {"count": 1 + len(discount.more), "precision": "EXACT"},
+        "codesCount": {"count": _count(discount), "precision": "EXACT"},
         "codes": lambda _, **wanted: _named(discount, **wanted),
         "combinesWith": {
             name: bool((given.get("combinesWith") or {}).get(name))
@@ -164,15 +174,22 @@ def shown(discount: Discount, *, currency: str) -> dict[str, Any]:
     return {"id": gid("DiscountCodeNode", discount.number), "codeDiscount": body}
 
 
-def _named(discount: Discount, *, first: int, query: str = "", after: str | None = None, **_: Any) -> dict[str, Any]:
-    """A page of its codes; the search finds parts of them, a cursor is the place of a code."""
-    every = {discount.code: discount.counted} | discount.more
+def _count(discount: Discount) -> int:
+    return len(discount.codes) if discount.told_count is None else discount.told_count
+
+
+def _named(
+    discount: Discount, *, first: int, query: str | None = None, after: str | None = None, **_: Any
+) -> dict[str, Any]:
+    """A page of its codes; the search finds parts of them, a cursor is the number of a code."""
     found = [
-        {"id": gid("DiscountRedeemCode", f"{discount.number}{place:04}"), "code": code, "asyncUsageCount": uses}
-        for place, (code, uses) in enumerate(every.items())
-        if query.casefold() in code.casefold()
-    ][int(after or 0) :]
-    info = {"hasNextPage": len(found) > first, "endCursor": str(int(after or 0) + first), "hasPreviousPage": False}
+        {"id": gid("DiscountRedeemCode", one.number), "code": one.code, "asyncUsageCount": one.counted}
+        for one in discount.codes
+        if one.number > int(after or 0)
+        and (not query or (discount.searches_codes and query.casefold() in one.code.casefold()))
+    ]
+    end = found[:first][-1]["id"].rpartition("/")[2] if found else None
+    info = {"hasNextPage": len(found) > first, "endCursor": end, "hasPreviousPage": False}
     return {"nodes": found[:first], "pageInfo": info}
 
 

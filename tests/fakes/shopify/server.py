@@ -21,7 +21,7 @@ from graphql import execute_sync, get_operation_ast
 
 from platforms.adapter import Access
 from platforms.shopify.adapter import ShopifyAdapter
-from tests.fakes.shopify import answers, checks, store_credit
+from tests.fakes.shopify import answers, checks, redeeming, store_credit
 from tests.fakes.shopify.shop import CLIENT_ID, CLIENT_SECRET, Shop
 
 BUCKET, RESTORE = 2000.0, 100.0
@@ -51,6 +51,7 @@ class Shopify:
     def __init__(self, shop: Shop, url: str) -> None:
         self.shop = shop
         self.credits = store_credit.Credits()
+        self.bulk = redeeming.Bulk()
         self.url = url
         self.asked: list[str] = []  # names of operations, in order; "token" for a token
         self.variables: list[dict[str, Any]] = []
@@ -89,6 +90,7 @@ class Shopify:
         if set(body) != {"query", "variables"}:
             self.broken.append(f"a body with {sorted(body)}")
         with self.shop.lock:
+            self.bulk.work(self.shop)
             return self._ask(checks.version(parts[2]), body["query"], body["variables"])
 
     def _grant(self, body: dict[str, Any]) -> Reply:
@@ -130,6 +132,7 @@ class Shopify:
             error = {"message": refusal, "extensions": {"code": "ACCESS_DENIED"}}
             return Reply({"data": None, "errors": [error], "extensions": {"cost": self._cost(wanted)}})
         roots = answers.roots(self.shop) | store_credit.roots(self.shop, self.credits)
+        roots |= redeeming.roots(self.shop, self.bulk)
         result = execute_sync(version.schema, document, root_value=roots, variable_values=variables)
         if result.errors:
             self.broken += [f"{name}: {error.message}" for error in result.errors]

@@ -15,6 +15,7 @@ from typing import Any
 from tests.fakes.shopify import discounts, goods
 from tests.fakes.shopify.discounts import Discount, money
 from tests.fakes.shopify.goods import gid
+from tests.fakes.shopify.redeeming import RedeemCode
 
 ALL_SCOPES = {"write_discounts", "read_orders", "read_products", "read_customers", "write_gift_cards"}
 ALL_SCOPES |= {"write_store_credit_account_transactions", "read_store_credit_accounts"}
@@ -118,11 +119,7 @@ class Shop:
 
     def by_code(self, code: str) -> Discount | None:
         """In any case, also one of many codes of a discount."""
-        wanted = code.casefold()
-        return next(
-            (one for one in self.discounts.values() if wanted in {name.casefold() for name in (one.code, *one.more)}),
-            None,
-        )
+        return next((one for one in self.discounts.values() if one.named(code) is not None), None)
 
     def create(self, kind: str, given: dict[str, Any]) -> tuple[Discount | None, list[discounts.Problem]]:
         found = discounts.problems(kind, given, customers=self.customers, fresh=True)
@@ -135,7 +132,7 @@ class Shop:
             number=self.number(),
             kind=kind,
             given=given,
-            code=given["code"],
+            codes=[RedeemCode(number=self.number(), code=given["code"])],
             starts_at=start,
             ends_at=discounts.moment(given.get("endsAt")),
             tags=list(given.get("tags") or []),
@@ -164,15 +161,6 @@ class Shop:
         if found.status == "EXPIRED":
             return [discounts.problem("id", "INVALID", "Discount is not active")]
         found.ends_at = datetime.now(UTC).replace(microsecond=0)
-        return []
-
-    def remove_code(self, number: int, ids: list[str]) -> list[discounts.Problem]:
-        """Take codes out of a discount: all but its first, which the fake keeps."""
-        assert len(ids) == 1
-        found = self.discounts[number]
-        place = int(ids[0][-4:])
-        assert place, "the fake takes out no first code"
-        found.more.pop(list(found.more)[place - 1])
         return []
 
     def create_card(self, given: dict[str, Any]) -> tuple[Card | None, list[discounts.Problem]]:
@@ -242,11 +230,12 @@ class Shop:
                 card.left -= min(card.left, worth)
                 code = ""  # no order tells of a gift card
             if code:
-                discount = self._accepted(code, email, basket, worth)
+                discount, used = self._accepted(code, email, basket, worth)
                 off = discounts.reduction(discount, basket)
                 allocated = discounts.allocated(discount, basket, off)
-                discount.uses += 1
-                discount.counted += 0 if self.counts_late else 1
+                used.uses += 1
+                used.counted += 0 if self.counts_late else 1
+                used.users.add(email.casefold())
             self.customer(email)
             now = self.tick()
             cost = worth + goods.SHIPPING - off
@@ -264,12 +253,17 @@ class Shop:
                 self.unsearchable.add(made.number)
             return made
 
-    def _accepted(self, code: str, email: str, basket: dict[str, int], worth: Decimal) -> Discount:
+    def _accepted(
+        self, code: str, email: str, basket: dict[str, int], worth: Decimal
+    ) -> tuple[Discount, RedeemCode]:  # fmt: skip
         found = self.by_code(code)
-        if found is None or found.status != "ACTIVE":
+        named = None if found is None else found.named(code)
+        if found is None or named is None or found.status != "ACTIVE":
             raise CheckoutRefused(f"{code} is no valid code")
-        if found.given.get("usageLimit") is not None and found.uses >= found.given["usageLimit"]:
+        if found.given.get("usageLimit") is not None and named.uses >= found.given["usageLimit"]:
             raise CheckoutRefused(f"{code} was used up")
+        if found.given.get("appliesOncePerCustomer") and email.casefold() in named.users:
+            raise CheckoutRefused(f"{email} has used {code}")
         if found.customers is not None and self.customer(email) not in found.customers:
             raise CheckoutRefused(f"{code} is not for {email}")
         minimum = ((found.given.get("minimumRequirement") or {}).get("subtotal") or {}).get(
@@ -279,7 +273,7 @@ class Shop:
             raise CheckoutRefused(f"{code} needs {minimum}")
         if not discounts.entitled(found, basket):
             raise CheckoutRefused(f"{code} is for other goods")
-        return found
+        return found, named
 
     def pay(self, number: int) -> None:
         self.orders[number].paid = True
@@ -299,7 +293,7 @@ class Shop:
         """The counter and the search catch up."""
         self.counts_late = self.searches_late = False
         self.unsearchable.clear()
-        for one in self.discounts.values():
+        for one in (code for discount in self.discounts.values() for code in discount.codes):
             one.counted = one.uses
 
     def delivery(
