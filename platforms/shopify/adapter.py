@@ -1,12 +1,13 @@
 """Shopify, over its Admin GraphQL API.
 
-Each code is a discount of its own, because a discount's end, minimum and customer hold for all its codes. A free
-product is the price of one variant off that variant's line: a code of 100 % would make every piece in the cart free.
+A discount's end, minimum and customer hold for all its codes. So a code is a discount of its own, unless it is asked for
+together with others that differ in nothing: those are codes of one discount (`bulk`). A free product is the price of one
+variant off that variant's line: a code of 100 % would make every piece in the cart free.
 Cancelling an order does not give a code's use back. Gift cards are seen by their balance only: Shopify tells nobody in
 which order one was spent. Orders older than 60 days are seen by apps with the scope read_all_orders alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from platforms.adapter import (
     WebhookMessage,
 )
 from platforms.shopify import (
+    bulk,
     client,
     codes,
     cursors,
@@ -56,7 +58,8 @@ class ShopifyAdapter:
     label: ClassVar[str] = "Shopify"
     capabilities: ClassVar[Capabilities] = Capabilities(
         kinds=frozenset(DiscountKind),
-        collections=frozenset({DiscountKind.PERCENTAGE, DiscountKind.FIXED_AMOUNT}),
+        collections=bulk.CAPABILITY.collections,
+        bulk_discounts=bulk.CAPABILITY,
         combinations=True,
         binds_customer=True,
         extends=True,
@@ -122,6 +125,14 @@ class ShopifyAdapter:
         if spec.kind is DiscountKind.GIFT_CARD:
             return gift_cards.create(self._access, conversation, spec)
         return codes.create(self._access, conversation, spec)
+
+    def create_bulk(self, specs: Sequence[CodeSpec]) -> Answer[tuple[Answer[PlatformCode], ...]]:
+        """Codes of one new discount, with the texts of the specs. Codes of a lost answer are found by their texts."""
+        return bulk.create(self._access, Conversation(self._access), specs)
+
+    def find_bulk(self, reference: str) -> Answer[tuple[PlatformCode, ...]]:
+        """All codes under our discounts for many with this reference, as `find_code` would show each."""
+        return bulk.find(self._access, Conversation(self._access), reference)
 
     def find_code(self, code: str) -> Answer[PlatformCode | None]:
         """A discount code, or else a gift card."""

@@ -8,7 +8,7 @@ is not carried out, so it may be asked again as it was.
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -61,6 +61,13 @@ class Conversation:
             with token.place.lock:
                 token.place.drop(token.text)
         return replace(answer, reason=sentences.ACCESS_WENT_BAD) if answer is not None else _too_late()
+
+    def pause(self, seconds: float) -> bool:
+        """Wait so long before the next question. False, and no wait, where no time would be left to ask it."""
+        if self._ends_at - time.monotonic() <= seconds:
+            return False
+        time.sleep(seconds)
+        return True
 
     def _post(self, document: str, variables: dict[str, Any], token: _Token) -> Answer[dict[str, Any]]:
         left = self._ends_at - time.monotonic()
@@ -143,15 +150,18 @@ def refused(answer: Answer[dict[str, Any]], field: str) -> Answer[Any] | None:
     errors = result.get("userErrors") if isinstance(result, Mapping) else None
     if not isinstance(errors, list):
         return unknown(answer, f"The shop's answer has no usable {field}. It may or may not have done it.")
-    if not errors:
-        return None
+    return refusal(answer, errors) if errors else None
+
+
+def refusal(answer: Answer[Any], errors: Sequence[Any]) -> Answer[Any]:
+    """What Shopify's errors, of which there are some, say of the thing they stand beside."""
     first = errors[0] if isinstance(errors[0], Mapping) else {}
     codes = [str(error.get("code")) for error in errors if isinstance(error, Mapping)]
     words = redaction.said(first.get("message"), secrets=())
     if "INTERNAL_ERROR" in codes:
         return unknown(answer, f"The shop failed inside: {words or 'no reason given'}. It may or may not have done it.")
-    refusal = next((_USER_ERRORS[code] for code in codes if code in _USER_ERRORS), Refusal.INVALID)
-    return rejected(answer, refusal, f"The shop refused: {words or 'no reason given'}")
+    kind = next((_USER_ERRORS[code] for code in codes if code in _USER_ERRORS), Refusal.INVALID)
+    return rejected(answer, kind, f"The shop refused: {words or 'no reason given'}")
 
 
 def told(answer: Answer[dict[str, Any]], field: str) -> Answer[dict[str, Any]]:

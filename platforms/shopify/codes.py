@@ -15,6 +15,7 @@ _CREATE = {
     DiscountKind.FREE_DELIVERY: (queries.CREATE_FREE_SHIPPING, "discountCodeFreeShippingCreate"),
 }
 _CREATE_BASIC = (queries.CREATE_BASIC, "discountCodeBasicCreate")
+REMOVAL_PAUSES = (0.25, 0.5, 1.0)  # seconds between looks whether a code is out
 _UPDATE = {
     discounts.BASIC: (queries.UPDATE_BASIC, "discountCodeBasicUpdate"),
     discounts.FREE_SHIPPING: (queries.UPDATE_FREE_SHIPPING, "discountCodeFreeShippingUpdate"),
@@ -27,12 +28,18 @@ def counts_tests(access: Access) -> bool:
 
 
 def create(access: Access, conversation: Conversation, spec: CodeSpec) -> Answer[PlatformCode]:
-    """Make the code and compare what the shop stored. A code it stored otherwise is switched off again."""
-    bounds = _bounds(conversation, spec)
+    """Make the code, under a discount of its own."""
+    bounds = bounds_of(conversation, spec)
     if bounds.value is None:
         return client.relay(bounds)
+    made = make(access, conversation, spec, bounds.value)
+    return client.relay(made) if made.value is None else client.done(made, made.value.code)
+
+
+def make(access: Access, conversation: Conversation, spec: CodeSpec, bounds: Bounds) -> Answer[Discount]:
+    """Make a discount with the code and compare what the shop stored. One it stored otherwise is switched off again."""
     try:
-        wanted = discounts.input_for(spec, bounds.value, currency=access.currency, now=datetime.now(UTC))
+        wanted = discounts.input_for(spec, bounds, currency=access.currency, now=datetime.now(UTC))
     except CannotMake as error:
         return Answer(outcome=Outcome.REJECTED, refusal=error.refusal, reason=str(error))
     document, field = _CREATE.get(spec.kind, _CREATE_BASIC)
@@ -43,8 +50,8 @@ def create(access: Access, conversation: Conversation, spec: CodeSpec) -> Answer
         made = discounts.discount(answer.value[field].get("codeDiscountNode"))
     except Unreadable as error:
         return client.unreadable(answer, error)
-    wrong = discounts.differences(spec, made, bounds.value)
-    return _withdraw(conversation, answer, made, wrong) if wrong else client.done(answer, made.code)
+    wrong = discounts.differences(spec, made, bounds)
+    return _withdraw(conversation, answer, made, wrong) if wrong else client.done(answer, made)
 
 
 def find(access: Access, conversation: Conversation, code: str) -> Answer[PlatformCode | None]:
@@ -53,7 +60,11 @@ def find(access: Access, conversation: Conversation, code: str) -> Answer[Platfo
 
 
 def disable(access: Access, conversation: Conversation, code: str, remote_id: str) -> Answer[PlatformCode | None]:
-    """Switch off the discount that carries the code and, where the merchant renamed ours, that one too."""
+    """Switch off the discount that carries the code and, where the merchant renamed ours, that one too.
+
+    One of many codes of a discount is taken out of it, and the others go on. It is known by its text alone: the remote
+    id is that of all of them, and when the code is gone nothing is done to the discount.
+    """
     answer = search(access, conversation, code)
     if not answer.ok:
         return client.relay(answer)
@@ -62,8 +73,9 @@ def disable(access: Access, conversation: Conversation, code: str, remote_id: st
         renamed = _by_id(conversation, remote_id)
         if not renamed.ok:
             return client.relay(renamed)
-        # Ours alone: another's may have codes beside the one that is gone.
-        condemned += [renamed.value] if renamed.value is not None and renamed.value.is_ours else []
+        # Ours for one code alone: others may have codes beside the one that is gone.
+        if renamed.value is not None and renamed.value.is_ours and not renamed.value.is_shared:
+            condemned.append(renamed.value)
     for found in condemned:
         failure = _switch_off(conversation, found)
         if failure is not None:
@@ -74,12 +86,15 @@ def disable(access: Access, conversation: Conversation, code: str, remote_id: st
 def extend(
     access: Access, conversation: Conversation, code: str, remote_id: str, expires_at: datetime
 ) -> Answer[PlatformCode | None]:
-    """Move the end of the discount, unless we have switched it off, and read it back."""
+    """Move the end of the discount, unless we have switched it off, and read it back.
+
+    One of many codes is left as it is: it shares its end with the others.
+    """
     answer = search(access, conversation, code)
     found = answer.value
     if found is None:
         return client.done(answer, None) if answer.ok else client.relay(answer)
-    if found.is_off or found.codes > 1 or not _is_meant(found, remote_id) or found.kind not in _UPDATE:
+    if found.is_off or found.is_shared or not _is_meant(found, remote_id) or found.kind not in _UPDATE:
         return client.done(answer, found.code)
     failure = _update(conversation, found, endsAt=expires_at.isoformat())
     return failure if failure is not None else find(access, conversation, code)
@@ -108,7 +123,7 @@ def search(access: Access, conversation: Conversation, code: str) -> Answer[Disc
         return client.done(answer, None)
     try:
         found, entries = discounts.discount(node), values.nodes(answer.value, "orders")
-        if found.codes > 1:
+        if found.is_shared:
             among = _among_many(conversation, found, code)
             if among.value is None:
                 return client.relay(among)
@@ -119,19 +134,40 @@ def search(access: Access, conversation: Conversation, code: str) -> Answer[Disc
 
 
 def _among_many(conversation: Conversation, found: Discount, code: str) -> Answer[Discount]:
-    """The same with the one of its codes that is meant, and Shopify's count for it alone. Raises Unreadable."""
+    """The same with the one of its codes that is meant, and Shopify's count for it alone. Raises Unreadable.
+
+    What the search among the codes does not show is looked for among all of them, where they are ours and few.
+    """
     answer = conversation.ask(queries.FIND_AMONG_MANY, id=found.global_id, code=code)
+    shown = _shown(answer, found, code)
+    if answer.value is not None and shown is None and found.is_ours_for_many:
+        answer = conversation.ask(queries.FIND_AMONG_ALL, id=found.global_id)
+        shown = _shown(answer, found, code)
     if answer.value is None:
         return client.relay(answer)
+    if shown is None:
+        return client.unknown(answer, f"The shop has {code} among the {found.codes} codes of a discount, unshown yet.")
+    return client.done(answer, shown)
+
+
+def _shown(answer: Answer[dict[str, Any]], found: Discount, code: str) -> Discount | None:
+    """The discount as that of the code alone; None where the answer does not show it. Raises Unreadable.
+
+    The shop's count of its codes may run behind: there are at least those that are shown.
+    """
+    if answer.value is None:
+        return None
     body = values.mapping(values.mapping(answer.value, "codeDiscountNode"), "codeDiscount")
     named = [one for one in values.nodes(body, "codes") if str(one.get("code")).casefold() == code.casefold()]
     if not named:
-        return client.unknown(answer, f"The shop has {code} among the {found.codes} codes of a discount, unshown yet.")
-    itself = replace(found.code, code=values.text(named[0], "code"), uses=values.count(named[0], "asyncUsageCount"))
-    return client.done(answer, replace(found, code=itself, among_many=values.text(named[0], "id")))
+        return None
+    one, own = named[0], values.text(named[0], "id")
+    shown = {own, *(values.text(other, "id") for other in values.nodes(body, "beside"))}
+    itself = replace(found.code, code=values.text(one, "code"), uses=values.count(one, "asyncUsageCount"))
+    return replace(found, code=itself, among_many=own, codes=max(found.codes, len(shown)))
 
 
-def _bounds(conversation: Conversation, spec: CodeSpec) -> Answer[Bounds]:
+def bounds_of(conversation: Conversation, spec: CodeSpec) -> Answer[Bounds]:
     """What the shop has to be asked before: the customer's id, and the price of a free product.
 
     Somebody the shop does not know gets a code that is not bound: it is good once all the same.
@@ -172,12 +208,10 @@ def _by_id(conversation: Conversation, remote_id: str) -> Answer[Discount | None
 def _switch_off(conversation: Conversation, found: Discount) -> Answer[Any] | None:
     """The failure, or None when the discount is dead and marked as switched off by us.
 
-    One of many codes of a discount is taken out of it, and the others go on; Shopify does so after it has answered.
+    One of many codes of a discount is taken out of it, and the others go on. The last one is left where it is.
     """
     if found.codes > 1:
-        removed = conversation.ask(queries.REMOVE_FROM_MANY, discount=found.global_id, code=found.among_many)
-        answer = client.told(removed, "discountCodeRedeemCodeBulkDelete")
-        return None if answer.ok else client.relay(answer)
+        return _take_out(conversation, found)
     if found.status != "EXPIRED":
         answer = client.told(conversation.ask(queries.DEACTIVATE, id=found.global_id), "discountCodeDeactivate")
         if not answer.ok:
@@ -185,6 +219,21 @@ def _switch_off(conversation: Conversation, found: Discount) -> Answer[Any] | No
     if found.is_off or found.kind not in _UPDATE:
         return None
     return _update(conversation, found, tags=[*found.tags, discounts.OFF])
+
+
+def _take_out(conversation: Conversation, found: Discount) -> Answer[Any] | None:
+    """The failure, or None. Shopify does so after it has answered: it is given a moment, and may need more."""
+    removed = conversation.ask(queries.REMOVE_FROM_MANY, discount=found.global_id, code=found.among_many)
+    answer = client.told(removed, "discountCodeRedeemCodeBulkDelete")
+    if answer.value is None:
+        return client.relay(answer)
+    job = answer.value["discountCodeRedeemCodeBulkDelete"].get("job")
+    for pause in REMOVAL_PAUSES:
+        if not isinstance(job, Mapping) or job.get("done") is not False or not conversation.pause(pause):
+            break
+        looked = conversation.ask(queries.JOB, id=job.get("id"))
+        job = looked.value.get("job") if looked.value is not None else None
+    return None
 
 
 def _update(conversation: Conversation, found: Discount, **changes: Any) -> Answer[Any] | None:
@@ -230,7 +279,7 @@ def _product(conversation: Conversation, spec: CodeSpec) -> Answer[Product]:
 
 def _withdraw(
     conversation: Conversation, answer: Answer[dict[str, Any]], made: Discount, wrong: list[str]
-) -> Answer[PlatformCode]:
+) -> Answer[Any]:
     """The shop stored something else than we asked for: nobody may get that code."""
     what = " and ".join(wrong)
     if _switch_off(conversation, made) is not None:

@@ -1,7 +1,9 @@
 """Which discount stands for a code of ours, and what a discount of the shop says. Pure.
 
-One discount for one code; a merchant's own may have thousands, some of them handed out by us from a pool. Our reference is a tag of the discount, which no shopper sees; a second tag marks what we
-have switched off, because Shopify shows that as expired, and more time would bring it back.
+A discount has one code, or many that share its terms: those we make together, and those of a merchant's own, which may
+be thousands, some of them handed out by us from a pool. Our reference is a tag of the discount, which no shopper sees.
+A second tag marks what we have switched off, because Shopify shows that as expired, and more time would bring it back.
+A third marks a discount of ours for many codes: it keeps being one when all of them but one were taken out.
 """
 
 from collections.abc import Mapping
@@ -17,9 +19,11 @@ from platforms.shopify.values import Unreadable
 
 OURS = "loyalty-desk"
 OFF = "loyalty-desk-off"
+MANY = "loyalty-desk-many"
 REFERENCE = "loyalty-desk-ref-"
 PRODUCT = "loyalty-desk-product-"  # the free product as the merchant named it, by product or by variant
 PREFIX = "discounts/"  # of a remote id: what Shopify's admin has in its addresses
+MOST_CODES = 250  # that we put under one discount, and that Shopify adds in one call
 MOST_COLLECTIONS = 24  # one less than a question reads back
 CLOCK_STEP = timedelta(seconds=1)  # what the shop may cut off an instant
 
@@ -86,6 +90,15 @@ class Discount:
     def is_off(self) -> bool:
         return OFF in self.tags
 
+    @property
+    def is_ours_for_many(self) -> bool:
+        return self.is_ours and MANY in self.tags
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether its codes are not it: what it counts, and its end, are not those of one code."""
+        return self.codes > 1 or self.is_ours_for_many
+
 
 def input_for(spec: CodeSpec, bounds: Bounds, *, currency: str, now: datetime) -> dict[str, Any]:
     """Shopify's input for a discount with this code, good for one order. Raises CannotMake."""
@@ -102,7 +115,7 @@ def input_for(spec: CodeSpec, bounds: Bounds, *, currency: str, now: datetime) -
         "appliesOncePerCustomer": True,
         "context": {"customers": {"add": [bounds.customer_id]}} if bounds.customer_id else {"all": "ALL"},
         "combinesWith": {name: sort in spec.combines_with for sort, name in _COMBINATIONS.items()},
-        "tags": [OURS, REFERENCE + spec.reference, *([PRODUCT + spec.product_reference] if bounds.product else [])],
+        "tags": _tags(spec, bounds),
     }
     if spec.minimum_order:
         subtotal = _amount(spec.minimum_order, what="minimum order", currency=currency)
@@ -114,6 +127,12 @@ def input_for(spec: CodeSpec, bounds: Bounds, *, currency: str, now: datetime) -
     return wanted | {
         "customerGets": {"items": _items(spec, bounds.product), "value": _value(spec, bounds.product, currency)}
     }
+
+
+def _tags(spec: CodeSpec, bounds: Bounds) -> list[str]:
+    """Four at most: Shopify takes five, and the fifth may come to mark it as switched off."""
+    product = [PRODUCT + spec.product_reference] if bounds.product else []
+    return [OURS, REFERENCE + spec.reference, *product, *([MANY] if spec.in_bulk else [])]
 
 
 def _start(spec: CodeSpec, *, now: datetime) -> datetime:
@@ -262,6 +281,7 @@ def differences(spec: CodeSpec, made: Discount, bounds: Bounds) -> list[str]:
     agrees = {
         "code": stored.code.casefold() == spec.code.casefold(),
         "reference": stored.reference == spec.reference,
+        "set of tags": made.is_ours_for_many is spec.in_bulk,
         "percentage": stored.percent == percent,
         "amount": stored.amount == amount,
         "currency": made.currencies <= {spec.currency},

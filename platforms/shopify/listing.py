@@ -1,14 +1,14 @@
 """All discount codes of a Shopify shop, page by page.
 
-Discounts are walked through by their numbers, which never change. A discount with many codes, such as a merchant's
-pool, is walked through on its own, by Shopify's cursor within it.
+Discounts are walked through by their numbers, which never change. A discount with many codes, such as one of those we
+make together or a merchant's pool, is walked through on its own, by Shopify's cursor within it.
 """
 
 import re
 from dataclasses import replace
 from typing import Any
 
-from platforms.adapter import Access, Answer, CodePage, Outcome, Refusal
+from platforms.adapter import Access, Answer, CodePage, Outcome, PlatformCode, Refusal
 from platforms.shopify import client, codes, discounts, orders, queries, values
 from platforms.shopify.client import Conversation
 from platforms.shopify.discounts import Discount
@@ -32,6 +32,21 @@ def page(access: Access, conversation: Conversation, cursor: str) -> Answer[Code
     return _after(access, conversation, number=cursor)
 
 
+def all_within(access: Access, conversation: Conversation, *, number: str) -> Answer[tuple[PlatformCode, ...]]:
+    """All codes of the discount of this number; none when it was removed."""
+    found: list[PlatformCode] = []
+    after = _BEGINNING
+    while True:
+        answer = _within(access, conversation, number=number, after=after)
+        if answer.value is None:
+            return client.relay(answer)
+        found += answer.value.codes
+        place = _FORM.fullmatch(answer.value.cursor)
+        if place is None or place[3] in (None, after):
+            return client.done(answer, tuple(found))
+        after = place[3]
+
+
 def _after(access: Access, conversation: Conversation, *, number: str) -> Answer[CodePage]:
     query = f"id:>{number}" if number else ""
     answer = conversation.ask(queries.LIST_CODES, first=PAGE_SIZE, query=query)
@@ -44,7 +59,7 @@ def _after(access: Access, conversation: Conversation, *, number: str) -> Answer
     except Unreadable as error:
         return client.unreadable(answer, error)
     cursor = found[-1].number if found else number
-    place = next((place for place, one in enumerate(found) if one.codes > 1), None)
+    place = next((place for place, one in enumerate(found) if one.is_shared), None)
     if place is not None:
         cursor, more = f"within {found[place].number} {_BEGINNING}", True
     return _told(access, conversation, answer, found[:place], cursor=cursor, more=more)

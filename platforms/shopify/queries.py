@@ -206,7 +206,8 @@ mutation ExtendGiftCard($id: ID!, $card: GiftCardUpdateInput!) {
 }
 """
 
-_AMONG = "codes(first: 20, query: $code) { nodes { id code asyncUsageCount } }"
+_BESIDE = "beside: codes(first: 2) { nodes { id } }"
+_AMONG = f"codes(first: 20, query: $code) {{ nodes {{ id code asyncUsageCount }} }} {_BESIDE}"
 FIND_AMONG_MANY = f"""
 query FindAmongMany($id: ID!, $code: String!) {{
   codeDiscountNode(id: $id) {{
@@ -216,6 +217,15 @@ query FindAmongMany($id: ID!, $code: String!) {{
       ... on DiscountCodeBxgy {{ {_AMONG} }}
       ... on DiscountCodeApp {{ {_AMONG} }}
     }}
+  }}
+}}
+"""
+# Without a search, among all that we put under one discount, which is of one of two kinds.
+_ALL = f"codes(first: 250) {{ nodes {{ id code asyncUsageCount }} }} {_BESIDE}"
+FIND_AMONG_ALL = f"""
+query FindAmongAll($id: ID!) {{
+  codeDiscountNode(id: $id) {{
+    codeDiscount {{ ... on DiscountCodeBasic {{ {_ALL} }} ... on DiscountCodeFreeShipping {{ {_ALL} }} }}
   }}
 }}
 """
@@ -238,7 +248,32 @@ query ListAmongMany($id: ID!, $after: String) {{
 # Without `ids` Shopify would take a search instead, and delete all that it finds: one id is not to be left out.
 REMOVE_FROM_MANY = """
 mutation RemoveFromMany($discount: ID!, $code: ID!) {
-  discountCodeRedeemCodeBulkDelete(discountId: $discount, ids: [$code]) { userErrors { field code message } }
+  discountCodeRedeemCodeBulkDelete(discountId: $discount, ids: [$code]) {
+    job { id done }
+    userErrors { field code message }
+  }
+}
+"""
+JOB = "query JobDone($id: ID!) { job(id: $id) { id done } }"
+
+_PROGRESS = "id done codesCount importedCount failedCount"
+ADD_TO_MANY = f"""
+mutation AddToMany($discount: ID!, $codes: [DiscountRedeemCodeInput!]!) {{
+  discountRedeemCodeBulkAdd(discountId: $discount, codes: $codes) {{
+    bulkCreation {{ {_PROGRESS} }}
+    userErrors {{ field code message }}
+  }}
+}}
+"""
+BULK_PROGRESS = f"query BulkProgress($id: ID!) {{ discountRedeemCodeBulkCreation(id: $id) {{ {_PROGRESS} }} }}"
+BULK_RESULTS = """
+query BulkResults($id: ID!, $first: Int!, $after: String) {
+  discountRedeemCodeBulkCreation(id: $id) {
+    codes(first: $first, after: $after) {
+      nodes { code discountRedeemCode { id } errors { field code message } }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
 }
 """
 

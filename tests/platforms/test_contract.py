@@ -71,6 +71,11 @@ SAYS: dict[str, dict[str, Any]] = {
     "shopify": {
         "extends": True, "combinations": True, "registers_webhooks": True, "settles": 900.0,
         "privacy_topics": {"customers/data_request", "customers/redact", "shop/redact"},
+        "bulk_discounts": BulkDiscounts(
+            most=250,
+            kinds=frozenset(DiscountKind) - {DiscountKind.GIFT_CARD},
+            collections=frozenset({DiscountKind.PERCENTAGE, DiscountKind.FIXED_AMOUNT}),
+        ),
     },
     "medusa": {"extends": True, "webhooks": False, "settles": 900.0},
     "vendure": {"extends": True, "refuses_duplicates": False, "returns_use_on_cancel": True},

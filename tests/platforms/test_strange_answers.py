@@ -4,13 +4,14 @@ import copy
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from platforms import bodies, http
-from platforms.adapter import Access, Answer, CodeSpec, DiscountKind, Outcome
+from platforms.adapter import Access, Answer, CodeSpec, CombinesWith, DiscountKind, Outcome
 from platforms.bigcommerce.adapter import BigCommerceAdapter
 from platforms.http import HttpAnswer
 from platforms.medusa.adapter import MedusaAdapter
@@ -70,10 +71,33 @@ SHOPIFY_CODE: dict[str, Any] = {
             "__typename": "DiscountMinimumSubtotal", "greaterThanOrEqualToSubtotal": SHOPIFY_MONEY,
         },
         "customerGets": {
-            "value": {"__typename": "DiscountPercentage", "percentage": 0.1},
+            "value": {"__typename": "DiscountPercentage", "percentage": Decimal("0.1")},
             "items": {"__typename": "DiscountCollections", "collections": {"nodes": [{"id": "gid://shopify/Collection/5"}]}},
         },
     },
+}  # fmt: skip
+SHOPIFY_SPECS = [
+    CodeSpec(
+        code=code, kind=DiscountKind.PERCENTAGE, title="10% off", reference="rr-1", currency="USD", in_bulk=True,
+        percent=Decimal(10), minimum_order=Decimal(20), collections=("5",), expires_at=datetime(2031, 1, 1, tzinfo=UTC),
+        combines_with=frozenset({CombinesWith.SHIPPING}),
+    )
+    for code in ("LOY-1", "LOY-2", "LOY-3")
+]  # fmt: skip
+SHOPIFY_MANY: dict[str, Any] = {
+    "id": "gid://shopify/DiscountCodeNode/7",
+    "codeDiscount": SHOPIFY_CODE["codeDiscount"] | {
+        "tags": ["loyalty-desk", "loyalty-desk-ref-rr-1", "loyalty-desk-many"],
+        "context": {"__typename": "DiscountBuyerSelectionAll"},
+        "many": {"nodes": [{"code": "LOY-1", "asyncUsageCount": 0}], "pageInfo": {"hasNextPage": False, "endCursor": None}},
+    },
+}  # fmt: skip
+SHOPIFY_ADDING = {
+    "id": "gid://shopify/DiscountRedeemCodeBulkCreation/9", "done": True, "codesCount": 2, "importedCount": 1,
+    "failedCount": 1, "codes": {"pageInfo": {"hasNextPage": False, "endCursor": None}, "nodes": [
+        {"code": "LOY-2", "discountRedeemCode": {"id": "gid://shopify/DiscountRedeemCode/8"}, "errors": []},
+        {"code": "LOY-3", "discountRedeemCode": None, "errors": [{"field": ["code"], "code": "TAKEN", "message": "No."}]},
+    ]},
 }  # fmt: skip
 SHOPIFY_CARD = {
     "id": "gid://shopify/GiftCard/7", "enabled": True, "lastCharacters": "efgh", "expiresOn": "2031-01-01",
@@ -270,6 +294,27 @@ ASKED: dict[str, tuple[type[Any], Callable[[Any], Answer[Any]], Any]] = {
                     "codeDiscount": SHOPIFY_CODE["codeDiscount"]
                     | {"many": {"nodes": [{"code": "LOY-1", "asyncUsageCount": 0}], "pageInfo": SHOPIFY_PAGE}}
                 }
+            }
+        },
+    ),
+    "shopify codes of one discount": (
+        ShopifyAdapter,
+        lambda shop: shop.create_bulk(SHOPIFY_SPECS),
+        {
+            "data": {
+                "discountCodeBasicCreate": {"codeDiscountNode": SHOPIFY_MANY, "userErrors": []},
+                "discountRedeemCodeBulkAdd": {"bulkCreation": SHOPIFY_ADDING, "userErrors": []},
+                "discountRedeemCodeBulkCreation": SHOPIFY_ADDING,
+            }
+        },
+    ),
+    "shopify codes of one reference": (
+        ShopifyAdapter,
+        lambda shop: shop.find_bulk("rr-1"),
+        {
+            "data": {
+                "codeDiscountNodes": {"nodes": [SHOPIFY_MANY], "pageInfo": {"hasNextPage": False}},
+                "codeDiscountNode": SHOPIFY_MANY,
             }
         },
     ),
