@@ -38,6 +38,10 @@ class BigCommerce(FaultyShop):
         self.shop.reset_ms = 2_000
         self.shop.fault(self.faults[fault], "POST", "/v2/coupons")
 
+    def fault_many(self, fault: Fault) -> None:
+        self.shop.reset_ms = 2_000
+        self.shop.fault(self.faults[fault], "POST", "/v3/promotions/")  # the generator's path begins so
+
     def news(self, order_id: str) -> bytes:
         return self.shop.news(order_id, at=self.shop.store.clock())
 
@@ -100,6 +104,10 @@ class Shopify(FaultyShop):
 
     def fault(self, fault: Fault) -> None:
         self.fake.fault("CreateBasic", self.faults[fault], seconds=1.3)
+
+    def fault_many(self, fault: Fault) -> None:
+        """One code is made with its discount, and the others are added to it."""
+        self.fake.fault("AddToMany", self.faults[fault], seconds=1.3)
 
     def news(self, order_id: str) -> bytes:
         return self.shop.delivery("orders/updated", int(order_id))[1]

@@ -6,11 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from platforms import registry
+from platforms import credentials, registry
 from platforms.adapter import PlatformCode
-from platforms.models import StoreConnection
+from platforms.models import Platform, StoreConnection
+from tests.factories.people import ConnectionFactory
 from tests.factories.shop import connect
 from tests.fakes.sandbox import SandboxShop, running_sandbox_shop
+from tests.fakes.shopify.server import Shopify, running_shopify
+from tests.fakes.shopify.shop import CLIENT_ID, CLIENT_SECRET
 
 
 class BulkShop(ABC):
@@ -72,10 +75,37 @@ class BulkSandbox(BulkShop):
         self.shop.checkout("somebody@example.com", code=code)
 
 
+class BulkShopify(BulkShop):
+    def __init__(self, fake: Shopify) -> None:
+        self.fake = fake
+
+    def connected(self) -> StoreConnection:
+        sealed = credentials.seal({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET})
+        return ConnectionFactory(platform=Platform.SHOPIFY, base_url=self.fake.url, credentials=sealed)
+
+    def lose_answers(self, *, times: int = 1) -> None:
+        self.fake.fault("AddToMany", "drop_after", times=times)
+
+    def break_down(self, *, times: int = 1) -> None:
+        self.fake.fault("AddToMany", "502", times=times)
+
+    def recover(self) -> None:
+        self.fake.faults.clear()
+
+    def buy(self, code: str) -> None:
+        self.fake.shop.checkout("somebody@example.com", code=code)
+
+
 @contextmanager
 def sandbox(folder: Path) -> Iterator[BulkShop]:
     with running_sandbox_shop(folder) as shop:
         yield BulkSandbox(shop)
 
 
-SHOPS: dict[str, Any] = {"sandbox": sandbox}
+@contextmanager
+def shopify(_folder: Path) -> Iterator[BulkShop]:
+    with running_shopify() as fake:
+        yield BulkShopify(fake)
+
+
+SHOPS: dict[str, Any] = {"sandbox": sandbox, "shopify": shopify}
