@@ -60,6 +60,11 @@ class BigCommerce(FaultyShop):
             if one["code"] == code:
                 del self.shop.store.coupons[number]
 
+    def remove_one(self, code: str) -> None:
+        for number, one in list(self.shop.store.codes.items()):
+            if one["code"] == code:
+                del self.shop.store.codes[number]
+
     def change_value(self, code: str) -> None:
         for one in self.shop.store.coupons.values():
             if one["code"] == code:
@@ -127,6 +132,11 @@ class Shopify(FaultyShop):
         found = self.shop.by_code(code)
         assert found is not None
         del self.shop.discounts[found.number]
+
+    def remove_one(self, code: str) -> None:
+        found = self.shop.by_code(code)
+        assert found is not None
+        found.codes = [one for one in found.codes if one.code != code]
 
     def change_value(self, code: str) -> None:
         found = self.shop.by_code(code)
