@@ -8,7 +8,7 @@ from platforms.bigcommerce import client, fields, finding, promotions
 from platforms.bigcommerce.codes import Kept
 from platforms.http import HttpAnswer
 
-NOT_OURS = (
+SHARED = (
     "This code belongs to a promotion of the shop that has other codes, and its last day is theirs too. Change it in "
     "BigCommerce under Marketing, Promotions."
 )
@@ -36,8 +36,8 @@ def extend(
     before = finding.find_all(conversation, code, now=now, remote_id=remote_id)
     if before.value is None:
         return client.relay(before)
-    if any(kept.kind == promotions.KIND and not kept.is_ours for kept in before.value if _means(kept.code, remote_id)):
-        return client.rejected(before, Refusal.UNSUPPORTED, NOT_OURS)
+    if any(kept.shared for kept in before.value if _means(kept.code, remote_id)):
+        return client.rejected(before, Refusal.UNSUPPORTED, SHARED)
 
     def longer(kept: Kept) -> HttpAnswer:
         answer: HttpAnswer = finding.module_of(kept).extend(conversation, kept, expires_at)
@@ -60,7 +60,8 @@ def _change(
         return client.relay(before)
     after, changed = before, []
     for kept in before.value:
-        if not (kept.enabled and _means(kept.code, remote_id)):
+        # One of many is taken away even while all of them are switched off: they may be switched on again.
+        if not ((kept.enabled or kept.shared) and _means(kept.code, remote_id)):
             changed.append(kept)
             continue
         answer = change(kept)

@@ -32,6 +32,7 @@ class Kept:
     raw: Mapping[str, Any]  # of a promotion's code: the promotion
     enabled: bool
     limited_to_one_use: bool
+    shared: bool = False  # its promotion is, or may be, that of other codes too: to change it would change them
 
     @property
     def is_ours(self) -> bool:

@@ -5,7 +5,6 @@ pages only: each reading looks for the last one it has seen, and goes back by pa
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -98,13 +97,13 @@ def _promotions(conversation: client.Conversation, at: Cursor, *, now: datetime)
     last_id = at.last_id
     for promotion in (entry for entry in listed if fields.identity(entry) > at.last_id):
         last_id = fields.identity(promotion)
-        codes = _codes(conversation, last_id)
+        codes = promotions.ask_codes(conversation, last_id, limit=PAGE_SIZE)
         if codes.outcome is Outcome.REJECTED and codes.status == 404:
             continue
         if not codes.ok:
             return codes.failure()
         found += [promotions.read(promotion, entry, now=now).code for entry in fields.entries(codes.data)]
-        if after := _end(codes):
+        if after := promotions.end_of(codes):
             return _page(codes, found, Cursor(promotions.KIND, last_id, number, after), more=True)
     if len(listed) < PROMOTIONS_PER_PAGE:
         return _page(answer, found, Cursor(certificates.KIND), more=True)
@@ -136,14 +135,14 @@ def _rest_of_promotion(conversation: client.Conversation, at: Cursor, *, now: da
     """The next codes of a promotion that has more than a page of them."""
     done = Cursor(promotions.KIND, at.last_id, at.page)
     owner = conversation.ask("GET", f"{promotions.PATH}/{at.last_id}")
-    codes = _codes(conversation, at.last_id, after=at.after) if owner.ok else owner
+    codes = promotions.ask_codes(conversation, at.last_id, after=at.after, limit=PAGE_SIZE) if owner.ok else owner
     if codes.outcome is Outcome.REJECTED and codes.status == 404:
         return _page(codes, [], done, more=True)
     if not codes.ok:
         return codes.failure()
     promotion = fields.inside(owner.data)
     found = [promotions.read(promotion, entry, now=now).code for entry in fields.entries(codes.data)]
-    after = _end(codes)
+    after = promotions.end_of(codes)
     return _page(codes, found, Cursor(promotions.KIND, at.last_id, at.page, after) if after else done, more=True)
 
 
@@ -152,22 +151,6 @@ def _listed(conversation: client.Conversation, number: int) -> HttpAnswer:
     return conversation.ask(
         "GET", promotions.PATH, params=params | {"page": str(number), "limit": str(PROMOTIONS_PER_PAGE)}
     )
-
-
-def _codes(conversation: client.Conversation, promotion_id: int, *, after: str = "") -> HttpAnswer:
-    params = {"limit": str(PAGE_SIZE)} | ({"after": after} if after else {})
-    return conversation.ask("GET", f"{promotions.PATH}/{promotion_id}/codes", params=params)
-
-
-def _end(answer: HttpAnswer) -> str:
-    """BigCommerce's cursor after a page of codes; empty when it was the last one."""
-    paging: Mapping[str, Any] = fields.child(fields.child(answer.data, "meta"), "cursor_pagination")
-    if not fields.child(paging, "links").get("next"):
-        return ""
-    end = fields.text(paging, "end_cursor", longest=80)
-    if re.fullmatch(r"\S+", end, re.ASCII) is None:
-        raise fields.Unreadable("end_cursor is no cursor")
-    return end
 
 
 def _page(answer: HttpAnswer, codes: list[PlatformCode], following: Cursor, *, more: bool) -> Answer[CodePage]:

@@ -1,12 +1,13 @@
-"""V3 promotions with a code: free products, and discounts whose first day is still to come.
+"""V3 promotions with codes: free products, discounts whose first day is still to come, and many codes in bulk.
 
-A coupon knows no first day and no free product. Each of our codes has a promotion of its own, for a code has no last
-day: only its promotion does. Making one takes two calls; a promotion whose code was never made works for nobody, and
-is taken away by the next try.
+A coupon knows no first day and no free product. A code has no last day, only its promotion does: so a code that is made
+alone has a promotion of its own, of the type SINGLE. Making it takes two calls; a promotion whose code was never made
+works for nobody, and is taken away by the next try. A promotion of the type BULK has many codes (see `bulk`), and is
+never changed or deleted for the sake of one.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,31 +18,35 @@ from platforms.http import HttpAnswer
 
 KIND = "promotion"
 PATH = "/v3/promotions"
+SINGLE, BULK = "SINGLE", "BULK"
 MOST_LISTED = 50
+MOST_CODES = 250
 LONGEST_TITLE = 100
 
 _PRODUCT = re.compile(r"(variant:)?([1-9]\d{0,8})", re.ASCII)
 
 
-def body_for(spec: CodeSpec) -> dict[str, Any]:
-    """A promotion for a single use, without its code. Raises CannotMake."""
+def body_for(spec: CodeSpec, *, many: bool = False) -> dict[str, Any]:
+    """A promotion without codes: for a single use, or for `many` codes, whose uses are limited each. Raises CannotMake."""
     if spec.collections:
         raise CannotMake(
-            "BigCommerce cannot limit a free product, or a discount that starts later, to categories. Leave them empty."
+            "BigCommerce cannot limit a free product, a discount that starts later, or codes made in bulk to categories. "
+            "Leave them empty."
         )
     rule: dict[str, Any] = {"action": _action(spec), "apply_once": True, "stop": False}
     if spec.minimum_order:
         rule["condition"] = {"cart": {"minimum_spend": fields.plain(spec.minimum_order)}}
     body: dict[str, Any] = {
         "redemption_type": "COUPON",
-        "coupon_type": "SINGLE",
+        "coupon_type": BULK if many else SINGLE,
         "name": codes.name_of(spec.reference),
         "display_name": spec.title[:LONGEST_TITLE],
         "rules": [rule],
-        "max_uses": 1,
         "status": "ENABLED",
         "currency_code": spec.currency,
     }
+    if not many:
+        body["max_uses"] = 1
     if spec.starts_at is not None:
         body["start_date"] = spec.starts_at.isoformat(timespec="seconds")
     if spec.expires_at is not None:
@@ -72,8 +77,12 @@ def _product(reference: str) -> dict[str, int]:
 
 
 def read(promotion: Mapping[str, Any], code: Mapping[str, Any], *, now: datetime) -> Kept:
-    """A code of a promotion. One whose first day is to come counts as alive: it will work. Raises Unreadable."""
+    """A code of a promotion. One whose first day is to come counts as alive: it will work. Raises Unreadable.
+
+    Where a promotion has many codes, its own count of uses says nothing of one of them.
+    """
     promotion_id, code_id = fields.identity(promotion), fields.identity(code)
+    of_many, reference = promotion.get("coupon_type") == BULK, codes.reference_in(promotion.get("name"))
     status = fields.text(promotion, "status")
     expires_at = fields.iso_date(promotion, "end_date")
     uses, most = fields.count(code, "current_uses"), fields.count(code, "max_uses")
@@ -84,14 +93,15 @@ def read(promotion: Mapping[str, Any], code: Mapping[str, Any], *, now: datetime
             code=fields.text(code, "code"),
             remote_id=f"{KIND}:{promotion_id}:{code_id}",
             alive=status == "ENABLED" and left and (expires_at is None or expires_at > now),
-            reference=codes.reference_in(promotion.get("name")),
-            uses=None if uses or of_all else 0,  # which of them were paid, the shop does not count
+            reference=reference,
+            uses=None if uses or (of_all and not of_many) else 0,  # which of them were paid, the shop does not count
             expires_at=expires_at,
             **_values(promotion),
         ),
         raw=promotion,
         enabled=status != "DISABLED",
-        limited_to_one_use=1 in (most, most_of_all),
+        limited_to_one_use=most == 1 or (most_of_all == 1 and not of_many),
+        shared=not (reference and promotion.get("coupon_type") == SINGLE),
     )
 
 
@@ -142,30 +152,65 @@ def find(conversation: client.Conversation, code: str, *, now: datetime) -> Answ
 def clear(conversation: client.Conversation, reference: str) -> Answer[str]:
     """Take away what an earlier try left of this reference. The value is a code in the way; empty: none is.
 
-    A promotion of ours that has its code is left alone: it is what an earlier try made.
+    A promotion of ours that has its code is left alone: it is what an earlier try made. So is one of many codes.
     """
-    params = {"name": codes.name_of(reference), "redemption_type": "coupon", "limit": str(MOST_LISTED)}
-    answer = conversation.ask("GET", PATH, params=params)
-    if not answer.ok:
-        return answer.failure()
-    try:
-        for promotion in _ours(answer, reference):
-            path = f"{PATH}/{fields.identity(promotion)}"
-            inner = conversation.ask("GET", f"{path}/codes", params={"limit": "1"})
+    there = named(conversation, reference)
+    if there.value is None:
+        return client.relay(there)
+    for promotion in there.value:
+        path = f"{PATH}/{fields.identity(promotion)}"
+        inner = conversation.ask("GET", f"{path}/codes", params={"limit": "1"})
+        try:
             made = fields.entries(inner.data) if inner.ok else []
             if made:
                 return inner.success(fields.text(made[0], "code"))
-            gone = conversation.ask("DELETE", path) if inner.ok else inner
-            if not gone.ok and gone.status != 404:
-                return gone.failure()
-    except fields.Unreadable as error:
-        return answer.unusable(str(error))
-    return answer.success("")
+        except fields.Unreadable as error:
+            return inner.unusable(str(error))
+        if inner.ok and promotion.get("coupon_type") != SINGLE:
+            continue
+        gone = conversation.ask("DELETE", path) if inner.ok else inner
+        if not gone.ok and gone.status != 404:
+            return gone.failure()
+    return client.ok(there, "")
 
 
-def _ours(answer: HttpAnswer, reference: str) -> Iterator[Mapping[str, Any]]:
+def named(conversation: client.Conversation, reference: str) -> Answer[list[Mapping[str, Any]]]:
+    """The promotions with codes that stand for this reference, the oldest first."""
     wanted = codes.name_of(reference)
-    yield from (entry for entry in fields.entries(answer.data) if entry.get("name") == wanted)
+    found: dict[int, Mapping[str, Any]] = {}
+    page, known = 1, -1
+    while True:
+        params = {"name": wanted, "redemption_type": "coupon", "limit": str(MOST_LISTED), "page": str(page)}
+        answer = conversation.ask("GET", PATH, params=params)
+        if not answer.ok:
+            return answer.failure()
+        try:
+            listed = fields.entries(answer.data)
+            found |= {fields.identity(entry): entry for entry in listed}
+        except fields.Unreadable as error:
+            return answer.unusable(str(error))
+        if len(listed) < MOST_LISTED or len(found) == known:
+            return answer.success([found[each] for each in sorted(found) if found[each].get("name") == wanted])
+        page, known = page + 1, len(found)
+
+
+def ask_codes(
+    conversation: client.Conversation, promotion_id: int, *, after: str = "", limit: int = MOST_CODES
+) -> HttpAnswer:
+    """A page of a promotion's codes: the first one, or the one after that place."""
+    params = {"limit": str(limit)} | ({"after": after} if after else {})
+    return conversation.ask("GET", f"{PATH}/{promotion_id}/codes", params=params)
+
+
+def end_of(answer: HttpAnswer) -> str:
+    """The place after a page of codes; empty when it was the last one. Raises Unreadable."""
+    paging: Mapping[str, Any] = fields.child(fields.child(answer.data, "meta"), "cursor_pagination")
+    if not fields.child(paging, "links").get("next"):
+        return ""
+    end = fields.text(paging, "end_cursor", longest=80)
+    if re.fullmatch(r"\S+", end, re.ASCII) is None:
+        raise fields.Unreadable("end_cursor is no cursor")
+    return end
 
 
 def make(conversation: client.Conversation, body: dict[str, Any]) -> HttpAnswer:
@@ -181,12 +226,21 @@ def remove(conversation: client.Conversation, promotion_id: int) -> HttpAnswer:
     return conversation.ask("DELETE", f"{PATH}/{promotion_id}")
 
 
+def generate(conversation: client.Conversation, promotion_id: int, body: dict[str, Any]) -> HttpAnswer:
+    return conversation.ask("POST", f"{PATH}/{promotion_id}/codegen", body=body)
+
+
+def switch_off(conversation: client.Conversation, promotion_id: int) -> HttpAnswer:
+    return conversation.ask("PUT", f"{PATH}/{promotion_id}", body={"status": "DISABLED"})
+
+
 def disable(conversation: client.Conversation, kept: Kept) -> HttpAnswer:
-    """Ours is switched off. Of somebody else's promotion, which has more codes, the one code is taken away."""
-    path = f"{PATH}/{fields.identity(kept.raw)}"
-    if kept.is_ours:
-        return conversation.ask("PUT", path, body={"status": "DISABLED"})
-    return conversation.ask("DELETE", f"{path}/codes/{kept.code.remote_id.rpartition(':')[2]}")
+    """A promotion that is the code's alone is switched off. Out of one that has other codes the one code is taken."""
+    promotion_id = fields.identity(kept.raw)
+    if not kept.shared:
+        return switch_off(conversation, promotion_id)
+    code_id = kept.code.remote_id.rpartition(":")[2]
+    return conversation.ask("DELETE", f"{PATH}/{promotion_id}/codes/{code_id}")
 
 
 def extend(conversation: client.Conversation, kept: Kept, expires_at: datetime) -> HttpAnswer:

@@ -12,15 +12,15 @@ import base64
 import hashlib
 import hmac
 import json
-import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import format_datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -28,11 +28,9 @@ from urllib.parse import parse_qsl, urlsplit
 from platforms.adapter import Access
 from platforms.bigcommerce.adapter import BigCommerceAdapter
 from tests.fakes import bigcommerce_checkout as checkout
-from tests.fakes import bigcommerce_coupons as coupons
-from tests.fakes import bigcommerce_orders as orders
-from tests.fakes import bigcommerce_promotions as promotions
 from tests.fakes.bigcommerce_checkout import CATEGORY, PRICE, PRODUCT, NothingForIt, use_code
-from tests.fakes.bigcommerce_store import Act, Refused, Store
+from tests.fakes.bigcommerce_routes import answer
+from tests.fakes.bigcommerce_store import Refused, Store
 
 __all__ = ["CATEGORY", "PRICE", "PRODUCT", "BigCommerceShop", "NothingForIt", "running_store", "signed"]
 
@@ -40,36 +38,6 @@ HASH = "abcde"
 TOKEN = "bigcommerce-token-for-tests"
 CLIENT_SECRET = "bigcommerce-client-secret-for-tests"
 WEBHOOK_SECRET = "bigcommerce-webhook-secret-for-tests"
-
-ROUTES: list[tuple[str, str, str, Act]] = [
-    ("GET", r"/v2/store", "info", orders.information),
-    ("GET", r"/v2/coupons", "marketing", coupons.list_coupons),
-    ("POST", r"/v2/coupons", "marketing:modify", coupons.make_coupon),
-    ("PUT", r"/v2/coupons/(\d+)", "marketing:modify", coupons.change_coupon),
-    ("DELETE", r"/v2/coupons/(\d+)", "marketing:modify", coupons.delete_coupon),
-    ("DELETE", r"/v2/(?:coupons|gift_certificates)/?", "marketing:modify", coupons.delete_all),
-    ("GET", r"/v2/gift_certificates", "marketing", coupons.list_certificates),
-    ("POST", r"/v2/gift_certificates", "marketing:modify", coupons.make_certificate),
-    ("PUT", r"/v2/gift_certificates/(\d+)", "marketing:modify", coupons.change_certificate),
-    ("GET", r"/v3/promotions", "marketing", promotions.list_promotions),
-    ("POST", r"/v3/promotions", "marketing:modify", promotions.make_promotion),
-    ("GET", r"/v3/promotions/(\d+)", "marketing", promotions.one_promotion),
-    ("PUT", r"/v3/promotions/(\d+)", "marketing:modify", promotions.change_promotion),
-    ("DELETE", r"/v3/promotions/(\d+)", "marketing:modify", promotions.delete_promotion),
-    ("GET", r"/v3/promotions/(\d+)/codes", "marketing", promotions.list_promotion_codes),
-    ("POST", r"/v3/promotions/(\d+)/codes", "marketing:modify", promotions.add_code),
-    ("DELETE", r"/v3/promotions/(\d+)/codes/(\d+)", "marketing:modify", promotions.delete_code),
-    ("GET", r"/v2/orders", "orders", orders.list_orders),
-    ("GET", r"/v2/orders/(\d+)", "orders", orders.one_order),
-    ("GET", r"/v2/orders/(\d+)/coupons", "orders", orders.order_coupons),
-    ("GET", r"/v2/orders/(\d+)/products", "orders", orders.order_products),
-    ("GET", r"/v3/orders/payment_actions/refunds", "orders", orders.list_refunds),
-    ("GET", r"/v3/orders/(\d+)/transactions", "transactions", orders.transactions),
-    ("GET", r"/v3/catalog/products", "products", checkout.products),
-    ("GET", r"/v3/hooks", "info", orders.list_hooks),
-    ("POST", r"/v3/hooks", "info", orders.make_hook),
-    ("PUT", r"/v3/hooks/(\d+)", "info", orders.change_hook),
-]
 
 
 @dataclass
@@ -93,6 +61,7 @@ class BigCommerceShop:
         self.requests: list[tuple[str, str, dict[str, str]]] = []  # method, path below the store, parameters
         self.bodies: list[Any] = []
         self.faults: list[Fault] = []
+        self.late: list[Callable[[], Any]] = []  # what it has answered with an error and has not done yet
         self.quota: int | None = None  # requests left in the window, where one is set
         self.reset_ms = 15_000
         self.failures: list[str] = []
@@ -135,6 +104,12 @@ class BigCommerceShop:
             return ""
         found.times -= 1
         return found.kind
+
+    def catch_up(self) -> None:
+        """Do now what it had said nothing good about: the fault "late"."""
+        with self.lock:
+            while self.late:
+                self.late.pop(0)()
 
     def asked(self, method: str = "") -> list[str]:
         """The paths that were asked for, in order."""
@@ -241,17 +216,6 @@ class BigCommerceShop:
         return answer(self.store, method, path, query, body)
 
 
-def answer(store: Store, method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
-    """Find the route. Raises Refused."""
-    for verb, pattern, scope, act in ROUTES:
-        found = re.fullmatch(pattern, path)
-        if verb == method and found is not None:
-            if scope not in store.scopes:
-                raise Refused(403, "You don't have a required scope to access the endpoint")
-            return act(store, [int(part) for part in found.groups()], query, body)
-    raise Refused(405 if any(re.fullmatch(pattern, path) for _, pattern, _, _ in ROUTES) else 404, "Not Found")
-
-
 def signed(body: bytes, *, at: datetime, secret: str = CLIENT_SECRET) -> dict[str, str]:
     """The headers of the Standard Webhooks scheme, keyed with the bytes of the secret."""
     stamp = str(int(at.timestamp()))
@@ -261,7 +225,7 @@ def signed(body: bytes, *, at: datetime, secret: str = CLIENT_SECRET) -> dict[st
 
 
 STATUSES = {"refuse": 422, "error": 500, "error_after": 504, "throttled": 429, "overloaded": 429, "locked": 423,
-            "plan_limit": 507, "down": 503, "bad_gateway": 502}  # fmt: skip
+            "plan_limit": 507, "down": 503, "bad_gateway": 502, "late": 504}  # fmt: skip
 
 
 DONE = frozenset({"", "error_after", "timeout_after", "drop_after", "slow", "malformed"})
@@ -278,6 +242,10 @@ class Handler(BaseHTTPRequestHandler):
         with self.shop.lock:
             kind = self.shop.next_fault(self.command, urlsplit(self.path).path.removeprefix(f"/stores/{HASH}"))
             status, data = self.work(content) if kind in DONE else (STATUSES.get(kind, 200), None)
+            if kind == "late":
+                self.shop.late.append(
+                    partial(self.shop.respond, self.command, self.path, self.named_headers(), content)
+                )
         if kind in {"drop", "drop_after"}:
             self.close_connection = True
             return
@@ -288,10 +256,12 @@ class Handler(BaseHTTPRequestHandler):
 
     do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815
 
+    def named_headers(self) -> dict[str, str]:
+        return {name.lower(): value for name, value in self.headers.items()}
+
     def work(self, content: bytes) -> tuple[int, Any]:
-        headers = {name.lower(): value for name, value in self.headers.items()}
         try:
-            return self.shop.respond(self.command, self.path, headers, content)
+            return self.shop.respond(self.command, self.path, self.named_headers(), content)
         except Refused as refusal:
             if "/v2/" in self.path:
                 return refusal.status, [{"status": refusal.status, "message": refusal.message}]

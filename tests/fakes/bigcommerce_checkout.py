@@ -97,7 +97,9 @@ def _runs(promotion: Entry, code: Entry, now: datetime) -> bool:
     over = ends is not None and datetime.fromisoformat(ends) <= now
     counts = ((code, "current_uses"), (promotion, "current_uses"))
     used_up = any(entry.get("max_uses") and entry[name] >= entry["max_uses"] for entry, name in counts)
-    return bool(promotion["status"] == "ENABLED" and begun and not over and not used_up)
+    cart = promotion["rules"][0].get("condition", {}).get("cart", {})
+    enough = Decimal(cart.get("minimum_spend", 0)) <= PRICE
+    return bool(promotion["status"] == "ENABLED" and begun and not over and not used_up and enough)
 
 
 def _gives(promotion: Entry) -> Decimal:

@@ -1,21 +1,10 @@
-"""The store's V3 promotions and their codes."""
+"""The store's V3 promotions. Their type, for one code or for many, cannot be changed."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.fakes.bigcommerce_store import (
-    CODE,
-    PAGING,
-    Entry,
-    Refused,
-    Store,
-    allowed,
-    checked,
-    code_free,
-    fits_code,
-    paged,
-    v3,
-)
+from tests.fakes.bigcommerce_promotion_codes import codes_of
+from tests.fakes.bigcommerce_store import PAGING, Entry, Refused, Store, allowed, checked, fits_code, paged, v3
 
 PROMOTION = {
     "redemption_type": str, "coupon_type": str, "name": str, "display_name": str, "channels": list, "rules": list,
@@ -25,10 +14,16 @@ PROMOTION = {
 PROMOTION_FILTERS = PAGING | {"id", "name", "code", "redemption_type", "status", "sort", "direction", "query"}
 
 
+CHOICES = {
+    "status": ("ENABLED", "DISABLED"), "coupon_type": ("SINGLE", "BULK"), "redemption_type": ("COUPON", "AUTOMATIC"),
+}  # fmt: skip
+
+
 def promotion_body(body: Any, required: set[str]) -> Entry:
     entry = checked(body, PROMOTION, required)
-    if entry.get("status", "ENABLED") not in {"ENABLED", "DISABLED"}:
-        raise Refused(422, "status is invalid")
+    for name, values in CHOICES.items():
+        if entry.get(name, values[0]) not in values:
+            raise Refused(422, f"{name} is invalid")
     for name in ("start_date", "end_date"):
         if name in entry and datetime.fromisoformat(entry[name]).tzinfo is None:
             raise Refused(422, f"{name} has no time zone")
@@ -65,11 +60,16 @@ ACTIONS = {"gift_item": gift_item, "shipping": shipping, "cart_value": cart_valu
 
 def make_promotion(store: Store, ids: list[int], query: dict[str, str], body: Any) -> tuple[int, Any]:
     entry = promotion_body(body, {"redemption_type", "name", "rules"})
+    if store.names_once and any(each["name"] == entry["name"] for each in store.promotions.values()):
+        raise Refused(store.duplicate_status, "The name is in use already.")
     identity = store.new_id()
+    coupon_type = {"coupon_type": "SINGLE"} if entry["redemption_type"] == "COUPON" else {}
     store.promotions[identity] = {
         "id": identity, "channels": [], "current_uses": 0, "status": "ENABLED", "end_date": None, "stop": False,
         "start_date": datetime.now(UTC).isoformat(), "currency_code": store.currency, "created_from": "api",
-    } | entry  # fmt: skip
+    } | coupon_type | entry  # fmt: skip
+    for change in store.changes:
+        change(store.promotions[identity])
     return v3(store.promotions[identity], status=201)
 
 
@@ -81,7 +81,12 @@ def one_promotion(store: Store, ids: list[int], query: dict[str, str], body: Any
 
 def change_promotion(store: Store, ids: list[int], query: dict[str, str], body: Any) -> tuple[int, Any]:
     one_promotion(store, ids, query, body)
-    store.promotions[ids[0]] |= promotion_body(body, set())
+    entry = promotion_body(body, set())
+    if entry.get("coupon_type", store.promotions[ids[0]].get("coupon_type")) != store.promotions[ids[0]].get(
+        "coupon_type"
+    ):
+        raise Refused(422, "coupon_type cannot be changed")
+    store.promotions[ids[0]] |= entry
     return v3(store.promotions[ids[0]])
 
 
@@ -105,41 +110,3 @@ def list_promotions(store: Store, ids: list[int], query: dict[str, str], body: A
         and ("code" not in query or any(fits_code(store, code, query) for code in codes_of(store, each["id"])))
     ]
     return v3(paged(found, query))
-
-
-def codes_of(store: Store, promotion_id: int) -> list[Entry]:
-    return [each for each in store.codes.values() if each["promotion"] == promotion_id]
-
-
-def add_code(store: Store, ids: list[int], query: dict[str, str], body: Any) -> tuple[int, Any]:
-    one_promotion(store, ids, query, body)
-    entry = checked(body, {"code": str, "max_uses": int, "max_uses_per_customer": int}, {"code"})
-    if CODE.fullmatch(entry["code"]) is None:
-        raise Refused(422, "code is invalid")
-    code_free(store, entry["code"])
-    identity = store.new_id()
-    store.codes[identity] = {"id": identity, "current_uses": 0, "created": store.clock().isoformat()} | entry
-    store.codes[identity]["promotion"] = ids[0]
-    return v3(shown(store.codes[identity]), status=201)
-
-
-def shown(code: Entry) -> Entry:
-    return {name: value for name, value in code.items() if name != "promotion"}
-
-
-def list_promotion_codes(store: Store, ids: list[int], query: dict[str, str], body: Any) -> tuple[int, Any]:
-    one_promotion(store, ids, {}, body)
-    query = allowed(query, PAGING | {"code", "after", "before"})
-    limit, after = int(query.get("limit", 50)), int(query.get("after", "c0")[1:])
-    rest = [each for each in codes_of(store, ids[0]) if each["id"] > after and fits_code(store, each, query)]
-    page = [shown(each) for each in rest[:limit]]
-    links = {"next": f"?limit={limit}&after=c{page[-1]['id']}"} if len(rest) > limit else {}
-    paging = {"count": len(page), "per_page": limit, "links": links}
-    if page:
-        paging |= {"start_cursor": f"c{page[0]['id']}", "end_cursor": f"c{page[-1]['id']}"}
-    return v3(page, meta={"cursor_pagination": paging})
-
-
-def delete_code(store: Store, ids: list[int], query: dict[str, str], body: Any) -> tuple[int, Any]:
-    store.codes.pop(ids[1], None)
-    return 204, None

@@ -37,6 +37,7 @@ class Store:
     )
     duplicate_status: int = 400  # with which it refuses a code it has: not documented
     exact_case: bool = False  # whether the filter by code minds the case: not documented
+    names_once: bool = False  # whether it refuses a second promotion of one name: not documented
     bounds_included: bool = True  # whether min_date_modified includes itself: not documented
     coupons: dict[int, Entry] = field(default_factory=dict)
     certificates: dict[int, Entry] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Store:
     hooks: dict[int, Entry] = field(default_factory=dict)
     deleted_everything: list[str] = field(default_factory=list)
     changes: list[Callable[[Entry], None]] = field(default_factory=list)  # what it does to what it is given, unasked
+    code_changes: list[Callable[[Entry], None]] = field(default_factory=list)  # the same to codes of promotions
     _next_id: int = 1000
     _last: datetime = datetime(2026, 1, 1, tzinfo=UTC)
 
