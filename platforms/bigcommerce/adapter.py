@@ -3,8 +3,9 @@
 A code is a V2 coupon; for a free product, or with a first day to come, a V3 promotion; as money a V2 gift certificate.
 BigCommerce counts a use when a checkout succeeds, so an order that is not paid yet holds its code as well, and a count
 above zero does not say that anybody bought: then `uses` is unknown, and the orders have to tell. It cannot bind a code
-to one customer, and keeps no word on whether a cancelled order gives its use back: we take it that it does not. Its own bulk call makes codes of its own choosing, and ours are chosen before the shop is asked, so codes
-are made one by one.
+to one customer, and keeps no word on whether a cancelled order gives its use back: we take it that it does not.
+A code whose text is ours is made by itself. Codes in bulk stand under one promotion, up to 250 a call, and their texts
+are BigCommerce's own choice.
 """
 
 import re
@@ -15,6 +16,7 @@ from typing import Any, ClassVar
 from platforms.adapter import (
     Access,
     Answer,
+    BulkDiscounts,
     Capabilities,
     CodePage,
     CodeSpec,
@@ -29,6 +31,8 @@ from platforms.adapter import (
     WebhookMessage,
 )
 from platforms.bigcommerce import (
+    batches,
+    bulk,
     categories,
     changing,
     client,
@@ -62,6 +66,7 @@ class BigCommerceAdapter:
         registers_webhooks=True,
         sorts_products=True,
         secret_headers=frozenset({webhook.OWN_HEADER}),
+        bulk_discounts=BulkDiscounts(most=batches.MOST, kinds=batches.KINDS, invents_codes=True),
         steps_to_disable=(
             "Sign in to the control panel of {shop} and open Marketing.",
             "Open Promotions, Coupon promotions; for a gift card, Gift certificates.",
@@ -124,6 +129,18 @@ class BigCommerceAdapter:
         except options.BadOption as error:
             return _invalid(str(error))
 
+    def create_bulk(self, specs: Sequence[CodeSpec]) -> Answer[tuple[Answer[PlatformCode], ...]]:
+        """Let the shop make so many codes under the promotion of their reference, with texts behind their prefix."""
+        conversation = client.Conversation(self._access)
+        try:
+            return bulk.create(conversation, specs, currency=self._access.currency, now=datetime.now(UTC))
+        except codes.CannotMake as error:
+            return Answer(outcome=Outcome.REJECTED, refusal=error.refusal, reason=str(error))
+
+    def find_bulk(self, reference: str) -> Answer[tuple[PlatformCode, ...]]:
+        """All codes for one use each that the shop has under promotions of this reference, living and dead."""
+        return bulk.find(client.Conversation(self._access), reference, now=datetime.now(UTC))
+
     def find_code(self, code: str) -> Answer[PlatformCode | None]:
         """Among coupons, promotions and gift certificates."""
         conversation = client.Conversation(self._access)
@@ -134,11 +151,11 @@ class BigCommerceAdapter:
         return listing.page(client.Conversation(self._access), cursor, now=datetime.now(UTC))
 
     def disable_code(self, code: str, remote_id: str) -> Answer[PlatformCode | None]:
-        """Ours is kept and switched off. A code of somebody else's promotion is taken out of it."""
+        """Ours is kept and switched off. A code whose promotion has others is taken out of it, and they live on."""
         return changing.disable(client.Conversation(self._access), code, remote_id, now=datetime.now(UTC))
 
     def extend_code(self, code: str, remote_id: str, expires_at: datetime) -> Answer[PlatformCode | None]:
-        """Move the last day; refused for a code that shares it with others of a promotion that is not ours."""
+        """Move the last day; refused for a code that shares it with others of its promotion."""
         conversation = client.Conversation(self._access)
         return changing.extend(conversation, code, remote_id, expires_at, now=datetime.now(UTC))
 

@@ -30,6 +30,13 @@ def entries(data: Any) -> list[Mapping[str, Any]]:
     return found
 
 
+def wrapped(data: Any) -> list[Mapping[str, Any]]:
+    """A listing of V3, which says so when there is nothing: an empty answer proves no absence."""
+    if not isinstance(data, Mapping):
+        raise Unreadable("a listing is missing or not a list")
+    return entries(data)
+
+
 def inside(data: Any) -> Mapping[str, Any]:
     """One thing: as it is from V2, under `data` from V3."""
     found = data.get("data", data) if isinstance(data, Mapping) else data

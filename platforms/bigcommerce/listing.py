@@ -92,7 +92,7 @@ def _promotions(conversation: client.Conversation, at: Cursor, *, now: datetime)
     number, answer = _where(conversation, at)
     if not answer.ok:
         return answer.failure()
-    listed = fields.entries(answer.data)
+    listed = fields.wrapped(answer.data)
     found: list[PlatformCode] = []
     last_id = at.last_id
     for promotion in (entry for entry in listed if fields.identity(entry) > at.last_id):
@@ -102,7 +102,7 @@ def _promotions(conversation: client.Conversation, at: Cursor, *, now: datetime)
             continue
         if not codes.ok:
             return codes.failure()
-        found += [promotions.read(promotion, entry, now=now).code for entry in fields.entries(codes.data)]
+        found += [promotions.read(promotion, entry, now=now).code for entry in fields.wrapped(codes.data)]
         if after := promotions.end_of(codes):
             return _page(codes, found, Cursor(promotions.KIND, last_id, number, after), more=True)
     if len(listed) < PROMOTIONS_PER_PAGE:
@@ -128,7 +128,7 @@ def _where(conversation: client.Conversation, at: Cursor) -> tuple[int, HttpAnsw
 
 
 def _ids(answer: HttpAnswer) -> list[int]:
-    return [fields.identity(entry) for entry in fields.entries(answer.data)]
+    return [fields.identity(entry) for entry in fields.wrapped(answer.data)]
 
 
 def _rest_of_promotion(conversation: client.Conversation, at: Cursor, *, now: datetime) -> Answer[CodePage]:
@@ -141,7 +141,7 @@ def _rest_of_promotion(conversation: client.Conversation, at: Cursor, *, now: da
     if not codes.ok:
         return codes.failure()
     promotion = fields.inside(owner.data)
-    found = [promotions.read(promotion, entry, now=now).code for entry in fields.entries(codes.data)]
+    found = [promotions.read(promotion, entry, now=now).code for entry in fields.wrapped(codes.data)]
     after = promotions.end_of(codes)
     return _page(codes, found, Cursor(promotions.KIND, at.last_id, at.page, after) if after else done, more=True)
 

@@ -134,7 +134,7 @@ def find(conversation: client.Conversation, code: str, *, now: datetime) -> Answ
         return answer.failure()
     found: list[Kept] = []
     try:
-        for promotion in fields.entries(answer.data):
+        for promotion in fields.wrapped(answer.data):
             path = f"{PATH}/{fields.identity(promotion)}/codes"
             inner = conversation.ask("GET", path, params={"code": code, "limit": "250"})
             if inner.outcome is Outcome.REJECTED and inner.status == 404:
@@ -142,7 +142,7 @@ def find(conversation: client.Conversation, code: str, *, now: datetime) -> Answ
             if not inner.ok:
                 return inner.failure()
             answer = inner
-            same = (each for each in fields.entries(inner.data) if str(each.get("code")).casefold() == code.casefold())
+            same = (each for each in fields.wrapped(inner.data) if str(each.get("code")).casefold() == code.casefold())
             found += [read(promotion, entry, now=now) for entry in same]
     except fields.Unreadable as error:
         return answer.unusable(str(error))
@@ -161,7 +161,7 @@ def clear(conversation: client.Conversation, reference: str) -> Answer[str]:
         path = f"{PATH}/{fields.identity(promotion)}"
         inner = conversation.ask("GET", f"{path}/codes", params={"limit": "1"})
         try:
-            made = fields.entries(inner.data) if inner.ok else []
+            made = fields.wrapped(inner.data) if inner.ok else []
             if made:
                 return inner.success(fields.text(made[0], "code"))
         except fields.Unreadable as error:
@@ -185,7 +185,7 @@ def named(conversation: client.Conversation, reference: str) -> Answer[list[Mapp
         if not answer.ok:
             return answer.failure()
         try:
-            listed = fields.entries(answer.data)
+            listed = fields.wrapped(answer.data)
             found |= {fields.identity(entry): entry for entry in listed}
         except fields.Unreadable as error:
             return answer.unusable(str(error))
@@ -195,10 +195,10 @@ def named(conversation: client.Conversation, reference: str) -> Answer[list[Mapp
 
 
 def ask_codes(
-    conversation: client.Conversation, promotion_id: int, *, after: str = "", limit: int = MOST_CODES
+    conversation: client.Conversation, promotion_id: int, *, after: str = "", limit: int | None = None
 ) -> HttpAnswer:
     """A page of a promotion's codes: the first one, or the one after that place."""
-    params = {"limit": str(limit)} | ({"after": after} if after else {})
+    params = {"limit": str(limit or MOST_CODES)} | ({"after": after} if after else {})
     return conversation.ask("GET", f"{PATH}/{promotion_id}/codes", params=params)
 
 

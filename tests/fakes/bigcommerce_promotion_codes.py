@@ -62,7 +62,7 @@ def generate(store: Store, ids: list[int], query: dict[str, str], body: Any) -> 
     letters = [each for each in LETTERS if each not in order["exclude_characters"]]
     limits = {name: order[name] for name in ("max_uses", "max_uses_per_customer")}
     made = []
-    for _ in range(order["batch_size"]):
+    for _ in range(min(order["batch_size"], store.most_generated)):
         text = before + fresh(store, letters, order["code_length"], around=(before, behind)) + behind
         made.append(keep(store, ids[0], {"code": text} | limits))
     answer = limits | {"created": store.clock().isoformat(), "batch_size": order["batch_size"]}
@@ -124,9 +124,11 @@ def list_promotion_codes(store: Store, ids: list[int], query: dict[str, str], bo
     promotion_of(store, ids)
     query = allowed(query, PAGING | {"code", "after", "before"})
     limit, after = int(query.get("limit", 50)), int(query.get("after", "c0")[1:])
-    rest = [each for each in codes_of(store, ids[0]) if each["id"] > after and fits_code(store, each, query)]
+    there = codes_of(store, ids[0])
+    there = there[: len(there) - store.hidden_codes]
+    rest = [each for each in there if (each["id"] > after or store.endless_codes) and fits_code(store, each, query)]
     page = [shown(each) for each in rest[:limit]]
-    links = {"next": f"?limit={limit}&after=c{page[-1]['id']}"} if len(rest) > limit else {}
+    links = {"next": f"?limit={limit}&after=c{page[-1]['id']}"} if len(rest) > limit or store.endless_codes else {}
     paging = {"count": len(page), "per_page": limit, "links": links}
     if page:
         paging |= {"start_cursor": f"c{page[0]['id']}", "end_cursor": f"c{page[-1]['id']}"}

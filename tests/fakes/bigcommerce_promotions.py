@@ -97,6 +97,10 @@ def delete_promotion(store: Store, ids: list[int], query: dict[str, str], body: 
     return 204, None
 
 
+def fits_name(store: Store, promotion: Entry, name: str) -> bool:
+    return bool(promotion["name"].startswith(name) if store.names_alike else promotion["name"] == name)
+
+
 def list_promotions(store: Store, ids: list[int], query: dict[str, str], body: Any) -> tuple[int, Any]:
     query = allowed(query, PROMOTION_FILTERS)
     wanted = query.get("redemption_type", "")
@@ -106,7 +110,7 @@ def list_promotions(store: Store, ids: list[int], query: dict[str, str], body: A
         each
         for each in store.promotions.values()
         if wanted.upper() in {"", each["redemption_type"]}
-        and query.get("name") in {None, each["name"]}
+        and ("name" not in query or fits_name(store, each, query["name"]))
         and ("code" not in query or any(fits_code(store, code, query) for code in codes_of(store, each["id"])))
     ]
     return v3(paged(found, query))

@@ -53,9 +53,12 @@ def test_cannot_send_a_delete_that_names_no_single_thing(shop: BigCommerceShop, 
     assert shop.requests == []
 
 
-def test_cannot_send_a_delete_with_parameters(shop: BigCommerceShop):
+@pytest.mark.parametrize(
+    "path", ["/v3/promotions", "/v3/promotions/7", "/v3/promotions/7/codes", "/v3/promotions/codes"]
+)
+def test_cannot_send_a_delete_with_parameters(shop: BigCommerceShop, path: str):
     with pytest.raises(client.NotOneThing):
-        conversation(shop).ask("DELETE", "/v3/promotions/7", params={"id:in": "1,2"})
+        conversation(shop).ask("DELETE", path, params={"id:in": "1,2"})
 
     assert shop.requests == []
 

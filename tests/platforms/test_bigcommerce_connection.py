@@ -277,3 +277,13 @@ def test_leaves_nothing_out_of_the_list_that_it_could_not_see(shop: BigCommerceS
         cursor = answer.value.cursor if answer.value is not None else cursor
 
     assert outcomes.count(Outcome.UNKNOWN) == 1
+
+
+@pytest.mark.parametrize("path", ["/v3/promotions", "/v3/promotions/"])
+def test_takes_an_empty_answer_for_no_list_of_promotions_or_their_codes(shop: BigCommerceShop, path: str):
+    fill(shop, promotions=1)
+    shop.fault("empty", "GET", path)
+
+    assert shop.adapter().find_code("P-0").outcome is Outcome.UNKNOWN
+    shop.fault("empty", "GET", path)
+    assert shop.adapter().list_codes("promotion 0 1").outcome is Outcome.UNKNOWN

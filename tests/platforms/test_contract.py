@@ -64,6 +64,9 @@ SAYS: dict[str, dict[str, Any]] = {
     },
     "bigcommerce": {
         "extends": True, "registers_webhooks": True, "secret_headers": {"x-loyalty-desk-webhook"}, "sorts_products": True,
+        "bulk_discounts": BulkDiscounts(
+            most=250, kinds=frozenset(DiscountKind) - {DiscountKind.GIFT_CARD}, invents_codes=True
+        ),
     },
     "woocommerce": {
         "extends": True, "returns_use_on_cancel": True, "registers_webhooks": True, "bulk": 50, "sorts_products": True,
