@@ -11,6 +11,7 @@ from platforms.adapter import PlatformCode
 from platforms.models import Platform, StoreConnection
 from tests.factories.people import ConnectionFactory
 from tests.factories.shop import connect
+from tests.fakes import bigcommerce
 from tests.fakes.sandbox import SandboxShop, running_sandbox_shop
 from tests.fakes.shopify.server import Shopify, running_shopify
 from tests.fakes.shopify.shop import CLIENT_ID, CLIENT_SECRET
@@ -96,6 +97,31 @@ class BulkShopify(BulkShop):
         self.fake.shop.checkout("somebody@example.com", code=code)
 
 
+class BulkBigCommerce(BulkShop):
+    """The texts of its codes are its own."""
+
+    invents = True
+
+    def __init__(self, store: bigcommerce.BigCommerceShop) -> None:
+        self.store = store
+
+    def connected(self) -> StoreConnection:
+        sealed = credentials.seal(self.store.credentials())
+        return ConnectionFactory(platform=Platform.BIGCOMMERCE, base_url=self.store.url, credentials=sealed)
+
+    def lose_answers(self, *, times: int = 1) -> None:
+        self.store.fault("drop_after", "POST", "/v3/promotions/", times=times)  # the generator's path begins so
+
+    def break_down(self, *, times: int = 1) -> None:
+        self.store.fault("bad_gateway", "POST", "/v3/promotions/", times=times)
+
+    def recover(self) -> None:
+        self.store.faults.clear()
+
+    def buy(self, code: str) -> None:
+        self.store.buy("somebody@example.com", code=code)
+
+
 @contextmanager
 def sandbox(folder: Path) -> Iterator[BulkShop]:
     with running_sandbox_shop(folder) as shop:
@@ -108,4 +134,10 @@ def shopify(_folder: Path) -> Iterator[BulkShop]:
         yield BulkShopify(fake)
 
 
-SHOPS: dict[str, Any] = {"sandbox": sandbox, "shopify": shopify}
+@contextmanager
+def bigcommerce_store(_folder: Path) -> Iterator[BulkShop]:
+    with bigcommerce.running_store() as store:
+        yield BulkBigCommerce(store)
+
+
+SHOPS: dict[str, Any] = {"sandbox": sandbox, "shopify": shopify, "bigcommerce": bigcommerce_store}
