@@ -88,6 +88,8 @@ class SandboxAdapter:
 
     def create_bulk(self, specs: Sequence[CodeSpec]) -> Answer[tuple[Answer[PlatformCode], ...]]:
         """As `create_codes`: a sandbox shop keeps the terms with each code, and knows no discount beside them."""
+        if reason := _why_not_one_discount(specs):
+            return Answer(outcome=Outcome.REJECTED, refusal=Refusal.INVALID, reason=reason)
         return self.create_codes(specs)
 
     def find_bulk(self, reference: str) -> Answer[tuple[PlatformCode, ...]]:
@@ -250,6 +252,17 @@ class SandboxAdapter:
 def _is_meant(found: PlatformCode, remote_id: str) -> bool:
     """Without an id whoever has that text is meant; where the code of an id is gone, one that we made alone."""
     return not remote_id or bool(found.reference)
+
+
+def _why_not_one_discount(specs: Sequence[CodeSpec]) -> str:
+    """What keeps these from sharing a discount; empty: nothing does."""
+    if not all(spec.in_bulk and not spec.customer_email for spec in specs):
+        return "Codes of one discount are for anybody. Make one that is a single customer's by itself."
+    if len({replace(spec, code="", title="") for spec in specs}) > 1:
+        return "Codes of one discount share its terms, and these differ. Make them one by one."
+    if any(spec.collections and spec.kind not in DISCOUNTS for spec in specs):
+        return "A sandbox shop limits discounts to collections, and nothing else. Take them out of the reward."
+    return ""
 
 
 def _code_body(spec: CodeSpec) -> dict[str, Any]:
