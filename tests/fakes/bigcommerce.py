@@ -225,7 +225,7 @@ def signed(body: bytes, *, at: datetime, secret: str = CLIENT_SECRET) -> dict[st
 
 
 STATUSES = {"refuse": 422, "error": 500, "error_after": 504, "throttled": 429, "overloaded": 429, "locked": 423,
-            "plan_limit": 507, "down": 503, "bad_gateway": 502, "late": 504}  # fmt: skip
+            "plan_limit": 507, "down": 503, "bad_gateway": 502, "gone": 404, "late": 504}  # fmt: skip
 
 
 DONE = frozenset({"", "error_after", "timeout_after", "drop_after", "slow", "malformed"})

@@ -62,11 +62,14 @@ def generate(store: Store, ids: list[int], query: dict[str, str], body: Any) -> 
     letters = [each for each in LETTERS if each not in order["exclude_characters"]]
     limits = {name: order[name] for name in ("max_uses", "max_uses_per_customer")}
     made = []
-    for _ in range(min(order["batch_size"], store.most_generated)):
+    for _ in range(order["batch_size"] if store.generates is None else store.generates):
         text = before + fresh(store, letters, order["code_length"], around=(before, behind)) + behind
         made.append(keep(store, ids[0], {"code": text} | limits))
     answer = limits | {"created": store.clock().isoformat(), "batch_size": order["batch_size"]}
-    return v3(answer | {"codes": [{"code": each["code"]} for each in made]}, status=201)
+    answer["codes"] = [{"code": each["code"]} for each in made]
+    for tell in store.tells:
+        tell(answer)
+    return v3(answer, status=201)
 
 
 def what_to_generate(body: Any) -> Entry:

@@ -38,7 +38,8 @@ class Store:
     duplicate_status: int = 400  # with which it refuses a code it has: not documented
     exact_case: bool = False  # whether the filter by code minds the case: not documented
     names_alike: bool = False  # whether the filter by name shows longer names, too: not documented
-    most_generated: int = 250  # codes that the generator makes, whatever it was asked for
+    generates: int | None = None  # how many codes the generator makes, whatever it was asked for
+    tells: list[Callable[[Entry], None]] = field(default_factory=list)  # what it does to the generator's answers
     hidden_codes: int = 0  # of a promotion, at the end of its list
     endless_codes: bool = False  # each page of a promotion's codes leads on to itself
     names_once: bool = False  # whether it refuses a second promotion of one name: not documented
