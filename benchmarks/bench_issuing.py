@@ -38,6 +38,7 @@ LIMIT = 100  # calls a second that a shop bears
 MOST_REFUSED = 0.01  # of the calls: one that was held up on its way comes together with the next
 TOGETHER = 100  # codes of one call, as many calls at a time as a usual shop bears
 LEAST_TOGETHER = 1_000  # codes a second
+ONE_DISCOUNT = 250  # codes that share a discount, and are one call
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -55,6 +56,7 @@ def main() -> int:
                 unlimited(url, width, report)
             limited(url, report)
             together(url, report)
+            under_one_discount(url, report)
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text("\n".join(report.lines) + "\n", encoding="utf-8")
     return 0 if report.kept else 1
@@ -93,6 +95,18 @@ def together(url: str, report: bench_points.Report) -> None:
     )
 
 
+def under_one_discount(url: str, report: bench_points.Report) -> None:
+    """As a campaign whose codes are made in bulk: each batch has a turn, and a discount, of its own."""
+    limit, count = 8 * ONE_DISCOUNT / LATENCY, round(LEAST_TOGETHER * SECONDS)
+    with shop(LATENCY) as base_url:
+        rate, cpu, told = issue(url, base_url, count=count, width=8, together=1, bulk=ONE_DISCOUNT)
+    report.promise(
+        f"{ONE_DISCOUNT} codes under one discount, 8 calls at a time: {rate:6.1f} codes/s of {limit:6.1f}/s (promise: at least "
+        f"{LEAST_TOGETHER}); {told['most']} calls at once at most; {cpu * 1000:.2f} ms of the worker's time for each",
+        kept=rate >= LEAST_TOGETHER and told["most"] <= 8,
+    )
+
+
 def issue(
     url: str,
     base_url: str,
@@ -102,11 +116,12 @@ def issue(
     together: int,
     workers: int = 1,
     calls_per_second: int | None = None,
+    bulk: int = 0,
 ) -> tuple[float, float, Any]:
     """Grant so many rewards and let workers issue them: codes a second, their seconds for each, what the shop says."""
     from loyalty.common import queue
 
-    connection_id = granted(base_url, count=count, calls_per_second=calls_per_second)
+    connection_id = granted(base_url, count=count, calls_per_second=calls_per_second, bulk=bulk)
     with ExitStack() as stack:
         pids = [
             stack.enter_context(worker(url, width=width, together=together, workers=workers)) for _ in range(workers)
@@ -123,10 +138,10 @@ def issue(
     return count / (ended - began), cpu / count, told
 
 
-def granted(base_url: str, *, count: int, calls_per_second: int | None) -> int:
+def granted(base_url: str, *, count: int, calls_per_second: int | None, bulk: int = 0) -> int:
     """So many customers with a granted reward each, in a shop of its own; nobody was told yet.
 
-    One is granted, and the others are copies of it.
+    One is granted, and the others are copies of it. So many of them in `bulk` share a discount; 0: each has its own.
     """
     from django.utils import timezone
 
@@ -156,7 +171,14 @@ def granted(base_url: str, *, count: int, calls_per_second: int | None) -> int:
     queue.enqueue = told
     texts = sorted(codes.generate_many(count=count - 1, prefix=reward.prefix, money=False))
     own = RewardCode.objects.bulk_create(
-        RewardCode(connection=shop_row, code=text, canonical=codes.canonical(text), created_at=now) for text in texts
+        RewardCode(
+            connection=shop_row,
+            code=text,
+            canonical=codes.canonical(text),
+            created_at=now,
+            bulk_reference=f"cb-{shop_row.pk}-{1 + number // bulk}" if bulk else "",
+        )
+        for number, text in enumerate(texts)
     )
     columns = RedeemedReward._meta.concrete_fields  # noqa: SLF001 (the documented way to a model's columns)
     names = [column.attname for column in columns if not (column.primary_key or column.generated)]
@@ -167,7 +189,11 @@ def granted(base_url: str, *, count: int, calls_per_second: int | None) -> int:
     )
     made = RedeemedReward.objects.bulk_create(rows, batch_size=1_000)
     IssueWork.objects.bulk_create(
-        (IssueWork(redeemed_reward=row, connection=shop_row, due_at=now) for row in made), batch_size=1_000
+        (
+            IssueWork(redeemed_reward=row, connection=shop_row, due_at=now, turn=1 + number // bulk if bulk else 0)
+            for number, row in enumerate(made)
+        ),
+        batch_size=1_000,
     )
     return int(shop_row.pk)
 

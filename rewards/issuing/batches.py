@@ -62,6 +62,7 @@ class Run:
         self._ready: deque[Errand] = deque()
         self._made: list[many.Made] = []  # and not recorded yet
         self._together = 1  # codes that one call may make, each with a discount of its own
+        self._in_bulk = False  # what was claimed last shares discounts of the shop
         self._able = Capabilities()
         self._look_at = 0.0  # all four on our watch
         self._kept_at = 0.0
@@ -132,18 +133,26 @@ class Run:
 
         Half as many where each is many rewards: what is claimed is in doubt when we are killed.
         """
-        return max(2, self._callers.width if self._codes_a_call == 1 else self._callers.width // 2)
+        alone = self._codes_a_call == 1 and not self._in_bulk
+        return max(2, self._callers.width if alone else self._callers.width // 2)
 
     def _refill(self) -> None:
+        """As much as the callers can take. What shares discounts is claimed by the discount: one look brings few errands."""
+        while self._look_for_more():
+            pass
+
+    def _look_for_more(self) -> bool:
+        """Whether another look may bring more."""
         wanted = self._callers.width + self._ahead - self._callers.busy - len(self._ready)
         if wanted < max(self._ahead // 2, 1) or (self._callers.busy and self.watch.elapsed < self._look_at):
-            return
+            return False
         now, ends_at = self.watch.now, time.monotonic() + claims.lease().total_seconds()
         count = wanted * self._codes_a_call
         found = many.take(connection_id=self._lane.connection_id, claim=self._lane.token, count=count, now=now)
         self._look_at = self.watch.elapsed + LOOK_AGAIN if len(found) < count else 0.0
         if found:
             self._prepare(found, ends_at=ends_at)
+        return len(found) == count
 
     @property
     def _codes_a_call(self) -> int:
@@ -205,6 +214,7 @@ class Run:
                 single.append(item)
         if len(shared) < TOGETHER_FROM:
             single, shared = [*single, *shared], []
+        self._in_bulk = bool(discounts)
         patient = platforms.adapter_for(shop, timeout=TOGETHER_TIMEOUT) if shared or discounts else adapter
         self._ready += [Errand(items=(item,), adapter=adapter, ends_at=ends_at) for item in single]
         for portion in _portions(shared, self._together):

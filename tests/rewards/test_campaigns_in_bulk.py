@@ -1,6 +1,7 @@
 """Campaigns whose codes are made many at a time, under one discount of the shop: quick, exact, taken back with proof."""
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -134,6 +135,29 @@ def test_makes_each_batch_under_a_discount_of_its_own(reward, work, monkeypatch)
         (f"cb-{campaign.pk}-2", 20),
         (f"cb-{campaign.pk}-3", 5),
     ]
+
+
+def test_keeps_all_callers_busy_with_a_large_campaign(connection, reward, work, monkeypatch):
+    monkeypatch.setattr(steps.Apply, "batch_size", 5)
+    campaign = given(reward, 40)
+    platform, under_way, most = registry.adapter_class(connection.platform), [], []
+    original = platform.create_bulk
+
+    def noted(self, specs):
+        under_way.append(specs[0].reference)
+        most.append(len(under_way))
+        time.sleep(0.3)
+        try:
+            return original(self, specs)
+        finally:
+            under_way.remove(specs[0].reference)
+
+    monkeypatch.setattr(platform, "create_bulk", noted)
+
+    work()
+
+    assert statuses(campaign) == {"issued"}
+    assert max(most) == 8  # as many batches as calls at once
 
 
 def test_makes_none_twice_and_loses_none_when_the_answer_of_the_call_was_lost(shop, reward, work):
