@@ -319,6 +319,16 @@ def test_stored_otherwise_are_switched_off_before_any_is_added(fake: Shopify) ->
     assert [(one.status, len(one.codes)) for one in fake.shop.discounts.values()] == [("EXPIRED", 1)]
 
 
+def test_that_the_shop_did_not_mark_as_many_are_switched_off(fake: Shopify, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = fake.shop.create
+    monkeypatch.setattr(fake.shop, "create", lambda kind, given: create(kind, given | {"tags": given["tags"][:2]}))
+
+    answer = fake.adapter().create_bulk(specs())
+
+    assert answer.reason == "The shop stored another set of tags than we asked for, so the code was switched off there."
+    assert [(one.status, len(one.codes)) for one in fake.shop.discounts.values()] == [("EXPIRED", 1)]
+
+
 def test_of_none_are_none(fake: Shopify) -> None:
     assert told(fake.adapter().create_bulk([])) == ()
 
