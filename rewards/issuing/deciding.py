@@ -84,12 +84,13 @@ def _created(last: Exchange) -> Decision:
 def _found(redeemed: RedeemedReward, question: Question, last: Exchange) -> Decision:
     """Ours: issued. Foreign: a new code. Absent for long enough: it never was made.
 
-    Without a doubt the shop itself has just said that it has the code: one it does not show is foreign.
+    One that came to share a discount which has ended meanwhile is no more good than a foreign one. Without a doubt the shop itself has just said that it has the code: one it does not show is foreign.
     """
     answer = last.answer
     if not answer.ok:
         return AskAgain(answer.retry_after or 0.0)
-    if answer.value is not None and is_ours(redeemed, answer.value):
+    in_bulk = redeemed.code is not None and bool(redeemed.code.bulk_reference)
+    if answer.value is not None and is_ours(redeemed, answer.value) and (answer.value.alive or not in_bulk):
         return Issue(answer.value, EvidenceKind.FOUND, last)
     if answer.value is not None or question.in_doubt_since is None:
         return AnotherCode()

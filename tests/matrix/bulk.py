@@ -103,6 +103,17 @@ def _(stage: Stage) -> None:
     stage.expect("it is", stage.status(first), "used")
 
 
+@PARTS.of(7, "one of many, a count that lags")
+def _(stage: Stage) -> None:
+    first, *_ = made(stage)
+    with stage.shop.count_late():
+        stage.shop.buy(email=first.customer_email, code=stage.code(first))
+        stage.begin_canceling(first)
+        stage.work()
+    stage.settle()
+    stage.expect("one whose use came to light late is", stage.status(first), "used")
+
+
 @PARTS.of(7, "one of many, at a checkout")
 def _(stage: Stage) -> None:
     first, *_ = made(stage)

@@ -66,13 +66,14 @@ TOLD = ("good, and again", "out of order", "forged", "the secret before", "told 
 BULK = (
     "many, too late", "many, 504 after", "many, 502 before", "many, one of them foreign", "many, two workers at once",
     "many, one takes over from another", "many, asked to wait", "one of many, unused", "one of many, used",
-    "one of many, at a checkout", "one of many, deleted by hand",
+    "one of many, a count that lags", "one of many, at a checkout", "one of many, deleted by hand",
 )  # fmt: skip
 HAVE_NO_BULK = dict.fromkeys(("vendure", "woocommerce", "medusa"), NO_BULK)
 
 # Part → shop → why it cannot be there.
 CANNOT: dict[str, dict[str, str]] = {
     **dict.fromkeys(BULK, HAVE_NO_BULK),
+    "one of many, a count that lags": HAVE_NO_BULK | dict.fromkeys(("sandbox", "bigcommerce"), COUNTS_AT_ONCE),
     "many, one of them foreign": HAVE_NO_BULK | {"bigcommerce": "the texts of such codes are its own choice"},
     "a token that ends": dict.fromkeys(("sandbox", "vendure", "bigcommerce", "woocommerce", "medusa"), NO_TOKEN),
     "a count that lags": {

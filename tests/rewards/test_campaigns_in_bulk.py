@@ -345,6 +345,27 @@ def test_replaces_a_text_that_the_shop_knew_before_by_a_code_of_its_own(shop, re
     assert codes_of(reward.connection)[name].percent == Decimal(20)
 
 
+def test_gives_nobody_a_code_that_joined_a_discount_which_had_ended(shop, reward, work):
+    """The first was canceled as the only one there, while the shop was still adding the others."""
+    if shop.invents:
+        pytest.skip("Of those that it shows, only living ones are given to anybody.")
+    campaign = given(reward, 4)
+    shop.lose_answers()
+    work()
+    shop.recover()
+    adapter = registry.adapter_for(reward.connection)
+    doubtful = [row for row in rows(campaign) if row.fulfillment_status == "pending"]
+    for row in doubtful:
+        assert adapter.disable_code(row.code.canonical, "").ok
+
+    for after in (40, 90, 200, 400, 800):
+        work(after=after)
+
+    there = codes_of(reward.connection)
+    assert statuses(campaign) == {"issued"}
+    assert all(there[row.code.canonical].alive for row in rows(campaign))
+
+
 def test_gives_codes_of_their_own_where_the_reward_has_moved_to_another_shop_meanwhile(reward, work):
     campaign = planned(reward, CustomerFactory.create_batch(3))
     worked(campaign)
