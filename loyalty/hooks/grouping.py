@@ -1,7 +1,7 @@
 """What arrives while the database commits is kept in the next commit: one thread, one session, one statement for all.
 
 Nobody is answered before the commit that holds their delivery. When it is quiet a group is one delivery, which waits for
-nothing.
+nothing. What can be verified before its turn is verified while the database is busy.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from django.db import connection
 
 from loyalty.hooks import door, inbox
-from loyalty.hooks.door import Delivery, Reply
+from loyalty.hooks.door import Delivery, Knock, Reply
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Groups:
     """The deliveries of one event loop on their way into the inbox."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Delivery, asyncio.Future[Reply]]] = []
+        self._waiting: list[tuple[Knock, asyncio.Future[Reply]]] = []
         self._bytes = 0
         self._running: asyncio.Task[None] | None = None
         self._ring_at = 0.0  # the earliest moment of the next message, on the clock of the loop
@@ -39,7 +39,7 @@ class Groups:
             return door.refused(503, "unavailable")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Reply] = loop.create_future()
-        self._waiting.append((delivery, answer))
+        self._waiting.append((door.knock(delivery), answer))
         self._bytes += len(delivery.body)
         if self._running is None:
             self._running = loop.create_task(self._work_off())
@@ -50,10 +50,10 @@ class Groups:
         try:
             while self._waiting:
                 group, self._waiting = self._waiting[:LARGEST_GROUP], self._waiting[LARGEST_GROUP:]
-                deliveries = [delivery for delivery, _ in group]
-                replies = await loop.run_in_executor(self._writer, _receive, deliveries)
-                for (delivery, answer), reply in zip(group, replies, strict=True):
-                    self._bytes -= len(delivery.body)
+                knocks = [knock for knock, _ in group]
+                replies = await loop.run_in_executor(self._writer, _received, knocks)
+                for (knock, answer), reply in zip(group, replies, strict=True):
+                    self._bytes -= len(knock.delivery.body)
                     if not answer.done():  # whoever hung up meanwhile waits for no answer
                         answer.set_result(reply)
                 if any(reply.status == 200 for reply in replies):
@@ -71,13 +71,13 @@ class Groups:
         self._ringer.submit(inbox.ring_now)
 
 
-def _receive(deliveries: Sequence[Delivery]) -> list[Reply]:
+def _received(knocks: Sequence[Knock]) -> list[Reply]:
     """In the writer's thread. A delivery that breaks the door takes no other with it."""
     try:
-        return door.receive_all(deliveries)
+        return door.receive_all(knocks)
     except Exception:
-        if len(deliveries) > 1:
-            return [reply for each in deliveries for reply in _receive([each])]
+        if len(knocks) > 1:
+            return [reply for each in knocks for reply in _received([each])]
         logger.exception("A webhook could not be taken")
         return [door.refused(500, "failed")]
     finally:

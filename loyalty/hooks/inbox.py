@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from loyalty.common import queue
 from loyalty.common.prepared import Statement
+from loyalty.hooks.callers import Caller
 from loyalty.hooks.models import InboundWebhook
 from platforms.adapter import WebhookMessage
 from platforms.payouts.provider import PayoutMessage
@@ -21,10 +23,7 @@ POLLED = "polled order"  # the topic of what no webhook told; the body is the or
 AGAIN_AFTER = timedelta(seconds=10)
 SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})  # whoever sends them
 
-# One statement, and no transaction around it: all of them are kept when this returns. Under a burst it is what they cost.
-_KEEP = Statement(
-    "keep_webhooks",
-    """
+_INSERT = """
 INSERT INTO hooks_inboundwebhook (
     connection_id, payout_account_id, event_id, topic, subject_id, body, headers, state, received_at, due_at, attempts,
     attempts_before, result
@@ -34,11 +33,38 @@ FROM unnest(
     %(connections)s::int8[], %(accounts)s::int8[], %(event_ids)s::text[], %(topics)s::text[], %(subject_ids)s::text[],
     %(bodies)s::bytea[], %(headers)s::text[]
 ) AS letter (connection_id, account_id, event_id, topic, subject_id, body, headers)
-ON CONFLICT DO NOTHING RETURNING id
-""",
-    types={
-        "connections": "int8[]", "accounts": "int8[]", "event_ids": "text[]", "topics": "text[]",
-        "subject_ids": "text[]", "bodies": "bytea[]", "headers": "text[]", "now": "timestamptz",
+"""
+_TYPES = {
+    "connections": "int8[]", "accounts": "int8[]", "event_ids": "text[]", "topics": "text[]", "subject_ids": "text[]",
+    "bodies": "bytea[]", "headers": "text[]", "now": "timestamptz",
+}  # fmt: skip
+
+# One statement, and no transaction around it: all of them are kept when this returns. Under a burst it is what they cost.
+_KEEP = Statement("keep_webhooks", f"{_INSERT} ON CONFLICT DO NOTHING RETURNING id", types=_TYPES)
+
+# The same of those shops whose rows still say what the letters were verified by. The array keeps the order of the letters.
+_KEEP_OF_UNCHANGED = Statement(
+    "keep_webhooks_of_unchanged",
+    f"""
+WITH unchanged AS MATERIALIZED (
+    SELECT shop.id
+    FROM unnest(
+        %(shop_keys)s::text[], %(shops)s::int8[], %(platforms)s::text[], %(base_urls)s::text[], %(currencies)s::text[],
+        %(credentials)s::text[]
+    ) AS known (key, id, platform, base_url, currency, credentials)
+    JOIN platforms_storeconnection AS shop USING (id, platform, base_url, currency, credentials)
+    WHERE shop.webhook_key = known.key::uuid
+), kept AS (
+    {_INSERT}
+    WHERE connection_id = ANY (ARRAY(SELECT id FROM unchanged))
+    ON CONFLICT DO NOTHING
+)
+SELECT id FROM unchanged
+""",  # noqa: S608 (the statement above)
+    types=_TYPES
+    | {
+        "shop_keys": "text[]", "shops": "int8[]", "platforms": "text[]", "base_urls": "text[]", "currencies": "text[]",
+        "credentials": "text[]",
     },
 )  # fmt: skip
 
@@ -63,21 +89,42 @@ class Letter:
 
 def store(letters: Sequence[Letter], *, now: datetime) -> list[int]:
     """Keep deliveries raw, all in one statement; gives the ids of those that were not kept before."""
-    # Everybody names events in one order: two who keep the same ones wait for each other in turn, never crosswise.
-    rows = sorted(letters, key=lambda each: (each.connection_id or 0, each.payout_account_id or 0, each.event_id))
-    kept = _KEEP.run(
-        {
-            "connections": [letter.connection_id for letter in rows],
-            "accounts": [letter.payout_account_id for letter in rows],
-            "event_ids": [letter.event_id for letter in rows],
-            "topics": [letter.message.topic.replace("\x00", "")[:LONGEST_TOPIC] for letter in rows],
-            "subject_ids": [_subject_id(letter.message) for letter in rows],
-            "bodies": [letter.body for letter in rows],
-            "headers": [_headers(letter) for letter in rows],
-            "now": now,
+    return [int(row[0]) for row in _KEEP.run(_columns(letters, now=now))]
+
+
+def store_of_unchanged(letters: Sequence[Letter], callers: Collection[Caller], *, now: datetime) -> set[int]:
+    """Keep deliveries of these shops in one statement, if they are as the deliveries were verified.
+
+    Gives the ids of the shops that are; of the others nothing is kept.
+    """
+    pks, platforms, base_urls, currencies, sealed = zip(*(caller.row for caller in callers), strict=True)
+    kept = _KEEP_OF_UNCHANGED.run(
+        _columns(letters, now=now)
+        | {
+            "shop_keys": [caller.key for caller in callers],
+            "shops": list(pks),
+            "platforms": list(platforms),
+            "base_urls": list(base_urls),
+            "currencies": list(currencies),
+            "credentials": list(sealed),
         }
     )
-    return [int(row[0]) for row in kept]
+    return {int(row[0]) for row in kept}
+
+
+def _columns(letters: Sequence[Letter], *, now: datetime) -> dict[str, Any]:
+    # Everybody names events in one order: two who keep the same ones wait for each other in turn, never crosswise.
+    rows = sorted(letters, key=lambda each: (each.connection_id or 0, each.payout_account_id or 0, each.event_id))
+    return {
+        "connections": [letter.connection_id for letter in rows],
+        "accounts": [letter.payout_account_id for letter in rows],
+        "event_ids": [letter.event_id for letter in rows],
+        "topics": [letter.message.topic.replace("\x00", "")[:LONGEST_TOPIC] for letter in rows],
+        "subject_ids": [_subject_id(letter.message) for letter in rows],
+        "bodies": [letter.body for letter in rows],
+        "headers": [_headers(letter) for letter in rows],
+        "now": now,
+    }
 
 
 def ring() -> None:

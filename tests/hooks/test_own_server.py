@@ -35,6 +35,10 @@ def delivery(shop, event, **changes):
     return Delivery(**{"is_payouts": False, "key": str(shop.webhook_key), "headers": headers, "body": body} | changes)
 
 
+def group_of(*deliveries):
+    return [door.knock(each) for each in deliveries]
+
+
 def kept() -> list[str]:
     return sorted(InboundWebhook.objects.values_list("event_id", flat=True))
 
@@ -44,7 +48,7 @@ def test_a_group_is_kept_in_one_statement_and_each_has_its_own_answer(shop, djan
     account = PayoutAccountFactory(
         provider="sandbox", base_url="http://127.0.0.1:9", credentials=credentials.seal({"webhook_secret": SECRET})
     )
-    group = [
+    group = group_of(
         delivery(shop, "b"),
         delivery(shop, "unsigned", headers={}),
         delivery(shop, "a"),
@@ -52,7 +56,7 @@ def test_a_group_is_kept_in_one_statement_and_each_has_its_own_answer(shop, djan
         delivery(shop, "b"),
         delivery(account, "no callback", is_payouts=True),
         delivery(shop, "no key", key="abc"),
-    ]
+    )
 
     with django_assert_num_queries(4) as queries:  # whose three addresses they are, and the rows
         replies = door.receive_all(group)
@@ -70,7 +74,9 @@ def test_a_database_that_does_not_answer_asks_all_to_come_again(shop, monkeypatc
 
     monkeypatch.setattr(inbox, "store", gone)
 
-    assert [reply.status for reply in door.receive_all([delivery(shop, "a"), delivery(shop, "b")])] == [503, 503]
+    replies = door.receive_all(group_of(delivery(shop, "a"), delivery(shop, "b")))
+
+    assert [reply.status for reply in replies] == [503, 503]
 
 
 @contextmanager
@@ -110,10 +116,10 @@ async def ask(application, path, body=b"", *, parts=1, hangs_up=False, **changes
 def test_what_comes_while_one_commits_is_the_next_group(shop, monkeypatch):
     sizes, receive_all = [], door.receive_all
 
-    def slowly(deliveries):
-        sizes.append(len(deliveries))
+    def slowly(knocks):
+        sizes.append(len(knocks))
         time.sleep(0.3)
-        return receive_all(deliveries)
+        return receive_all(knocks)
 
     async def one_and_then_seven(application):
         path = f"/hooks/{shop.webhook_key}/"
@@ -136,15 +142,15 @@ def test_what_comes_while_one_commits_is_the_next_group(shop, monkeypatch):
 def test_one_that_breaks_the_door_takes_no_other_with_it(shop, monkeypatch):
     receive_all = door.receive_all
 
-    def breaks(deliveries):
-        if any(each.body == b"poison" for each in deliveries):
+    def breaks(knocks):
+        if any(each.delivery.body == b"poison" for each in knocks):
             raise ZeroDivisionError
-        return receive_all(deliveries)
+        return receive_all(knocks)
 
     monkeypatch.setattr(door, "receive_all", breaks)
-    group = [delivery(shop, "a"), delivery(shop, "x", body=b"poison"), delivery(shop, "b")]
+    group = group_of(delivery(shop, "a"), delivery(shop, "x", body=b"poison"), delivery(shop, "b"))
 
-    assert [reply.status for reply in grouping._receive(group)] == [200, 500, 200]
+    assert [reply.status for reply in grouping._received(group)] == [200, 500, 200]
     assert kept() == ["a", "b"]
 
 
