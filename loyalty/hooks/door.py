@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from loyalty.hooks import callers, inbox
@@ -118,8 +118,8 @@ def receive_all(knocks: Sequence[Knock]) -> list[Reply]:
 
 
 def _kept_early(knocks: Sequence[Knock], *, now: datetime) -> list[bool]:
-    """Keep what was verified already; says of each whether it was kept."""
-    early = [each.early for each in knocks if each.early is not None]
+    """Keep what was verified already; says of each whether it was kept. Without a session nothing is: the long way opens one."""
+    early = [each.early for each in knocks if each.early is not None and connection.connection is not None]
     # One caller for a shop: what another verified, whose secret or address may be no more, is not kept along with it.
     shops = {letter.connection_id: caller for caller, letter in early}
     letters = [letter for caller, letter in early if shops[letter.connection_id] is caller]

@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from loyalty.hooks import callers, door
 from loyalty.hooks.models import InboundWebhook
@@ -126,6 +126,21 @@ def test_a_session_that_was_ended_meanwhile_is_replaced(shop):
 
     assert statuses(group) == [200]
     assert kept() == ["after", "before"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_is_gone_is_not_waited_for_longer_than_without_it(shop, monkeypatch):
+    group, tried = group_of(delivery(shop, "a"), delivery(shop, "b")), []
+
+    def gone(*args):
+        tried.append(args)
+        raise OperationalError
+
+    connection.close()
+    monkeypatch.setattr(connection, "get_new_connection", gone)
+
+    assert statuses(group) == [503, 503]
+    assert len(tried) == 2  # the look-up, and once more in case its session had gone stale
 
 
 def test_what_is_known_is_bounded_and_holds_the_newest(shop, monkeypatch):
