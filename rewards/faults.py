@@ -1,5 +1,6 @@
 """Rewards at every step of a fault: granting, issuing by a worker, canceling, canceling in bulk, paying. For `prove_faults`."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from loyalty.jobs.models import Job, JobOutcome, JobState, Step, Verdict
 from loyalty.points.models import HoldState, PointsHold, PointsTransaction, TransactionKind
 from loyalty.points.proving import STAFF, balance, credit, new_customer
 from platforms.trial import Scene
-from rewards import bulk, cancellation, granting, payout_faults, proving, redemption
+from rewards import bulk, bulk_codes, cancellation, granting, mass_granting, payout_faults, proving, redemption
 from rewards.models import (
     Cancellation,
     CancellationState,
@@ -117,16 +118,43 @@ def _issue(scene: Scene, subject: Subject) -> None:
 
 
 def _granted_alone(scene: Scene) -> Subject:
+    _nothing_else_is_due(scene)
+    return _granted(scene)
+
+
+def _nothing_else_is_due(scene: Scene) -> None:
     """Nobody has a lane, and no other reward is due: what earlier performances left is for those who mend.
 
     Or this one would do a part of theirs, another part each time, and its steps could not be told from theirs.
     """
     IssueLane.objects.update(claim=None, free_at=scene.now())
     IssueWork.objects.update(due_at=scene.now() + OTHERS_WAIT)
-    return _granted(scene)
 
 
-def _issue_waiting(scene: Scene, subject: Subject) -> None:
+def _campaign_alone(scene: Scene) -> dict[str, Any]:
+    """Some get a reward by a campaign whose codes share a discount, and nothing else is due at the shop."""
+    _nothing_else_is_due(scene)
+    customers = [new_customer() for _ in range(IN_BULK)]
+    mark = bulk_codes.reference(campaign_id=customers[0], batch=1)
+    given = mass_granting.grant(
+        reward_id=proving.new_product(connection=scene.connection()).reward_id,
+        customer_ids=customers,
+        actor=STAFF,
+        now=scene.now(),
+        turn=1,
+        bulk_reference=mark,
+    )
+    return {"mark": mark, "rows": [given.granted[pk].pk for pk in customers]}
+
+
+def _judge_campaign(scene: Scene, subject: dict[str, Any], scores: Scores) -> None:
+    rows = list(RedeemedReward.objects.filter(pk__in=subject["rows"]).select_related("code"))
+    scores.equal(NOT_LOST, [row.fulfillment_status for row in rows], [FulfillmentStatus.ISSUED] * IN_BULK)
+    scores.equal(ONE_CODE, len({row.code_id for row in rows}), IN_BULK)
+    scores.equal(ONE_CODE, scene.shop.codes(enabled=True)[subject["mark"]], IN_BULK)
+
+
+def _issue_waiting(scene: Scene, subject: object) -> None:
     scene.task("rewards.issue_waiting", connection_id=scene.connection().pk)
 
 
@@ -166,6 +194,9 @@ FAULTS: dict[str, Scenario[Scene]] = {
     "staff grant a reward": Scenario(prepare=_grant, act=_do_grant, again=_do_grant, judge=_judge_grant),
     "a worker issues a grant": Scenario(prepare=_granted, act=_issue, judge=_judge_grant),
     "a worker issues what waits for a shop": Scenario(prepare=_granted_alone, act=_issue_waiting, judge=_judge_grant),
+    "a worker issues a campaign whose codes share a discount": Scenario(
+        prepare=_campaign_alone, act=_issue_waiting, judge=_judge_campaign
+    ),
     "staff cancel a reward": Scenario(prepare=redeemed, act=_cancel, again=_cancel, judge=_judge_cancel),
     "a worker cancels in bulk": Scenario(
         prepare=_bulk, act=lambda scene, subject: scene.task(bulk.TASK, job_id=subject["job"]), judge=_judge_bulk
@@ -188,20 +219,25 @@ def closing(scene: Scene, scores: Scores) -> None:
     """What holds of all rewards when nothing is under way: the shop and we say the same of every one."""
     payout_faults.closing(scene, scores)
     alive, dead = scene.shop.codes(enabled=True), scene.shop.codes(enabled=False)
-    rows = {row.reference: row for row in RedeemedReward.objects.filter(connection=scene.connection())}
+    rows = list(RedeemedReward.objects.filter(connection=scene.connection()).select_related("code"))
+    held = Counter(_mark(row) for row in rows if row.fulfillment_status == FulfillmentStatus.ISSUED)
     for reference in sorted(alive.keys() | dead.keys()):
-        row = rows.get(reference)
-        held = row is not None and row.fulfillment_status == FulfillmentStatus.ISSUED
         scores.check(
             ONE_CODE,
-            holds=alive[reference] <= int(held),
-            otherwise=f"{alive[reference]} codes live for {reference}, {row.fulfillment_status if row else 'unknown'}",
+            holds=alive[reference] <= held[reference],
+            otherwise=f"{alive[reference]} codes live for {reference}, and customers have {held[reference]}",
         )
-    for reference, row in rows.items():
-        scores.check(TRUE_STATE, holds=_is_true(row, alive=alive[reference]), otherwise=f"{reference} is {_words(row)}")
+    for row in rows:
+        said = f"{row.reference} is {_words(row)}"
+        scores.check(TRUE_STATE, holds=_is_true(row, alive=alive[_mark(row)]), otherwise=said)
     owners = RedeemedReward.objects.filter(fulfillment_status=FulfillmentStatus.PENDING).values("hold_id")
     orphans = PointsHold.objects.filter(state=HoldState.OPEN).exclude(pk__in=owners)
     scores.equal(NO_ORPHAN, list(orphans.values_list("pk", flat=True)), [])
+
+
+def _mark(row: RedeemedReward) -> str:
+    """What the shop keeps with its code: its own reference, or that of the discount it shares."""
+    return (row.code.bulk_reference if row.code is not None else "") or row.reference
 
 
 def _is_true(row: RedeemedReward, *, alive: int) -> bool:
