@@ -160,31 +160,17 @@ def test_keeps_all_callers_busy_with_a_large_campaign(connection, reward, work, 
     assert max(most) == 8  # as many batches as calls at once
 
 
-def test_makes_none_twice_and_loses_none_when_the_answer_of_the_call_was_lost(shop, reward, work):
+@pytest.mark.parametrize("trouble", ["lose_answers", "break_down"])
+def test_makes_none_twice_and_loses_none_whatever_became_of_the_call(shop, reward, work, trouble):
     campaign = given(reward, 12)
-    shop.lose_answers()
+    getattr(shop, trouble)()
 
     work()
     assert "pending" in statuses(campaign)
 
     shop.recover()
-    work(after=40)
-    work(after=90)
-    work(after=200)
-    assert statuses(campaign) == {"issued"}
-    assert_each_has_one_that_the_shop_has(campaign)
-
-
-def test_makes_them_later_when_the_shop_did_nothing(shop, reward, work):
-    campaign = given(reward, 12)
-    shop.break_down()
-
-    work()
-    shop.recover()
-    work(after=40)
-    work(after=90)
-    work(after=200)
-
+    for after in (40, 90, 200):
+        work(after=after)
     assert statuses(campaign) == {"issued"}
     assert_each_has_one_that_the_shop_has(campaign)
 
