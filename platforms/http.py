@@ -89,6 +89,10 @@ class HttpAnswer:
         """A message in the answer, fit to stand in a sentence for staff."""
         return said(message, secrets=self.secrets)
 
+    def about(self, part: Any) -> "HttpAnswer":
+        """The same, with this part alone as its evidence: the whole tells of the codes of many people."""
+        return replace(self, excerpt=excerpt_of(part, secrets=self.secrets))
+
     def success(self, value: T) -> Answer[T]:
         """An OK answer with this value and this request's evidence."""
         return Answer(outcome=Outcome.OK, value=value, observed=self.observed)

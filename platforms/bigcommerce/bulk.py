@@ -16,7 +16,6 @@ from platforms.bigcommerce.batches import Batch
 from platforms.bigcommerce.codes import Kept
 from platforms.bigcommerce.parents import Parent
 from platforms.http import HttpAnswer
-from platforms.redaction import excerpt_of
 
 Each = Answer[PlatformCode]
 
@@ -85,7 +84,7 @@ def _one(answer: HttpAnswer, text: str, kept: Kept | None) -> Each:
     if kept is None:
         return client.unknown(answer, f"The shop made the code {text}, and does not list it.")
     evidence = {"code": kept.code.code, "id": kept.code.remote_id, "promotion": kept.raw.get("name")}
-    return replace(answer, excerpt=excerpt_of(evidence, secrets=answer.secrets)).success(kept.code)
+    return answer.about(evidence).success(kept.code)
 
 
 def _withdrawn(conversation: client.Conversation, answer: HttpAnswer, parent: Parent, *, alone: bool) -> Answer[Any]:

@@ -201,9 +201,10 @@ class SandboxAdapter:
         return http.call(self._access, method, path, headers=headers, **options)
 
     def _one_of_many(self, answer: HttpAnswer, entry: Any, spec: CodeSpec) -> Answer[PlatformCode]:
+        own = answer.about(entry)
         if isinstance(entry, Mapping) and "error" in entry:
-            return _failure(replace(answer, outcome=Outcome.REJECTED, data=entry))
-        return self._made(answer, entry, spec)
+            return _failure(replace(own, outcome=Outcome.REJECTED, data=entry))
+        return self._made(own, entry, spec)
 
     def _made(self, answer: HttpAnswer, entry: Any, spec: CodeSpec) -> Answer[PlatformCode]:
         """The code as the shop made it, when it is what we asked for."""

@@ -215,6 +215,7 @@ def _results(
     after: str | None = None
     for _ in range(-(-CAPABILITY.most // RESULTS_PAGE)):
         answer = conversation.ask(queries.BULK_RESULTS, id=progress.global_id, first=RESULTS_PAGE, after=after)
+        answer = replace(answer, observed=replace(answer.observed, excerpt=""))  # it names the codes of many people
         last = answer
         if answer.value is None:
             break

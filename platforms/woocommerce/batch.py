@@ -87,20 +87,24 @@ def _send(conversation: Conversation, orders: Sequence[_Order]) -> Answer[tuple[
         return answer.unusable(str(error))
     if len(entries) != len(orders):
         return answer.unusable(f"it told of {len(entries)} coupons, and was sent {len(orders)}")
-    read = [_read(answer, order.spec, entry) for order, entry in zip(orders, entries, strict=True)]
+    own = [answer.about(entry) for entry in entries]
+    read = [_read(said, order.spec, entry) for said, order, entry in zip(own, orders, entries, strict=True)]
     made = [each for each in read if isinstance(each, Coupon)]
     around = _around(conversation, made)
     if around.value is None:
         reason = f"The shop made these codes and then could not be asked: {around.reason}"
         return answer.success(
-            tuple(client.unknown(answer, reason) if isinstance(each, Coupon) else each for each in read)
+            tuple(
+                client.unknown(said, reason) if isinstance(each, Coupon) else each
+                for said, each in zip(own, read, strict=True)
+            )
         )
     return answer.success(
         tuple(
-            codes.judge(conversation, answer, order.spec, each, around.value.get(each.code.code.casefold(), []))
+            codes.judge(conversation, said, order.spec, each, around.value.get(each.code.code.casefold(), []))
             if isinstance(each, Coupon)
             else each
-            for order, each in zip(orders, read, strict=True)
+            for said, order, each in zip(own, orders, read, strict=True)
         )
     )
 

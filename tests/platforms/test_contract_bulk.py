@@ -114,6 +114,14 @@ def test_gives_each_the_text_that_was_asked_for_unless_it_says_otherwise(shop: H
         assert [one.code.upper() for one in codes] == [one.code for one in wanted]
 
 
+def test_shows_with_each_code_no_word_of_the_others(shop: Harness) -> None:
+    told = adapter_of(shop).create_bulk(specs(shop, 5)).value
+
+    for place, one in enumerate(told):
+        others = [other.value.code for other in (*told[:place], *told[place + 1 :])]
+        assert not any(text in one.observed.excerpt for text in others)
+
+
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_refuses_a_name_that_another_has_for_that_code_alone(shop: Harness, place: int) -> None:
     if able(shop).invents_codes:

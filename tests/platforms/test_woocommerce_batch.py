@@ -42,6 +42,10 @@ def test_makes_as_many_as_it_says_in_one_call(shop: WooShop) -> None:
         (spec.code.lower(), LATER) for spec in wanted
     ]
     assert [asked for asked in shop.asked if not asked.startswith("GET")] == ["POST /coupons/batch"]
+    for each in told:
+        assert each.value is not None
+        assert f'"{each.value.code}"' in each.observed.excerpt
+        assert each.observed.excerpt.count('"code"') == 1  # no word of the others
 
 
 def test_takes_no_more_than_that(shop: WooShop) -> None:
