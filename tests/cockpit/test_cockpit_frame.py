@@ -47,7 +47,7 @@ def test_the_shops_page_shows_the_pages_and_a_strangers_does_not(page, live_serv
     said["page"] = f'<!doctype html><title>x</title><link rel="icon" href="data:,"><iframe src="{link}"></iframe>'
 
     page.goto(stranger)
-    assert [frame.url for frame in page.frames][1:] == ["chrome-error://chromewebdata/"]
+    page.frames[1].wait_for_url("chrome-error://chromewebdata/")
     assert page.frame_locator("iframe").get_by_role("button", name="Open my rewards").count() == 0
     page.complaints.clear()
 
