@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 from django.db import connection
 
@@ -20,14 +21,17 @@ LARGEST_GROUP = 200
 RING_SECONDS = 0.5  # between two messages to the workers: each costs as much as many a delivery
 MOST_WAITING_BYTES = 64_000_000  # of bodies; more could not be answered in time anyway
 
+Waiting = tuple[Knock, asyncio.Future[Reply]]
+
 
 class Groups:
     """The deliveries of one event loop on their way into the inbox."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Knock, asyncio.Future[Reply]]] = []
+        self._waiting: list[Waiting] = []
+        self._is_writing = False
+        self._turn = Lock()  # of those two, which the loop and the writer's thread share
         self._bytes = 0
-        self._running: asyncio.Task[None] | None = None
         self._ring_at = 0.0  # the earliest moment of the next message, on the clock of the loop
         self._bell: asyncio.Handle | None = None  # of the message that is yet to come
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="webhooks")
@@ -39,27 +43,33 @@ class Groups:
             return door.refused(503, "unavailable")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Reply] = loop.create_future()
-        self._waiting.append((door.knock(delivery), answer))
         self._bytes += len(delivery.body)
-        if self._running is None:
-            self._running = loop.create_task(self._work_off())
+        knock = door.knock(delivery)
+        with self._turn:
+            self._waiting.append((knock, answer))
+            starts, self._is_writing = not self._is_writing, True
+        if starts:
+            self._writer.submit(self._work_off, loop)
         return await answer
 
-    async def _work_off(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while self._waiting:
+    def _work_off(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In the writer's thread: one group after the other, until nothing waits. The loop answers meanwhile."""
+        while True:
+            with self._turn:
                 group, self._waiting = self._waiting[:LARGEST_GROUP], self._waiting[LARGEST_GROUP:]
-                knocks = [knock for knock, _ in group]
-                replies = await loop.run_in_executor(self._writer, _received, knocks)
-                for (knock, answer), reply in zip(group, replies, strict=True):
-                    self._bytes -= len(knock.delivery.body)
-                    if not answer.done():  # whoever hung up meanwhile waits for no answer
-                        answer.set_result(reply)
-                if any(reply.status == 200 for reply in replies):
-                    self._ring(loop)
-        finally:
-            self._running = None
+                self._is_writing = bool(group)
+            if not group:
+                return
+            replies = _received([knock for knock, _ in group])
+            loop.call_soon_threadsafe(self._give, loop, group, replies)
+
+    def _give(self, loop: asyncio.AbstractEventLoop, group: Sequence[Waiting], replies: Sequence[Reply]) -> None:
+        for (knock, answer), reply in zip(group, replies, strict=True):
+            self._bytes -= len(knock.delivery.body)
+            if not answer.done():  # whoever hung up meanwhile waits for no answer
+                answer.set_result(reply)
+        if any(reply.status == 200 for reply in replies):
+            self._ring(loop)
 
     def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
         """Wake a worker soon. The broker may take its time, so that is done in a thread of its own."""
