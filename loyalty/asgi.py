@@ -1,4 +1,4 @@
-"""The entry point of the server for webhooks alone: `gunicorn loyalty.asgi --worker-class asgi`. Pages are at `loyalty.wsgi`."""
+"""The entry point of uvicorn, the server for webhooks alone, as docker-compose.yml starts it. Pages are at `loyalty.wsgi`."""
 
 import os
 

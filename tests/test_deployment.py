@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 import yaml
 from django.core.management import get_commands
+from uvicorn.importer import import_from_string
+from uvicorn.main import main as uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from loyalty.celery import app
+from loyalty.hooks import own_server
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -89,6 +93,9 @@ def test_runs_programs_and_modules_that_exist(name):
     assert importlib.util.find_spec({"python": "django"}.get(program, program)) is not None
     if program == "gunicorn":
         assert importlib.util.find_spec(words[1]) is not None
+    if program == "uvicorn":
+        assert import_from_string(words[1])
+        assert issubclass(import_from_string(words[words.index("--http") + 1]), HttpToolsProtocol)
     if program == "celery":
         assert words[1:3] == ["-A", app.main]
         assert words[3] in {"worker", "beat"}
@@ -178,6 +185,18 @@ def test_bounds_the_logs_of_all_that_stay():
 def test_waits_longer_for_the_web_server_than_it_waits_for_requests():
     assert SERVICES["web"]["stop_grace_period"] == "40s"  # gunicorn's own patience is 30 s
     assert "--graceful-timeout" not in DOCKERFILE
+
+
+def test_serves_webhooks_in_one_process_with_time_to_answer():
+    words = uvicorn.make_context(
+        "uvicorn", command_of(SERVICES["hooks"])[1:]
+    ).params  # refuses what uvicorn does not know
+
+    assert words["workers"] == 1  # groups are made in one process
+    assert words["timeout_graceful_shutdown"] == 30
+    assert SERVICES["hooks"]["stop_grace_period"] == "40s"
+    assert {words[name] for name in ("proxy_headers", "server_header", "access_log")} == {False}
+    assert f"127.0.0.1:{words['port']}{own_server.ALIVE}'" in SERVICES["hooks"]["healthcheck"]["test"][3]
 
 
 def test_does_not_take_the_passing_server_of_the_first_start_for_the_database():

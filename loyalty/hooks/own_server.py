@@ -18,7 +18,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 READ_SECONDS = 20.0  # for a whole body; no platform waits as long for its answer
+LINGER_SECONDS = 2.0  # for the caller to read a refusal before the connection ends
 ALIVE = "/health/live"
+TOO_SLOW = door.refused(408, "too_slow")
+
+_RECEIVED = json.dumps(door.RECEIVED.said).encode()
 
 
 class Gone(Exception):
@@ -34,36 +38,59 @@ class Application:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise ValueError(f"Only HTTP is spoken here, not {scope['type']}.")
-        try:
-            reply = await self._answer(scope, receive)
-        except Gone:
-            return
-        body = json.dumps(reply.said).encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"x-content-type-options", b"nosniff"),
-        ]
-        if reply.status == 405:
-            headers.append((b"allow", b"POST"))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    async def _answer(self, scope: Message, receive: Receive) -> Reply:
         headers = _headers(scope["headers"])
         length = headers.get("content-length", "0")
         early = _answered_unread(scope, headers) or door.refused_unread(length)
-        if early is not None:
-            return early
+        try:
+            reply = early or await self._answer(scope, receive, headers=headers, length=int(length))
+            is_unread = reply is TOO_SLOW or (early is not None and length != "0")
+            await _say(reply, receive, send, is_unread=is_unread)
+        except Gone:
+            return
+
+    async def _answer(self, scope: Message, receive: Receive, *, headers: Mapping[str, str], length: int) -> Reply:
         try:
             async with asyncio.timeout(READ_SECONDS):
-                body = await _read(receive, most=int(length))
+                body = await _read(receive, most=length)
         except TimeoutError:
-            return door.refused(408, "too_slow")
-        if len(body) != int(length):
+            return TOO_SLOW
+        if len(body) != length:
             return door.refused(400, "malformed")
         is_payouts, key = gate.key_of(scope["path"]) or (False, "")
         return await self._groups.take(Delivery(is_payouts=is_payouts, key=key, headers=headers, body=body))
+
+
+async def _say(reply: Reply, receive: Receive, send: Send, *, is_unread: bool) -> None:
+    """Answer. What is unread of the body is not the next request: the connection ends. Raises Gone."""
+    body = _RECEIVED if reply is door.RECEIVED else json.dumps(reply.said).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    if reply.status == 405:
+        headers.append((b"allow", b"POST"))
+    if is_unread:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": is_unread})
+    if is_unread:
+        await _linger(receive)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _linger(receive: Receive) -> None:
+    """Let whoever still sends read the answer: an end in the middle of what they send would take it from them. Raises Gone."""
+    try:
+        async with asyncio.timeout(LINGER_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Gone
+                if not message.get("more_body", False):
+                    return
+    except TimeoutError:
+        return
 
 
 def _answered_unread(scope: Message, headers: Mapping[str, str]) -> Reply | None:

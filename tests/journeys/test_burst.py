@@ -1,5 +1,8 @@
 """A burst of webhooks at the real servers: answered in time whatever else is down, kept, and taken once."""
 
+import signal
+import time
+
 import pytest
 from django.conf import settings
 from django.utils import timezone
@@ -17,6 +20,7 @@ from tests.journeys.web import running_web
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
+STOP_SECONDS = 15.0  # less than half of what the service `hooks` is given
 LIMIT_SECONDS = 5.0  # within which the strictest platform wants its answer
 
 
@@ -69,3 +73,25 @@ def test_every_acknowledged_delivery_is_kept_although_the_server_is_killed(shop,
     acknowledged = load.acknowledged()
     assert 60 <= len(acknowledged) < 200
     assert acknowledged <= set(InboundWebhook.objects.values_list("event_id", flat=True))
+
+
+def test_a_server_that_is_asked_to_stop_after_a_burst_answers_what_was_begun(shop, environment, tmp_path):
+    events = [(f"event-{number}", number) for number in range(2_000)]
+    raw = deliveries.request(f"http://desk/hooks/{shop.webhook_key}/", "last", order=1)
+    with running_web(tmp_path, environment, service="hooks") as web:
+        load = deliveries.send(address(web, shop), events, connections=64)
+        with web.connection() as idle, web.connection() as begun:
+            begun.sendall(raw[:-10])
+            time.sleep(0.2)
+            web.ask_to_stop()
+            assert idle.recv(100) == b""
+            begun.sendall(raw[-10:])
+            answer = begun.recv(1_000)
+        assert web.ended(within=STOP_SECONDS) == -signal.SIGTERM  # as a container engine expects
+
+    assert load.acknowledged() == {event for event, _ in events}
+    assert max(each.seconds for each in load.answers) < LIMIT_SECONDS
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\nconnection: close\r\n" in answer
+    assert set(InboundWebhook.objects.values_list("event_id", flat=True)) == load.acknowledged() | {"last"}
+    assert "/hooks/" not in web.log.read_text()  # a line for each would be half of what one costs

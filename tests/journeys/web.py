@@ -34,6 +34,17 @@ class Web:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(timeout=30)
 
+    def ask_to_stop(self) -> None:
+        """As a container engine does: it knows of one process."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def ended(self, *, within: float) -> int:
+        """What it ended with. Raises TimeoutExpired."""
+        return self._process.wait(timeout=within)
+
+    def connection(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self._port), timeout=30)
+
     def stop(self) -> None:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGTERM)
@@ -62,7 +73,9 @@ def command(*, port: int, workers: int | None = None, service: str = "web") -> l
     if found is None:
         raise AssertionError("The Dockerfile has no CMD as a list.")
     words = [sys.executable, "-m", *(services[service].get("command") or json.loads(found[1]))]
-    words[words.index("--bind") + 1] = f"127.0.0.1:{port}"
+    for word, told in {"--bind": f"127.0.0.1:{port}", "--host": "127.0.0.1", "--port": str(port)}.items():
+        if word in words:
+            words[words.index(word) + 1] = told
     if workers is not None:
         words[words.index("--workers") + 1] = str(workers)
     return words
