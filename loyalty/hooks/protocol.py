@@ -5,7 +5,6 @@ Whatever is refused here is answered as uvicorn answers what is no HTTP: with 40
 
 import asyncio
 import math
-from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -19,32 +18,6 @@ class Refused(Exception):
     """The parser passes it on as a request that is no HTTP."""
 
 
-class InOnePiece:
-    """A transport on which the head of an answer waits for the body: every piece costs both sides as much again."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head = b""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        if data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n") and not data.startswith(b"HTTP/1.1 100 "):
-            self._head = data
-        else:
-            self._transport.write(self._head + data)
-            self._head = b""
-
-    def flush(self) -> None:
-        if self._head:
-            self.write(b"")
-
-    def close(self) -> None:
-        self.flush()
-        self._transport.close()
-
-
 class StrictProtocol(HttpToolsProtocol):
     """One connection."""
 
@@ -52,8 +25,7 @@ class StrictProtocol(HttpToolsProtocol):
     _clock: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        self._answers = InOnePiece(transport)
-        super().connection_made(cast(asyncio.Transport, self._answers))
+        super().connection_made(transport)
         self._wind_up()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -93,13 +65,9 @@ class StrictProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         super().on_message_complete()
 
-    def on_response_complete(self) -> None:
-        self._answers.flush()
-        super().on_response_complete()
-
     def send_400_response(self, msg: str) -> None:
         """In turn: what was asked before is answered first, and is then the last."""
-        if getattr(self.cycle, "response_complete", True):  # before the first request there is none
+        if self.cycle is None or self.cycle.response_complete:
             super().send_400_response(msg)
         else:
             self.cycle.keep_alive = False
@@ -114,7 +82,7 @@ class StrictProtocol(HttpToolsProtocol):
             self._clock = None
 
     def _run_out(self) -> None:
-        if self._head_bytes and not self.transport.is_closing():
+        if self._head_bytes:
             self.send_400_response("The head of the request took too long.")
         else:
             self.transport.close()
