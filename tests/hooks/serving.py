@@ -110,6 +110,11 @@ class Running:
         self._callers.append(Caller(self._port))
         return self._callers[-1]
 
+    def say_to_all(self, name: str) -> None:
+        """Call this method of each connection, on the loop."""
+        for each in list(self._server.server_state.connections):
+            each.loop.call_soon_threadsafe(getattr(each, name))
+
     def stop(self) -> None:
         """Ask it to stop, without waiting for the end."""
         self._server.should_exit = True

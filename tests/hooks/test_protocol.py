@@ -3,7 +3,6 @@
 import inspect
 import socket
 import threading
-import time
 from contextlib import suppress
 from uuid import uuid4
 
@@ -52,7 +51,6 @@ def test_uvicorn_still_has_what_ours_hangs_on():
 
     assert {name for name in ours if not name.startswith("_")} <= set(dir(HttpToolsProtocol))
     assert "self.send_400_response(" in source
-    assert "on_response=self.on_response_complete" in source
     for name in ("url", "headers", "parser", "pipeline", "cycle", "transport", "loop"):
         assert f"self.{name} = " in source or f"self.{name}: " in source
 
@@ -62,12 +60,6 @@ def test_a_connection_is_kept_from_answer_to_answer(caller):
 
     assert statuses(answers) == [200, 200, 200]
     assert set(answers[0].headers) == {"date", "content-type", "content-length", "x-content-type-options"}
-
-
-def test_an_answer_comes_in_one_piece(caller):
-    pieces = [caller.send(HEALTH).line.recv(1_000) for _ in range(20)]
-
-    assert all(piece.endswith(b'{"status": "ok"}') for piece in pieces)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -290,15 +282,9 @@ def flood(caller, raw):
         caller.send(raw)
 
 
-@pytest.mark.timeout(30)
-def test_whoever_reads_no_answer_is_hung_up_on(caller):
-    caller.line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+def test_whoever_reads_no_answer_is_hung_up_on(running, caller):
+    assert caller.ask(HEALTH).status == 200
 
-    with pytest.raises(ConnectionError):
-        ask_on_and_on(caller)
+    running.say_to_all("pause_writing")  # as the event loop says it when answers pile up
 
-
-def ask_on_and_on(caller):
-    while True:
-        caller.send(HEALTH * 10)
-        time.sleep(0.0005)
+    assert caller.hear() is None

@@ -65,6 +65,7 @@ def test_whoever_takes_too_long_over_a_body_is_told_and_hung_up_on(running, monk
     answers = running.caller().send(request("/hooks/a-key/", b"{}")[:-1]).hear_all()
 
     assert [(answer.status, answer.code) for answer in answers] == [(408, "too_slow")]
+    assert answers[0].headers["connection"] == "close"
 
 
 def test_a_byte_now_and_then_buys_no_time(running, monkeypatch):
