@@ -6,7 +6,7 @@ Whatever is refused here is answered as uvicorn answers what is no HTTP: with 40
 import asyncio
 import math
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MOST_HEAD_BYTES = 32_768
 HEAD_SECONDS = 20.0  # from the connection, or the first byte of a request, to the end of its head
@@ -67,10 +67,11 @@ class StrictProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """In turn: what was asked before is answered first, and is then the last."""
-        if self.cycle is None or self.cycle.response_complete:
+        under_way: RequestResponseCycle | None = self.cycle  # none before the first request
+        if under_way is None or under_way.response_complete:
             super().send_400_response(msg)
         else:
-            self.cycle.keep_alive = False
+            under_way.keep_alive = False
 
     def _wind_up(self) -> None:
         if self._clock is None:
