@@ -20,6 +20,7 @@ from loyalty.common.errors import DomainError
 from loyalty.jobs import lifecycle
 from loyalty.jobs import queries as jobs
 from loyalty.jobs.models import Job, JobState, Step, Verdict
+from rewards import bulk_codes
 from rewards.admin import campaign_form, campaign_rows
 from rewards.campaigns import acts as campaigns
 from rewards.campaigns import queries
@@ -30,6 +31,7 @@ from rewards.queries import Status
 GRID = "admin:rewards_redeemedreward_changelist"
 SECONDS_BETWEEN_LOOKS = 5  # the page of a campaign under way loads itself again
 MOST_REASONS = 8
+MANY = 500  # customers; the codes of fewer are soon made one by one
 STATE_TONES: dict[JobState, show.Tone] = {
     JobState.OPEN: "info",
     JobState.PAUSED: "warn",
@@ -39,7 +41,7 @@ STATE_TONES: dict[JobState, show.Tone] = {
 
 
 def load(pk: int) -> Campaign:
-    return Campaign.objects.select_related("job", "reward").get(pk=pk)
+    return Campaign.objects.select_related("job", "reward__connection").get(pk=pk)
 
 
 def customers_text(count: int) -> str:
@@ -93,6 +95,7 @@ class Give(CampaignAct):
         return [
             what + "Everyone is judged once more, as things are then.",
             *money_text(campaign, told),
+            *codes_text(campaign, told),
             *(f"Left out: {line}" for line in reasons_text(told.left_out)),
         ]
 
@@ -193,7 +196,7 @@ class CampaignAdmin(desk.ReadOnlyAdmin):
         return [path("plan/", csrf_exempt(view), name="rewards_campaign_plan"), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).select_related("job", "reward")
+        return super().get_queryset(request).select_related("job", "reward__connection")
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -304,6 +307,21 @@ def counts(told: Figures) -> list[tuple[str, str]]:
 
 def total(reasons: Sequence[Reason]) -> int:
     return sum(each.count for each in reasons)
+
+
+def codes_text(campaign: Campaign, told: Figures) -> list[str]:
+    """How the shop makes their codes, where there is anything to say of it."""
+    refusal = bulk_codes.refusal(reward=campaign.reward)
+    shop = campaign.reward.connection
+    if campaign.bulk_codes and refusal:
+        return [f"Each code is made by itself, although batches were asked for. {refusal}"]
+    if refusal or shop is None:
+        return []
+    if campaign.bulk_codes:
+        return [f"{shop.name} makes their codes in batches, each under one discount: good once, for whoever has it."]
+    if told.planned < MANY:
+        return []
+    return [f"{shop.name} makes their codes one by one. A campaign with codes in batches would be through far sooner."]
 
 
 def money_text(campaign: Campaign, told: Figures) -> list[str]:

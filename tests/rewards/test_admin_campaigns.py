@@ -208,3 +208,25 @@ def test_bulk_codes_that_cannot_be_are_refused_at_their_field():
     assert "Vendure does not put many codes under one discount" in words(answer)
     assert list(answer.context["form"].errors) == ["bulk_codes"]
     assert not Campaign.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("in_bulk", "moved", "says"),
+    [
+        (True, False, "Shop makes their codes in batches, each under one discount"),
+        (True, True, "Each code is made by itself, although batches were asked for. Vendure does not put many"),
+        (False, False, "Shop makes their codes one by one. A campaign with codes in batches would be"),
+    ],
+)
+def test_it_says_before_it_is_given_how_the_codes_are_made(monkeypatch, in_bulk, moved, says):
+    monkeypatch.setattr("rewards.admin.campaigns.MANY", 2)
+    client, reward = staff(*MAY), RewardFactory(connection=ConnectionFactory(platform="sandbox", name="Shop"))
+    CustomerFactory.create_batch(2)
+    sent(client, reward, **({"bulk_codes": "on"} if in_bulk else {}))
+    campaign = Campaign.objects.get()
+    worked(campaign)
+    if moved:
+        reward.connection = ConnectionFactory(platform="vendure", name="Vendure")
+        reward.save()
+
+    assert says in words(client.get(act(campaign, "give")))
