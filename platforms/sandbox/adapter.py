@@ -97,12 +97,12 @@ class SandboxAdapter:
         found: list[PlatformCode] = []
         cursor, more = "", True
         while more:
-            page = self.list_codes(cursor)
+            page = self._listed(cursor, reference=reference)
             if page.value is None:
                 return Answer(
                     outcome=page.outcome, refusal=page.refusal, reason=page.reason, retry_after=page.retry_after
                 )
-            found += [code for code in page.value.codes if code.reference == reference]
+            found += page.value.codes
             cursor, more = page.value.cursor, page.value.more
         return Answer(outcome=Outcome.OK, value=tuple(found))
 
@@ -118,7 +118,11 @@ class SandboxAdapter:
 
     def list_codes(self, cursor: str) -> Answer[CodePage]:
         """In the order of their texts, which never change; the cursor is the last text."""
-        answer = self._call("GET", "/api/code-list", params={"after": cursor, "limit": str(CODES_PER_PAGE)})
+        return self._listed(cursor)
+
+    def _listed(self, cursor: str, *, reference: str = "") -> Answer[CodePage]:
+        params = {"after": cursor, "reference": reference, "limit": str(CODES_PER_PAGE)}
+        answer = self._call("GET", "/api/code-list", params=params)
         if not answer.ok:
             return _failure(answer)
         try:

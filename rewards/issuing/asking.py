@@ -47,6 +47,7 @@ class Question:
     spec: CodeSpec | None = None  # of a code that is to be made
     in_doubt_since: datetime | None = None
     bulk: str = ""  # asked together with all of this discount, which the code shares; empty: on its own
+    invented: bool = False  # the shop makes up the texts of such codes: one is found among the others alone
 
     @property
     def counts(self) -> bool:
@@ -82,16 +83,17 @@ def question(redeemed: RedeemedReward, waiting: IssueWork, able: Capabilities) -
         return Question(purpose=Purpose.SEE_SHARED, code=code)
     discounts = able.bulk_discounts
     bulk = redeemed.code.bulk_reference if redeemed.code is not None and discounts is not None else ""
-    if waiting.in_doubt_since is not None:  # a text that the shop made up is found among the others alone
-        among = bulk if discounts is not None and discounts.invents_codes else ""
-        return Question(purpose=Purpose.SETTLE_DOUBT, code=code, in_doubt_since=waiting.in_doubt_since, bulk=among)
+    invented = bool(bulk) and discounts is not None and discounts.invents_codes
+    if waiting.in_doubt_since is not None:
+        since = waiting.in_doubt_since
+        return Question(purpose=Purpose.SETTLE_DOUBT, code=code, in_doubt_since=since, bulk=bulk, invented=invented)
     spec = types.type_of(redeemed.type).spec(redeemed, code)
-    return Question(purpose=Purpose.MAKE, code=code, spec=spec, bulk=bulk)
+    return Question(purpose=Purpose.MAKE, code=code, spec=spec, bulk=bulk, invented=invented)
 
 
 def ask(adapter: Adapter, question: Question, watch: Stopwatch) -> tuple[Exchange, ...]:
     """Ask the shop. One that says it has the code already is asked for it at once. Not inside a transaction."""
-    if question.bulk:
+    if question.bulk and (question.spec is not None or question.invented):
         return ask_in_bulk(adapter, [question], watch)[0]
     if question.spec is None:
         return (_exchange(Call.FIND, lambda: adapter.find_code(question.code), watch),)

@@ -5,7 +5,7 @@ then has its next turn later, so no reward holds up another.
 """
 
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
@@ -201,13 +201,16 @@ class Run:
     def _queue(self, items: Sequence[Item], *, shop: StoreConnection, adapter: Adapter, ends_at: float) -> None:
         """One call for each; grants that are to be made share calls where the shop takes that and many wait.
 
-        What shares a discount of the shop is asked about together, however few they are.
+        What shares a discount of the shop is made together, however few they are, and many of it are looked for together.
         """
         single, shared = [], []
         discounts: dict[tuple[str, Purpose], list[Item]] = defaultdict(list)
+        sought = Counter(item.question.bulk for item in items if item.question.purpose is Purpose.SETTLE_DOUBT)
         for item in items:
-            if item.question.bulk:
-                discounts[item.question.bulk, item.question.purpose].append(item)
+            question = item.question
+            looked_for = question.purpose is Purpose.SETTLE_DOUBT and not question.invented
+            if question.bulk and not (looked_for and sought[question.bulk] < TOGETHER_FROM):
+                discounts[question.bulk, question.purpose].append(item)
             elif self._codes_a_call > 1 and _is_one_of_many(item):
                 shared.append(item)
             else:

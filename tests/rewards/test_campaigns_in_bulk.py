@@ -175,6 +175,25 @@ def test_makes_none_twice_and_loses_none_whatever_became_of_the_call(shop, rewar
     assert_each_has_one_that_the_shop_has(campaign)
 
 
+def test_looks_for_many_in_doubt_by_the_discount_they_share(shop, connection, reward, work, monkeypatch):
+    campaign = given(reward, 14)
+    shop.lose_answers()
+    work()
+    shop.recover()
+    platform, looked = registry.adapter_class(connection.platform), []
+    for name in ("find_bulk", "find_code"):
+        usual = getattr(platform, name)
+        monkeypatch.setattr(
+            platform, name, lambda self, text, name=name, usual=usual: looked.append(name) or usual(self, text)
+        )
+
+    work(after=40)
+
+    assert statuses(campaign) == {"issued"}
+    assert looked == ["find_bulk"]
+    assert_each_has_one_that_the_shop_has(campaign)
+
+
 def test_goes_on_where_a_killed_worker_left_off(reward, work, monkeypatch):
     """It had called, and died before it wrote down what came of it."""
     campaign = given(reward, 12)

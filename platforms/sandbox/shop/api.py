@@ -183,7 +183,7 @@ def _find_codes(shop: Shop, request: Request, _: str) -> Reply:
 def _list_codes(shop: Shop, request: Request, _: str) -> Reply:
     after, limit = request.query.get("after", ""), _limit(request)
     with shop.store.reading() as connection:
-        rows = codes.after(connection, after, limit=limit + 1)
+        rows = codes.after(connection, after, reference=request.query.get("reference", ""), limit=limit + 1)
         listed = rows[:limit]
         found = [codes.as_json(connection, row, currency=shop.currency, now=shop.now()) for row in listed]
     last = str(listed[-1]["code_key"]) if listed else after

@@ -93,10 +93,14 @@ def read(connection: sqlite3.Connection, code_id: str) -> sqlite3.Row:
     return row
 
 
-def after(connection: sqlite3.Connection, code_key: str, *, limit: int) -> list[sqlite3.Row]:
-    """All codes in the order of their texts, behind this one. A code keeps its place, whatever happens to others."""
+def after(connection: sqlite3.Connection, code_key: str, *, reference: str = "", limit: int) -> list[sqlite3.Row]:
+    """All codes in the order of their texts, behind this one. A code keeps its place, whatever happens to others.
+
+    With a reference those that have it.
+    """
     return connection.execute(
-        "SELECT * FROM codes WHERE code_key > ? ORDER BY code_key LIMIT ?", (code_key, limit)
+        "SELECT * FROM codes WHERE code_key > ? AND ? IN ('', reference) ORDER BY code_key LIMIT ?",
+        (code_key, reference, limit),
     ).fetchall()
 
 
