@@ -123,7 +123,7 @@ def test_finds_the_ghost_of_a_shop_that_is_called_before_the_claim_is_committed(
     proof = run(process_environment, "-c", CALLS_BEFORE_THE_CLAIM_IS_COMMITTED)
 
     assert proof.returncode == 1
-    assert re.search(r"broken: 1 codes live for \S+, unknown", proof.stderr), proof.stdout + proof.stderr
+    assert re.search(r"broken: 1 codes live for \S+, and customers have 0", proof.stderr), proof.stdout + proof.stderr
     assert "checks of invariants broke" in proof.stderr
 
 
