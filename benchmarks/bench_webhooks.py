@@ -2,7 +2,7 @@
 
 Usage: make bench-webhooks [DELIVERIES=2000] [CONNECTIONS="12 32 64"] [ROUNDS=3] [BURST=2000] [DRAIN_SECONDS=300]
 
-Promises: at each number of connections, deliveries per second are at least 0.5 of one plain insert per commit from as many
+Promises: at each of these numbers of connections (a single one shares its commit with nobody), deliveries per second are at least 0.5 of one plain insert per commit from as many
 connections, in the same run and in turns; a burst while workers and broker are gone is answered with 2xx, each within five
 seconds, and takes effect once when it is worked off; after a SIGKILL in the middle every acknowledged delivery is stored.
 Exits with 1 when one is broken. The last report is kept in reports/webhooks.txt.

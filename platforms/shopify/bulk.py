@@ -82,9 +82,7 @@ def find(access: Access, conversation: Conversation, reference: str) -> Answer[t
         if answer.value is None:
             return client.relay(answer)
         try:
-            found = [discounts.discount(entry) for entry in values.nodes(answer.value, "codeDiscountNodes")]
-            info = values.mapping(values.mapping(answer.value, "codeDiscountNodes"), "pageInfo")
-            more = values.flag(info, "hasNextPage") and bool(found)
+            found, more = listing.discounts_in(answer.value)
         except Unreadable as error:
             return client.unreadable(answer, error)
         # The search finds words; the tag itself decides.

@@ -5,6 +5,7 @@ make together or a merchant's pool, is walked through on its own, by Shopify's c
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -47,15 +48,20 @@ def all_within(access: Access, conversation: Conversation, *, number: str) -> An
         after = place[3]
 
 
+def discounts_in(data: Mapping[str, Any]) -> tuple[list[Discount], bool]:
+    """Of an answer to LIST_CODES: its discounts, and whether there are more. Raises Unreadable."""
+    found = [discounts.discount(entry) for entry in values.nodes(data, "codeDiscountNodes")]
+    info = values.mapping(values.mapping(data, "codeDiscountNodes"), "pageInfo")
+    return found, values.flag(info, "hasNextPage") and bool(found)
+
+
 def _after(access: Access, conversation: Conversation, *, number: str) -> Answer[CodePage]:
     query = f"id:>{number}" if number else ""
     answer = conversation.ask(queries.LIST_CODES, first=PAGE_SIZE, query=query)
     if answer.value is None:
         return client.relay(answer)
     try:
-        found = [discounts.discount(entry) for entry in values.nodes(answer.value, "codeDiscountNodes")]
-        info = values.mapping(values.mapping(answer.value, "codeDiscountNodes"), "pageInfo")
-        more = values.flag(info, "hasNextPage") and bool(found)
+        found, more = discounts_in(answer.value)
     except Unreadable as error:
         return client.unreadable(answer, error)
     cursor = found[-1].number if found else number

@@ -23,8 +23,8 @@ GATHER = 0.01  # seconds: less than any call takes, and every caller has its nex
 # Seconds for which the thread that keeps the books may compute while a caller has its answer in hand. A call changes
 # hands some five times, and at Python's usual 0.005 each of them may cost that much.
 SWITCH_AFTER = 0.0005
-# To look through all that a process has loaded for rubbish stops every caller for two tenths of a second. So what was
-# there before is left out, and what came since is looked through after so many new objects; a run is over in a minute.
+# To look through all that a process has loaded for rubbish stops every caller meanwhile, for as long as a call may take.
+# So what was there before is left out, and what came since is looked through after so many new objects: a run is short.
 COLLECT_AFTER = (20_000, 20, 100)
 
 

@@ -84,7 +84,8 @@ def _created(last: Exchange) -> Decision:
 def _found(redeemed: RedeemedReward, question: Question, last: Exchange) -> Decision:
     """Ours: issued. Foreign: a new code. Absent for long enough: it never was made.
 
-    One that came to share a discount which has ended meanwhile is no more good than a foreign one. Without a doubt the shop itself has just said that it has the code: one it does not show is foreign.
+    One that came to share a discount which has ended meanwhile is no more good than a foreign one. Without a doubt the
+    shop itself has just said that it has the code: one it does not show is foreign.
     """
     answer = last.answer
     if not answer.ok:
