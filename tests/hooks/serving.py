@@ -69,6 +69,12 @@ class Caller:
         """Every answer until it hangs up."""
         return list(iter(self.hear, None))
 
+    def hear_to_the_end(self) -> bytes:
+        """All that it says until it hangs up, however it does."""
+        while self._more():
+            pass
+        return self._heard
+
     def _more(self) -> bytes:
         try:
             more = self.line.recv(65_536)

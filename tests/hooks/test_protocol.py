@@ -271,10 +271,10 @@ def test_whoever_asks_on_and_on_ahead_is_answered_a_few_and_hung_up_on(caller):
     asked = threading.Thread(target=flood, args=[caller, HEALTH * 100_000])
     asked.start()
 
-    answers = caller.hear_all()
+    heard = caller.hear_to_the_end()  # the last answer may have broken off
     asked.join()
 
-    assert 1 <= len(answers) <= protocol.MOST_AHEAD + 1
+    assert heard.count(b"HTTP/1.1 ") <= protocol.MOST_AHEAD + 1
 
 
 def flood(caller, raw):
